@@ -1,0 +1,51 @@
+# `make help` lists the targets. Everything runs in .venv, which `setup` makes.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+TESTS  ?= tests src
+WORKERS ?= 2
+
+# Small operators on shared cores run fastest with one thread a process.
+export OMP_NUM_THREADS ?= 1
+export PYTHONUNBUFFERED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types check format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv and install pinned packages
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup ## search, prune, fine-tune and test on a small synthetic data set
+	$(BIN)/avnas synth --out runs/demo-data --overwrite
+	$(BIN)/avnas fit --strategy=avnas --config experiments/demo/avnas.yaml --data.root runs/demo-data --out runs/demo --overwrite
+
+test: setup ## every test not marked gpu or slow
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+test-slow: setup ## the tests marked slow
+	$(BIN)/python -m pytest -m slow tests
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test ## what CI runs
+
+format: setup ## rewrite with ruff
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment, caches and runs of the demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data
