@@ -1,0 +1,95 @@
+"""One candidate for every cell: the result of a search, as a value."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.space.cell import reading_order
+
+
+class Architecture(Mapping[str, str]):
+    """One candidate for every cell: immutable, hashable, comparable, with a JSON round trip.
+
+    Args:
+        choices: Name of the chosen candidate by name of the cell, in any order.
+
+    >>> architecture = Architecture({"visual.M1": "ffn", "T": "self_ssm"})
+    >>> architecture["T"]
+    'self_ssm'
+    >>> architecture
+    Architecture(visual: M1=ffn | T=self_ssm)
+    >>> Architecture.from_dict(architecture.to_dict()) == architecture
+    True
+    """
+
+    __slots__ = ("_choices",)
+
+    def __init__(self, choices: Mapping[str, str]) -> None:
+        for cell, candidate in choices.items():
+            if not isinstance(candidate, str):
+                raise AvnasError(f"architecture: cell {cell} needs the name of one candidate, not {candidate!r}")
+        self._choices = {cell: choices[cell] for cell in sorted(choices, key=reading_order)}
+
+    def __getitem__(self, cell: str) -> str:
+        return self._choices[cell]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._choices.items()))
+
+    def __repr__(self) -> str:
+        groups: dict[str, list[str]] = {}
+        for cell, candidate in self.items():
+            group, _, leaf = cell.rpartition(".")
+            groups.setdefault(group, []).append(f"{leaf}={candidate}")
+        parts = [f"{group}: {' '.join(cells)}" if group else " ".join(cells) for group, cells in groups.items()]
+        return f"Architecture({' | '.join(parts)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that JSON files hold: `{"cells": {cell: candidate}}`."""
+        return {"cells": dict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Architecture":
+        """Inverse of `to_dict`.
+
+        Raises:
+            AvnasError: The mapping has another form.
+        """
+        cells = data.get("cells")
+        if not isinstance(cells, Mapping):
+            raise AvnasError('architecture: expected {"cells": {"visual.M1": "candidate", ...}}')
+        return cls(cells)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Architecture":
+        """Read a JSON file.
+
+        Raises:
+            AvnasError: The file is missing or does not hold an architecture.
+        """
+        return cls.from_dict(read_json(path))
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object, with errors that name the file.
+
+    Raises:
+        AvnasError: The file cannot be read or holds no JSON object.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AvnasError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise AvnasError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise AvnasError(f"{path}: expected a JSON object, found {type(data).__name__}")
+    return data
