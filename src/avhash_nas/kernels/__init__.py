@@ -1,0 +1,5 @@
+"""Kernels that PyTorch lacks: one function each, with back ends behind it."""
+
+from avhash_nas.kernels.selective_scan import SecondDerivativeError, scan_backend, selective_scan
+
+__all__ = ["SecondDerivativeError", "scan_backend", "selective_scan"]

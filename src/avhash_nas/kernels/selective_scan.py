@@ -1,0 +1,126 @@
+"""The selective scan of Mamba: one function, with back ends behind it."""
+
+import warnings
+from functools import cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.kernels.first_order import SecondDerivativeError, first_order_only
+from avhash_nas.kernels.scan_cuda import ScanFunction, load_mamba, scan_cuda
+from avhash_nas.kernels.scan_torch import scan_torch
+
+__all__ = ["ScanBackend", "SecondDerivativeError", "scan_backend", "selective_scan"]
+
+ScanBackend = Literal["auto", "torch", "cuda"]
+
+_INSTALL = "install it with: pip install --no-build-isolation 'avhash-nas[cuda]'"
+
+
+def selective_scan(
+    x: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    *,
+    backend: ScanBackend = "auto",
+) -> Tensor:
+    """Runs h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t and y_t = C_t h_t + D x_t, with h_0 = 0.
+
+    This is the scan of Mamba (Gu and Dao, 2023, Algorithm 2) with its discretisation: A by zero-order hold, B by
+    Euler's rule. It computes in float32 also under autocast and on half-precision input, in float64 where an input
+    is float64. It has a first derivative by all inputs and refuses a second one.
+
+    Args:
+        x: Input, (B, T, E).
+        delta: Step sizes, (B, T, E), positive: softplus is the caller's part.
+        A: State matrix, one diagonal for each channel, (E, N); negative where the states are to decay.
+        B: Input projections, (B, T, N).
+        C: Output projections, (B, T, N).
+        D: Weight of the input in the output, (E,); None leaves the term out.
+        backend: `torch` walks the time steps in PyTorch, on any device. `cuda` is mamba-ssm's kernel. `auto` takes
+            `cuda` for what that kernel can do where it is installed: tensors on a CUDA device that are not float64.
+
+    Returns:
+        The output, (B, T, E), in the type and on the device of `x`.
+
+    Raises:
+        AvnasError: If shapes or devices do not fit, or `backend="cuda"` cannot be had.
+        SecondDerivativeError: In a backward pass that differentiates the gradients of a scan.
+
+    Example:
+        With a step of 1, A = 0 and B = C = 1 the scan is a running sum.
+
+        >>> import torch
+        >>> one = torch.ones(1, 3, 1)
+        >>> selective_scan(torch.tensor([[[1.0], [2.0], [3.0]]]), one, torch.zeros(1, 1), one, one).flatten()
+        tensor([1., 3., 6.])
+    """
+    _check(x, delta, A, B, C, D)
+    given = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
+    wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in given) else torch.float32
+    x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in given))
+    kernel = _choose(backend, x.device, wide) if x.numel() else None
+    y = scan_torch(x_wide, *rest[:4]) if kernel is None else scan_cuda(kernel, x_wide, *rest[:4])
+    return (y if D is None else torch.addcmul(y, x_wide, rest[4])).to(x.dtype)
+
+
+def scan_backend() -> str:
+    """Says in one line what `backend="auto"` takes on this machine, and why."""
+    function, reason = load_mamba()
+    if not torch.cuda.is_available():
+        return f"torch (no CUDA device; {reason})"
+    return (
+        f"torch ({reason}; {_INSTALL})" if function is None else f"cuda ({reason}); torch for CPU tensors and float64"
+    )
+
+
+def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> ScanFunction | None:
+    """Returns mamba-ssm's kernel where it is to run, None for the walk in PyTorch."""
+    if backend == "torch" or (backend == "auto" and (device.type != "cuda" or dtype == torch.float64)):
+        return None
+    if backend not in get_args(ScanBackend):
+        raise AvnasError(f"selective_scan: backend is {backend!r}, take one of {', '.join(get_args(ScanBackend))}")
+    if device.type != "cuda" or dtype == torch.float64:
+        raise AvnasError(
+            f"selective_scan: backend 'cuda' needs tensors on a CUDA device, not float64, and got {dtype} on {device}: "
+            "move or convert them, or take backend 'auto'"
+        )
+    function, reason = load_mamba()
+    if function is None and backend == "cuda":
+        raise AvnasError(
+            f"selective_scan: backend 'cuda' needs mamba-ssm: {reason}; {_INSTALL}, or take backend 'auto'"
+        )
+    if function is None:
+        _warn_once(reason)
+    return function
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    warnings.warn(
+        f"selective_scan walks the time steps in PyTorch on a CUDA tensor, which is slow: {reason}; {_INSTALL}",
+        stacklevel=4,
+    )
+
+
+def _check(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None) -> None:
+    """Raises AvnasError unless the shapes and devices belong together."""
+    if x.ndim != 3 or A.ndim != 2:
+        raise AvnasError(f"selective_scan: x must be (B, T, E) and A (E, N), not {tuple(x.shape)} and {tuple(A.shape)}")
+    (batch, steps, width), states = x.shape, A.shape[1]
+    wanted = {"delta": (delta, (batch, steps, width)), "A": (A, (width, states)), "B": (B, (batch, steps, states))}
+    wanted["C"] = (C, (batch, steps, states))
+    if D is not None:
+        wanted["D"] = (D, (width,))
+    for name, (tensor, shape) in wanted.items():
+        if tuple(tensor.shape) != shape:
+            raise AvnasError(f"selective_scan: {name} is {tuple(tensor.shape)}, to fit x and A it must be {shape}")
+        if tensor.device != x.device:
+            raise AvnasError(
+                f"selective_scan: {name} is on {tensor.device} and x on {x.device}: move them to one device"
+            )

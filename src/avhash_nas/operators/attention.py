@@ -1,0 +1,97 @@
+"""Self-attention: bare in the encoders (type M), and as a Transformer encoder layer (type T)."""
+
+from torch import Tensor, nn
+
+from avhash_nas.operators.feedforward import FeedForward
+from avhash_nas.operators.operator import Operator, check_dropout, check_heads
+
+
+def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, dropout: float) -> Tensor:
+    """Scaled dot-product attention in several heads, without projections.
+
+    Args:
+        query: (B, T, W).
+        key: (B, S, W).
+        value: (B, S, W).
+        heads: Number of heads, each W / heads wide.
+        dropout: Probability of dropping an attention weight; 0 outside training.
+
+    Returns:
+        The heads' outputs side by side, (B, T, W).
+    """
+    query, key, value = (_split(tensor, heads) for tensor in (query, key, value))
+    attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+    return attended.transpose(1, 2).flatten(2)
+
+
+def _split(tensor: Tensor, heads: int) -> Tensor:
+    """Turns (B, T, W) into (B, heads, T, W / heads)."""
+    batch, steps, width = tensor.shape
+    return tensor.reshape(batch, steps, heads, width // heads).transpose(1, 2)
+
+
+class SelfAttention(Operator):
+    """Z = MHA(X, X, X) without an output projection, whose part the MLP in the cell after it plays (Eq. 6).
+
+    Table 1 gives 12 heads. (The authors' code has heads of width 64, hence 24 of them at E = 1536.)
+
+    Args:
+        width: W, of input and output.
+        heads: Number of heads; divides the width.
+        dropout: Probability of dropping an attention weight.
+
+    Raises:
+        AvnasError: If the heads do not divide the width.
+    """
+
+    name = "self_attention"
+    kinds = "M"
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        check_heads(type(self), width, heads)
+        check_dropout(type(self), dropout)
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj = nn.Linear(width, 3 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, W) to (B, T, W)."""
+        query, key, value = self.in_proj(x).chunk(3, dim=-1)
+        return multi_head_attention(query, key, value, self.heads, self.dropout if self.training else 0.0)
+
+
+class TransformerLayer(Operator):
+    """One Transformer encoder layer (Vaswani et al., 2017), normalised after each residual sum.
+
+    Table 1 prints MHA(X, X, X) for this cell. The authors' code runs a one-layer BERT with position embeddings and
+    a frozen class token, which ends in its pooler; here the sequence goes on and the network takes its mean over
+    time.
+
+    Args:
+        width: W, of input and output.
+        heads: Number of heads; divides the width.
+        hidden: Inner width of the feed-forward network.
+        dropout: Probability of dropping an attention weight, an inner value, or a value of either branch.
+
+    Raises:
+        AvnasError: If the heads do not divide the width.
+    """
+
+    name = "self_attention"
+    kinds = "T"
+
+    def __init__(self, *, width: int, heads: int, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attention = SelfAttention(width=width, heads=heads, dropout=dropout)
+        self.out_proj = nn.Linear(width, width)
+        self.norm_attention = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width=width, hidden=hidden, dropout=dropout)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, W) to (B, T, W)."""
+        x = self.norm_attention(x + self.dropout(self.out_proj(self.attention(x))))
+        z: Tensor = self.norm_feed_forward(x + self.dropout(self.feed_forward(x)))
+        return z

@@ -1,0 +1,181 @@
+"""Cross-modal operators (type I), and the same with one stream for both sides (self-fusion, type S)."""
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.kernels import selective_scan
+from avhash_nas.operators.attention import multi_head_attention
+from avhash_nas.operators.convolution import CausalConv1d
+from avhash_nas.operators.operator import Operator, check_dropout, check_heads, check_positive
+from avhash_nas.operators.ssm import MAMBA_KERNEL, scan_control, state_matrix, step_projection
+
+
+class CrossAttention(Operator):
+    """Z = LN(X + Drop(FC(MHA(X, Y, Y)))): queries from X, keys and values from Y.
+
+    Table 1 prints MHA(X, Y, Y). Dropout, residual sum and normalisation after it are the authors' code; the
+    parameter counts of Table 2 hold with and without the norm.
+
+    Args:
+        width: D, of both inputs and of the output.
+        heads: Number of heads; divides the width.
+        dropout: Probability of dropping an attention weight or a value of the branch.
+
+    Raises:
+        AvnasError: If the heads do not divide the width.
+    """
+
+    name = "cross_attention"
+    kinds = "I"
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        check_heads(type(self), width, heads)
+        check_dropout(type(self), dropout)
+        self.heads = heads
+        self.query_proj = nn.Linear(width, width)
+        self.key_value_proj = nn.Linear(width, 2 * width)
+        self.out_proj = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Maps X, (B, T, D), and Y, (B, S, D), to (B, T, D)."""
+        key, value = self.key_value_proj(y).chunk(2, dim=-1)
+        weight_dropout = self.dropout.p if self.training else 0.0
+        attended = multi_head_attention(self.query_proj(x), key, value, self.heads, weight_dropout)
+        z: Tensor = self.norm(x + self.dropout(self.out_proj(attended)))
+        return z
+
+
+class CrossSSM(Operator):
+    """CrossMamba, Eq. 15-32: X is scanned in both directions under the control of Y.
+
+    Where the paper is silent or ambiguous:
+
+    - Linear_x stands for three layers, one in each of Eq. 15, 16 and 17: Fig. 3 draws three and the parameter
+      counts need three.
+    - The convolutions are Mamba's and the authors': depthwise, causal, kernel 4, with bias; no other layer has one
+      but Linear_delta.
+    - Linear_delta (Eq. 21) is Mamba's: low rank, with softplus, because a scan needs positive steps.
+    - A1 and A2 (Eq. 22, 23) are -exp of a parameter, as in Mamba; the D term of Mamba is not in the equations.
+    - SiLU acts twice on the gate, in Eq. 16 and again in Eq. 32, as printed. (Fig. 3 and the authors' code: once.)
+    - The backward scan (Eq. 27, 28) pairs the reversed X with Y in its own order, as printed and as the authors'
+      code does: step t of the reversed X, which is step T + 1 - t of the video, meets the controls of step t.
+      `reverse_control` reverses the controls too.
+    - LN is layer normalisation. (The authors' code: RMSNorm.)
+
+    Args:
+        width: D, of both inputs and of the output.
+        expand: Inner width E as a multiple of D.
+        states: N, states of each channel.
+        rank: Rank of the step size's projection.
+        reverse_control: Whether the backward scan reverses the controls along with X, so that the two stay aligned
+            in time.
+    """
+
+    name = "cross_ssm"
+    kinds = "I"
+
+    def __init__(self, *, width: int, expand: int, states: int, rank: int, reverse_control: bool = False) -> None:
+        super().__init__()
+        check_positive(type(self), width=width, expand=expand, states=states, rank=rank)
+        inner = expand * width
+        self.states = states
+        self.reverse_control = reverse_control
+        self.norm_x = nn.LayerNorm(width)
+        self.norm_y = nn.LayerNorm(width)
+        self.in_proj_x = nn.Linear(width, 3 * inner, bias=False)
+        self.in_proj_y = nn.Linear(width, inner, bias=False)
+        self.conv1d_x = CausalConv1d(inner, MAMBA_KERNEL)
+        self.conv1d_y = CausalConv1d(inner, MAMBA_KERNEL)
+        self.y_proj = nn.Linear(inner, rank + 2 * states, bias=False)
+        self.dt_proj = step_projection(rank, inner)
+        self.A1_log = state_matrix(inner, states)
+        self.A2_log = state_matrix(inner, states)
+        self.out_proj = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Maps X and Y, both (B, T, D), to (B, T, D)."""
+        c_x, gate, residual = self.in_proj_x(self.norm_x(x)).chunk(3, dim=-1)  # (B, T, E) each
+        c_x = self.conv1d_x(c_x)  # Eq. 15
+        gate = nn.functional.silu(gate)  # Eq. 16; Eq. 17 is `residual`
+        c_y = self.conv1d_y(self.in_proj_y(self.norm_y(y)))  # Eq. 18
+        control = scan_control(c_y, self.y_proj, self.dt_proj, self.states)  # Eq. 19-21
+        z = self._scan(c_x, control) + residual
+        fused: Tensor = self.out_proj(z * nn.functional.silu(gate))  # Eq. 32
+        return fused
+
+    def _scan(self, c_x: Tensor, control: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Eq. 22-31: the sum of both scans, (B, T, E)."""
+        delta, B, C = control
+        forward = selective_scan(c_x, delta, -torch.exp(self.A1_log), B, C)
+        if self.reverse_control:
+            delta, B, C = delta.flip(1), B.flip(1), C.flip(1)
+        backward = selective_scan(c_x.flip(1), delta, -torch.exp(self.A2_log), B, C)
+        return forward + backward.flip(1)
+
+
+class AlignedCrossSSM(CrossSSM):
+    """`CrossSSM` with `reverse_control`, under a name of its own, so that a search space can hold either or both.
+
+    Args:
+        width: D, of both inputs and of the output.
+        expand: Inner width E as a multiple of D.
+        states: N, states of each channel.
+        rank: Rank of the step size's projection.
+    """
+
+    name = "aligned_cross_ssm"
+
+    def __init__(self, *, width: int, expand: int, states: int, rank: int) -> None:
+        super().__init__(width=width, expand=expand, states=states, rank=rank, reverse_control=True)
+
+
+class SelfFusionAttention(Operator):
+    """Z = CrossAttention(X, X), in place of fusion where a network has one modality (section 5.3).
+
+    Args:
+        width: D, of input and output.
+        heads: Number of heads; divides the width.
+        dropout: Probability of dropping an attention weight or a value of the branch.
+
+    Raises:
+        AvnasError: If the heads do not divide the width.
+    """
+
+    name = "self_attention"
+    kinds = "S"
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.cross = CrossAttention(width=width, heads=heads, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, D) to (B, T, D)."""
+        z: Tensor = self.cross(x, x)
+        return z
+
+
+class SelfFusionSSM(Operator):
+    """Z = CrossSSM(X, X), in place of fusion where a network has one modality (section 5.3).
+
+    Args:
+        width: D, of input and output.
+        expand: Inner width E as a multiple of D.
+        states: N, states of each channel.
+        rank: Rank of the step size's projection.
+        reverse_control: As in `CrossSSM`.
+    """
+
+    name = "self_ssm"
+    kinds = "S"
+
+    def __init__(self, *, width: int, expand: int, states: int, rank: int, reverse_control: bool = False) -> None:
+        super().__init__()
+        self.cross = CrossSSM(width=width, expand=expand, states=states, rank=rank, reverse_control=reverse_control)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, D) to (B, T, D)."""
+        z: Tensor = self.cross(x, x)
+        return z

@@ -1,0 +1,60 @@
+"""What all operators share, and how one is found by its name."""
+
+from typing import ClassVar
+
+from torch import nn
+
+from avhash_nas.errors import AvnasError
+
+
+class Operator(nn.Module):
+    """One candidate of a cell: a module on sequences.
+
+    Operators of the cell kinds M, U, T and S take one sequence, `forward(x)`; those of D, I and F take two,
+    `forward(x, y)`. All sequences are (B, T, W), and the output has the shape of the first.
+
+    A constructor asks by keyword for what it needs, out of these names; the network passes those and no others.
+    Further keywords need a default value.
+
+    - `width`: W, which is E = expand * D in the cells M1, M2, U1, U2 and D1, and D elsewhere.
+    - `model_width`: D.
+    - `hidden`: inner width of feed-forward networks, 4 * D.
+    - `expand`: E / D.
+    - `heads`: of an attention.
+    - `states`: N of an SSM.
+    - `rank`: of an SSM's step size.
+    - `dropout`: a probability.
+
+    Attributes:
+        name: What a search space calls the candidate. Two operators may share a name when they serve different kinds.
+        kinds: The cell kinds it can fill, one letter each: M, U, D, I, F, T, or S (self-fusion in single-modality
+            networks).
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[str]
+
+
+def check_positive(operator: type[Operator], **values: int) -> None:
+    """Raises AvnasError, naming the operator and the value, unless all values are at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise AvnasError(f"{operator.name}: {name} is {value}, it must be at least 1")
+
+
+def check_dropout(operator: type[Operator], dropout: float) -> None:
+    """Raises AvnasError unless 0 <= dropout < 1."""
+    if not 0 <= dropout < 1:
+        raise AvnasError(f"{operator.name}: dropout is {dropout}, it must be at least 0 and below 1")
+
+
+def check_heads(operator: type[Operator], width: int, heads: int) -> None:
+    """Raises AvnasError unless the heads share the width evenly."""
+    check_positive(operator, width=width, heads=heads)
+    if width % heads:
+        fitting = [count for count in range(1, width + 1) if width % count == 0]
+        near = min(fitting, key=lambda count: abs(count - heads))
+        raise AvnasError(
+            f"{operator.name}: {heads} heads do not divide the width {width}: take {near} heads, "
+            f"or a width that is a multiple of {heads}"
+        )
