@@ -1,0 +1,50 @@
+"""Data sets: layout on disk, checks, memory-mapped features, samplers and the Lightning data module."""
+
+from typing import TYPE_CHECKING, Any
+
+from avhash_nas.data.balanced import ClassBalanced
+from avhash_nas.data.check import FileReport, Report, check, render
+from avhash_nas.data.features import Features, default_cache_dir, open_features
+from avhash_nas.data.layout import Layout, read_layout
+from avhash_nas.data.sampling import BatchSampling
+from avhash_nas.data.splits import Splits, Video, read_splits
+from avhash_nas.data.synthetic import write_synthetic
+from avhash_nas.data.triplet import Triplets
+
+if TYPE_CHECKING:
+    from avhash_nas.data.batch import Batch
+    from avhash_nas.data.datamodule import HashingData
+
+__all__ = [
+    "Batch",
+    "BatchSampling",
+    "ClassBalanced",
+    "Features",
+    "FileReport",
+    "HashingData",
+    "Layout",
+    "Report",
+    "Splits",
+    "Triplets",
+    "Video",
+    "check",
+    "default_cache_dir",
+    "open_features",
+    "read_layout",
+    "read_splits",
+    "render",
+    "write_synthetic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs torch or Lightning when it is first asked for: checking a data set needs neither."""
+    if name == "Batch":
+        from avhash_nas.data.batch import Batch
+
+        return Batch
+    if name == "HashingData":
+        from avhash_nas.data.datamodule import HashingData
+
+        return HashingData
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,22 @@
+"""What every loader yields."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """B videos of a data set.
+
+    Args:
+        visual: Visual features, (B, T, visual dim), float32.
+        audio: Audio features, (B, T, audio dim), float32.
+        labels: Multi-hot labels, (B, C), bool.
+        index: The videos' rows, (B,), int64. A row is unique over all splits of a data set; ``HashingData.ids[row]``
+            is the video's id.
+    """
+
+    visual: Tensor
+    audio: Tensor
+    labels: Tensor
+    index: Tensor

@@ -1,0 +1,231 @@
+"""A data set as a Lightning data module."""
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from avhash_nas.data.balanced import ClassBalanced
+from avhash_nas.data.batch import Batch
+from avhash_nas.data.features import Features, open_features
+from avhash_nas.data.layout import Layout, different_frames, read_layout
+from avhash_nas.data.loading import Batches, OrderedBatches, RankSampler, Rows, SampledBatches, Videos
+from avhash_nas.data.sampling import BatchSampling
+from avhash_nas.data.splits import Splits, read_splits
+from avhash_nas.errors import AvnasError, DataError
+
+Loader: TypeAlias = DataLoader[Batch]
+
+
+class HashingData(LightningDataModule):
+    """Videos with visual and audio features, labels and splits, in the published layout.
+
+    After ``setup`` or ``prepare`` it knows ``visual_dim``, ``audio_dim``, ``frames`` (T), ``classes`` (C),
+    ``class_names``, ``ids`` (row -> video id), ``splits`` (name -> rows), ``labels`` (V, C) and ``database`` (a split's
+    name). Evaluation loaders come in pairs: queries, database.
+
+    Training goes on exactly within an epoch: the state holds the number of batches done, which the sampler then skips.
+
+    Args:
+        root: Folder with image.h5, audio.h5, train.txt, val.txt, test.txt and, where these names or the format of the
+            lists need stating, dataset.yaml.
+        cache_dir: Folder for the memory-mapped features; by default $XDG_CACHE_HOME/avhash-nas or ~/.cache/avhash-nas.
+        sampling: Which videos meet in a training batch; by default ClassBalanced, 16 classes x 8 videos.
+        eval_batch_size: Videos in a batch of validation, test and encoding.
+        workers: Processes that read batches ahead; 0 reads in the main process.
+        first_label_only: Of several labels, only the first counts, as in the authors' code.
+        database: Split that is searched; by default what dataset.yaml says, else train.
+        seed: Seed of the sampling.
+        pin_memory: Page-locked batches for faster copies to a GPU; by default, when CUDA is available.
+    """
+
+    visual_dim: int
+    audio_dim: int
+    frames: int
+    classes: int
+    class_names: tuple[str, ...]
+    ids: tuple[str, ...]
+    splits: dict[str, Rows]
+    labels: NDArray[np.bool_]
+    database: str
+
+    def __init__(
+        self,
+        root: str | Path,
+        cache_dir: str | Path | None = None,
+        sampling: BatchSampling | None = None,
+        eval_batch_size: int = 256,
+        workers: int = 0,
+        first_label_only: bool = False,
+        database: str | None = None,
+        seed: int = 0,
+        pin_memory: bool | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("eval_batch_size", eval_batch_size, 1), ("workers", workers, 0), ("seed", seed, 0)):
+            if value < least:
+                raise AvnasError(f"{name}={value} must be at least {least}")
+        self.root = Path(root)
+        self.cache_dir = cache_dir
+        self.sampling = ClassBalanced() if sampling is None else sampling
+        self.eval_batch_size = eval_batch_size
+        self.workers = workers
+        self.first_label_only = first_label_only
+        self._wanted_database = database
+        self.seed = seed
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self._videos: Videos | None = None
+        self._done = 0
+
+    def prepare(self) -> Self:
+        """Converts and opens the data, for use without a Trainer.
+
+        Raises:
+            DataError: The data set cannot be used.
+        """
+        self.prepare_data()
+        self.setup()
+        return self
+
+    def prepare_data(self) -> None:
+        """Checks the data and converts it to the cache, on one process of each node.
+
+        Raises:
+            DataError: The data set cannot be used.
+        """
+        layout = read_layout(self.root)
+        _open(layout, read_splits(layout), self.cache_dir)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens the data, which takes milliseconds once it is converted.
+
+        Args:
+            stage: Not used: all stages read the same data.
+
+        Raises:
+            DataError: The data set cannot be used, or has no split of the database's name.
+        """
+        self._done = 0
+        if self._videos is not None:
+            return
+        layout = read_layout(self.root)
+        splits = read_splits(layout)
+        self.database = self._wanted_database or layout.database
+        if self.database not in splits.names:
+            known = ", ".join(splits.names)
+            raise DataError([f"{self.root}: database={self.database!r} is not a split; there are {known}"])
+        visual, audio = _open(layout, splits, self.cache_dir)
+        self.visual_dim, self.audio_dim, self.frames = visual.dim, audio.dim, visual.frames
+        self.classes, self.class_names = len(splits.class_names), splits.class_names
+        self.ids = splits.ids
+        self.splits = {name: splits.rows(name) for name in splits.names}
+        self.labels = splits.multi_hot(first_label_only=self.first_label_only)
+        self._videos = Videos(visual, audio, self.labels)
+        self.sampling.batches_per_epoch(self.labels[self.splits["train"]])  # refuses unusable labels early
+
+    def batch(self, rows: Rows) -> Batch:
+        """Reads some videos into memory.
+
+        Args:
+            rows: Their rows, (B,).
+        """
+        return self._opened().batch(rows)
+
+    def sampled_loader(self, rows: Rows, sampling: BatchSampling | None = None, seed: int | None = None) -> Loader:
+        """Endlessly varied batches of some videos, for instance of one half of the training split.
+
+        Args:
+            rows: The videos to draw from; their labels among themselves decide positives and negatives.
+            sampling: How to draw; by default as in training.
+            seed: Seed of the sampling; by default the module's. Two loaders of one run should differ in it.
+        """
+        seed = self.seed if seed is None else seed
+        return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed))
+
+    def split_loader(self, split: str) -> Loader:
+        """A split's videos in order, each once, shared out among the ranks.
+
+        Args:
+            split: The split's name.
+        """
+        return self._loader(OrderedBatches(self._opened(), self.splits[split], self.eval_batch_size, self._ranks()[0]))
+
+    def train_dataloader(self) -> Loader:
+        """Training batches, from where a resumed run stopped."""
+        start, self._done = self._done, 0
+        batches = SampledBatches(self._opened(), self.splits["train"], self.sampling, self.seed)
+        return self._loader(batches, start)
+
+    def val_dataloader(self) -> list[Loader]:
+        """Loaders of the validation queries and of the database."""
+        return [self.split_loader("val"), self.split_loader(self.database)]
+
+    def test_dataloader(self) -> list[Loader]:
+        """Loaders of the test queries and of the database."""
+        return [self.split_loader("test"), self.split_loader(self.database)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Batches of the current epoch that this rank has done, and the number of ranks."""
+        done = 0
+        if self.trainer is not None and math.isfinite(self.trainer.num_training_batches):
+            # `processed`, as `completed` is one behind in on_train_batch_end, where checkpoints are written.
+            processed = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+            done = processed % max(1, int(self.trainer.num_training_batches))
+        return {"done": done, "ranks": self._ranks()[0]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Makes the next training loader start where the saved run stopped.
+
+        Args:
+            state_dict: What ``state_dict`` gave.
+        """
+        self._done = state_dict["done"]
+        if self._done and state_dict["ranks"] != self._ranks()[0]:
+            warnings.warn(
+                f"resumed within an epoch on {self._ranks()[0]} ranks after {state_dict['ranks']}:"
+                " until this epoch ends, batches differ from those of an uninterrupted run",
+                stacklevel=2,
+            )
+
+    def _opened(self) -> Videos:
+        if self._videos is None:
+            raise RuntimeError("HashingData is not open: call prepare() first, or let a Trainer do so")
+        return self._videos
+
+    def _ranks(self) -> tuple[int, int]:
+        """Number of ranks, and this one."""
+        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    def _loader(self, batches: Batches, start: int = 0) -> Loader:
+        ranks, rank = self._ranks()
+        return DataLoader(
+            batches,
+            sampler=RankSampler(batches, ranks=ranks, rank=rank, start=start),
+            batch_size=None,  # an item is a batch already
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=self.pin_memory,
+        )
+
+
+def _open(layout: Layout, splits: Splits, cache_dir: str | Path | None) -> tuple[Features, Features]:
+    """Both modalities' features, or the problems of both files."""
+    problems: list[str] = []
+    opened: list[Features] = []
+    for file in (layout.files["visual"], layout.files["audio"]):
+        try:
+            opened.append(open_features(file, splits.ids, frames=layout.frames, cache_dir=cache_dir))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    visual, audio = opened
+    if visual.frames != audio.frames:
+        raise DataError([different_frames(layout, visual.frames, audio.frames)])
+    return visual, audio

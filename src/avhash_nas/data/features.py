@@ -1,0 +1,197 @@
+"""Memory-mapped features: every modality of a data set becomes one array in a cache folder, once."""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from avhash_nas.data.hdf5 import Shape, open_file, scan, survey
+from avhash_nas.errors import DataError
+
+_FORMAT = 1  # of the cached files: part of their names
+
+
+class Features:
+    """One modality's vectors of all videos, (V, T, dim), mapped from a cached file and read as needed.
+
+    Processes on one machine share the pages. Pickled, it holds the path alone, so that workers do not copy it.
+
+    Args:
+        path: A file that ``open_features`` has made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._array: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if self._array.ndim != 3:
+            raise ValueError(f"{path}: holds {self._array.ndim} dimensions, not 3")
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @property
+    def frames(self) -> int:
+        """T, time steps of every video."""
+        return int(self._array.shape[1])
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a time step."""
+        return int(self._array.shape[2])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type in the cache: float32 or float16."""
+        return self._array.dtype
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Copies some videos' vectors.
+
+        Args:
+            rows: The videos' rows, (B,).
+
+        Returns:
+            (B, T, dim), float32.
+        """
+        return self._array[rows].astype(np.float32, copy=False)
+
+    def __reduce__(self) -> tuple[type["Features"], tuple[Path]]:
+        return Features, (self.path,)
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder: ``$XDG_CACHE_HOME/avhash-nas``, else ``~/.cache/avhash-nas``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "avhash-nas"
+
+
+def open_features(
+    source: Path, ids: Sequence[str], *, frames: int | None = None, cache_dir: str | Path | None = None
+) -> Features:
+    """Opens a feature file's cached array, and makes it first where there is none.
+
+    The array is keyed by the file's path, size and time of change and by the videos that it holds, so a changed file or
+    list makes a new one. It is written under another name and then renamed: an interrupted conversion or a full disk
+    leaves nothing behind, and of processes that start at once one converts while the others wait. Arrays that are no
+    longer used are not removed; the folder can be emptied whenever no run is using it.
+
+    Args:
+        source: The HDF5 file.
+        ids: The videos wanted; the array's rows follow their order.
+        frames: T, when stated; else that of most videos.
+        cache_dir: The cache folder; None takes ``default_cache_dir()``.
+
+    Raises:
+        DataError: The file, some videos in it (all that are bad, in one pass) or the cache folder cannot be used.
+    """
+    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
+    target = folder / f"{source.stem}-{_key(source, ids, frames)}.npy"
+    try:
+        opened = _open_cached(target, len(ids))
+        if opened is not None:
+            return opened
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(target.with_suffix(".lock")):
+            opened = _open_cached(target, len(ids))
+            if opened is None:
+                _convert(source, ids, frames, target)
+                opened = Features(target)
+    except OSError as error:
+        raise DataError([f"{error.filename or folder}: the cache cannot be written: {error.strerror}"]) from error
+    return opened
+
+
+def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:
+    try:
+        status = source.stat()
+    except OSError as error:
+        reason = "no such file; dataset.yaml can name another, under files" if error.errno == 2 else error.strerror
+        raise DataError([f"{source}: {reason}"]) from None
+    named = [_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:24]
+
+
+def _open_cached(target: Path, count: int) -> Features | None:
+    """The cached array; None when there is none or it is damaged."""
+    try:
+        features: Features | None = Features(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, EOFError):
+        features = None
+    if features is None or len(features) != count:
+        warnings.warn(f"{target}: damaged, so it is made anew", stacklevel=3)
+        return None
+    return features
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a lock that ends with the process. Without it (no POSIX, no network lock) double work is the only loss."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for stale in path.parent.glob(f"{path.stem}.*.tmp"):  # of a process that was killed
+                stale.unlink(missing_ok=True)
+        except OSError as error:
+            warnings.warn(f"{path}: no lock ({error.strerror}): processes may convert side by side", stacklevel=3)
+        yield
+
+
+def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path) -> None:
+    """Checks every video and writes the array, or raises all problems and leaves nothing."""
+    temporary = target.with_name(f"{target.stem}.{os.getpid()}.tmp")
+    problems: list[str] = []
+    try:
+        with open_file(source) as file, temporary.open("wb") as out:
+            shape = survey(file, ids, frames)
+            if shape is not None:
+                _write_header(out, shape, len(ids), temporary.parent)
+            console = Console(stderr=True)
+            videos = track(
+                scan(file, ids, shape), f"Converting {source.name}", len(ids), console=console, transient=True,
+                disable=not console.is_terminal,
+            )  # fmt: skip
+            for video in videos:
+                if video.problem is not None:
+                    problems.append(video.problem)
+                elif not problems and video.array is not None:
+                    _write(out, video.array)
+            out.flush()
+            os.fsync(out.fileno())
+        if problems:
+            raise DataError(problems)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_header(out: IO[bytes], shape: Shape, count: int, folder: Path) -> None:
+    need = count * shape.frames * shape.dim * shape.dtype.itemsize
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise DataError(
+            [f"{folder}: the cache needs {need / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; name another folder"]
+        )
+    header = {"descr": shape.dtype.str, "fortran_order": False, "shape": (count, shape.frames, shape.dim)}
+    np.lib.format.write_array_header_1_0(out, header)
+
+
+def _write(out: IO[bytes], array: NDArray[np.floating[Any]]) -> None:
+    """Appends one video. Plain writes, as a full disk ends a write to a mapped file with a signal, not an error."""
+    out.write(np.ascontiguousarray(array).data)

@@ -1,0 +1,153 @@
+"""Reading and checking feature files: HDF5 with one group per video that holds the data set ``vectors``, (T, dim)."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from avhash_nas.errors import DataError
+
+_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError)  # what h5py raises on damaged files
+
+
+class Shape(NamedTuple):
+    """What the vectors of a feature file look like.
+
+    Args:
+        frames: T, time steps of every video.
+        dim: Dimensions of a time step.
+        dtype: float16 when all videos seen are stored so, else float32.
+    """
+
+    frames: int
+    dim: int
+    dtype: np.dtype[Any]
+
+
+class Vectors(NamedTuple):
+    """One video of a feature file.
+
+    Args:
+        id: The video's id.
+        array: Its vectors, (T, dim), or None when they cannot be used.
+        problem: What is wrong with them, a whole line, or None.
+        non_finite: Whether that is NaN or infinite values.
+    """
+
+    id: str
+    array: NDArray[np.floating[Any]] | None
+    problem: str | None
+    non_finite: bool = False
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[h5py.File]:
+    """Opens a feature file for reading.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: It is missing, unreadable, truncated or not HDF5.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise DataError([f"{path}: no such file; dataset.yaml can name another, under files"]) from None
+    except PermissionError:
+        raise DataError([f"{path}: cannot be read: permission denied"]) from None
+    except OSError as error:
+        raise DataError([f"{path}: not a whole HDF5 file, copy it again ({_line(error)})"]) from None
+    with file:
+        yield file
+
+
+def survey(file: h5py.File, ids: Sequence[str], frames: int | None) -> Shape | None:
+    """The shape of most videos, from a sample of them.
+
+    Args:
+        file: The open feature file.
+        ids: The videos that matter.
+        frames: T where it is stated.
+
+    Returns:
+        None when no video has vectors of two dimensions.
+    """
+    sample = [ids[int(at)] for at in np.unique(np.linspace(0, len(ids) - 1, 64).astype(int))] if ids else []
+    seen = [found for name in sample if (found := _shape(file, name))]
+    if not seen:
+        seen = [found for name in ids if (found := _shape(file, name))][:1]
+    if not seen:
+        return None
+    usual = Counter((found.frames, found.dim) for found in seen).most_common(1)[0][0]
+    half = all(found.dtype == np.float16 for found in seen)
+    return Shape(frames or usual[0], usual[1], np.dtype(np.float16 if half else np.float32))
+
+
+def scan(file: h5py.File, ids: Sequence[str], shape: Shape | None) -> Iterator[Vectors]:
+    """Reads and checks video after video, holding one at a time.
+
+    Args:
+        file: The open feature file.
+        ids: The videos, in the order wanted.
+        shape: What their vectors should look like.
+    """
+    for name in ids:
+        where = f"{file.filename}: video {name}"
+        try:
+            array, problem = _read(file, name, shape)
+        except _UNREADABLE as error:
+            array, problem = None, f"vectors cannot be read ({_line(error)}); copy the file again"
+        if array is not None and not (finite := np.isfinite(array)).all():
+            step, column = np.argwhere(~finite)[0]
+            count = f"{int((~finite).sum())} of {array.size} values"
+            problem = f"{count} are NaN or infinite, first at time step {step}, dimension {column}"
+            yield Vectors(name, None, f"{where}: {problem}", non_finite=True)
+        else:
+            yield Vectors(name, array, problem and f"{where}: {problem}")
+
+
+def _shape(file: h5py.File, name: str) -> Shape | None:
+    try:
+        vectors = _find(file, name)
+    except _UNREADABLE:
+        return None
+    if isinstance(vectors, str) or vectors.ndim != 2 or vectors.dtype.kind != "f" or 0 in vectors.shape:
+        return None
+    return Shape(*vectors.shape, vectors.dtype)
+
+
+def _find(file: h5py.File, name: str) -> Any:
+    """The data set of a video, or what is missing."""
+    if name not in file:
+        return "no such group, though a list names it"
+    group = file[name]
+    if not isinstance(group, h5py.Group) or "vectors" not in group:
+        return "the group has no data set 'vectors'"
+    vectors = group["vectors"]
+    return vectors if isinstance(vectors, h5py.Dataset) else "'vectors' is not a data set"
+
+
+def _read(file: h5py.File, name: str, shape: Shape | None) -> tuple[NDArray[np.floating[Any]] | None, str | None]:
+    """The vectors of a video in the wanted type, or what is wrong with them."""
+    vectors = _find(file, name)
+    if isinstance(vectors, str):
+        return None, vectors
+    if shape is None or vectors.shape != (shape.frames, shape.dim):
+        wanted = f"({shape.frames}, {shape.dim})" if shape else "(T, dim) with T and dim above 0"
+        return None, f"vectors have shape {tuple(vectors.shape)}, expected {wanted}"
+    if vectors.dtype.kind != "f":
+        return None, f"vectors are {vectors.dtype}, expected float32 or float16"
+    if shape.dtype == np.float16 and vectors.dtype != np.float16:
+        return None, f"vectors are {vectors.dtype} where other videos have float16"
+    with np.errstate(over="ignore"):
+        return vectors[...].astype(shape.dtype, copy=False), None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,163 @@
+"""From videos on disk to ready batches, and the order in which a rank gets them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from avhash_nas.data.batch import Batch
+from avhash_nas.data.features import Features
+from avhash_nas.data.sampling import BatchSampling, Labels
+
+Rows = NDArray[np.int64]
+
+
+class Videos:
+    """All videos of a data set: both modalities and the labels.
+
+    Args:
+        visual: Visual features, V videos.
+        audio: Audio features of the same videos.
+        labels: Multi-hot labels, (V, C).
+    """
+
+    def __init__(self, visual: Features, audio: Features, labels: Labels) -> None:
+        self.visual = visual
+        self.audio = audio
+        self.labels = labels
+
+    def batch(self, rows: Rows) -> Batch:
+        """Copies some videos.
+
+        Args:
+            rows: Their rows, (B,).
+        """
+        rows = np.asarray(rows, np.int64)
+        return Batch(
+            torch.from_numpy(self.visual.read(rows)),
+            torch.from_numpy(self.audio.read(rows)),
+            torch.from_numpy(self.labels[rows]),
+            torch.from_numpy(rows),
+        )
+
+
+class Batches(Dataset[Batch], ABC):
+    """The batches of an epoch over all ranks, as a data set whose items are whole batches.
+
+    An item is asked for by its rows, as ``RankSampler`` does, or by its number in epoch 0, as Lightning does when
+    ``overfit_batches`` puts a sequential sampler in its place.
+
+    Args:
+        videos: Where the batches come from.
+    """
+
+    def __init__(self, videos: Videos) -> None:
+        self.videos = videos
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Batches of an epoch, over all ranks."""
+
+    @abstractmethod
+    def plan(self, epoch: int) -> Callable[[int], Rows]:
+        """The function batch number -> rows of an epoch, for numbers from 0 to ``len`` - 1.
+
+        Args:
+            epoch: Epoch, counted from 0.
+        """
+
+    def __getitem__(self, key: int | Rows) -> Batch:
+        return self.videos.batch(key if isinstance(key, np.ndarray) else self.plan(0)(key))
+
+
+class SampledBatches(Batches):
+    """Batches that a sampling draws from some videos.
+
+    Args:
+        videos: Where the batches come from.
+        rows: The videos to draw from.
+        sampling: How to draw.
+        seed: Seed of the run.
+    """
+
+    def __init__(self, videos: Videos, rows: Rows, sampling: BatchSampling, seed: int) -> None:
+        super().__init__(videos)
+        self.rows = rows
+        self.sampling = sampling
+        self.seed = seed
+        self._count = sampling.batches_per_epoch(videos.labels[rows])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def plan(self, epoch: int) -> Callable[[int], Rows]:
+        """The function batch number -> rows of an epoch.
+
+        Args:
+            epoch: Epoch, counted from 0.
+        """
+        positions = self.sampling.epoch(self.videos.labels[self.rows], self.seed, epoch)
+        return lambda number: self.rows[positions(number)]
+
+
+class OrderedBatches(Batches):
+    """Some videos in their order, each once, cut so that all ranks get equally many batches.
+
+    Ranks whose batches differ in number would wait for each other forever where a step synchronises. Videos are
+    repeated only when there are fewer of them than it takes to give every rank the same number of non-empty batches.
+
+    Args:
+        videos: Where the batches come from.
+        rows: The videos wanted.
+        batch_size: Videos in a batch, at most.
+        ranks: Number of processes that share them.
+    """
+
+    def __init__(self, videos: Videos, rows: Rows, batch_size: int, ranks: int) -> None:
+        super().__init__(videos)
+        share = -(-len(rows) // ranks)
+        steps = -(-share // batch_size)
+        if len(rows) < steps * ranks:
+            rows = np.resize(rows, steps * ranks)
+        self._pieces = np.array_split(rows, steps * ranks)
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def plan(self, epoch: int) -> Callable[[int], Rows]:
+        """The function batch number -> rows, the same in every epoch.
+
+        Args:
+            epoch: Not used.
+        """
+        return self._pieces.__getitem__
+
+
+class RankSampler(DistributedSampler[Rows]):
+    """The batches of one rank: elements rank, rank + W, rank + 2W, ... of the epoch's global stream.
+
+    The last incomplete round is completed from the start of the stream, so all ranks do equally many steps, and
+    the union over ranks is the epoch of a single rank. Being a ``DistributedSampler``, it is left in place by Lightning,
+    which calls ``set_epoch``.
+
+    Args:
+        batches: The epoch's batches.
+        ranks: W, number of processes.
+        rank: This process, from 0 to W - 1.
+        start: Batches of this rank to leave out of the first epoch that is iterated.
+    """
+
+    def __init__(self, batches: Batches, *, ranks: int = 1, rank: int = 0, start: int = 0) -> None:
+        super().__init__(batches, num_replicas=ranks, rank=rank, shuffle=False)
+        self.batches = batches
+        self.start = start
+
+    def __iter__(self) -> Iterator[Rows]:
+        start, self.start = self.start, 0
+        plan = self.batches.plan(self.epoch)
+        steps = range(start, len(self))
+        return (plan((self.rank + step * self.num_replicas) % len(self.batches)) for step in steps)

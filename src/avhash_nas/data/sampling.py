@@ -1,0 +1,74 @@
+"""Which videos meet in a batch: the base class of all samplings, and their counter-based random numbers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels: TypeAlias = NDArray[np.bool_]
+Positions: TypeAlias = NDArray[np.int64]
+
+
+def generator(seed: int, epoch: int, batch: int | None = None) -> np.random.Generator:
+    """A random generator that depends on its arguments alone, so that every rank and every resumed run draws the same.
+
+    Args:
+        seed: Seed of the run, at least 0.
+        epoch: Epoch, counted from 0.
+        batch: Batch of the epoch, counted from 0; None gives the stream of the epoch as a whole.
+    """
+    counter = 0 if batch is None else batch + 1
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, counter))))
+
+
+class BatchSampling(ABC):
+    """Settings of a sampling. It holds no state: an epoch's batches follow from labels, seed and epoch alone.
+
+    A subclass needs ``batch_size``, ``batches_per_epoch`` and ``epoch``; imported, it can be named on the command line
+    and in YAML. Positions count the videos of the sampled split from 0, in the order of the rows of ``labels``.
+    """
+
+    @property
+    @abstractmethod
+    def batch_size(self) -> int:
+        """Videos in a full batch."""
+
+    @abstractmethod
+    def batches_per_epoch(self, labels: Labels) -> int:
+        """Number of batches of every epoch, over all ranks.
+
+        Args:
+            labels: Multi-hot labels of the split, (V, C).
+
+        Raises:
+            DataError: No batch with an anchor and its positive can be made of these labels.
+        """
+
+    @abstractmethod
+    def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
+        """Does the work that is common to an epoch and returns the pure function batch index -> positions.
+
+        Args:
+            labels: Multi-hot labels of the split, (V, C).
+            seed: Seed of the run.
+            epoch: Epoch, counted from 0.
+        """
+
+    def batch(self, labels: Labels, seed: int, epoch: int, index: int) -> Positions:
+        """Positions of the videos of one batch: a pure function of its arguments.
+
+        Args:
+            labels: Multi-hot labels of the split, (V, C).
+            seed: Seed of the run.
+            epoch: Epoch, counted from 0.
+            index: Batch of the epoch, from 0 to ``batches_per_epoch(labels)`` - 1.
+        """
+        return self.epoch(labels, seed, epoch)(index)
+
+
+def class_members(labels: Labels) -> list[Positions]:
+    """Positions of every class's videos, ascending; a video of several labels is a member of each of its classes."""
+    classes, positions = labels.T.nonzero()
+    return np.split(positions.astype(np.int64), np.searchsorted(classes, np.arange(1, labels.shape[1])))

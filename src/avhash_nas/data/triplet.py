@@ -1,0 +1,107 @@
+"""The authors' batches: anchor, positive and a few negatives."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members, generator
+from avhash_nas.errors import AvnasError, DataError
+
+
+class Triplets(BatchSampling):
+    """Anchor, positive and negatives, as in the authors' ``loader/dataset_per_label.py`` (4 negatives).
+
+    The rows of a batch are ordered anchor, positive, n1, ..., anchor, positive, ..., so
+    ``codes.reshape(-1, 2 + negatives, q)`` holds a triplet in each row. Every video that shares a label with some video
+    and shares none with another is an anchor exactly once an epoch, so the last batch may be smaller. The positive is
+    drawn uniformly from the other videos that share a label with the anchor; the negatives come from distinct classes
+    (classes uniformly, then videos) and share no label with the anchor. Where the classes do not suffice, the missing
+    negatives are drawn from all videos that share no label with the anchor, distinct ones while they last.
+
+    A class with a single training video gives negatives and no anchor; the authors' code stops there with an error.
+    It also looks at the first label only, which ``first_label_only`` of the data module gives.
+
+    Args:
+        anchors: Anchors in a batch, at least 1. A batch holds anchors * (2 + negatives) videos.
+        negatives: Negatives of each anchor, at least 1.
+    """
+
+    def __init__(self, anchors: int = 128, negatives: int = 4) -> None:
+        if anchors < 1 or negatives < 1:
+            raise AvnasError(f"Triplets: anchors={anchors} and negatives={negatives} must both be at least 1")
+        self.anchors = anchors
+        self.negatives = negatives
+
+    @property
+    def batch_size(self) -> int:
+        """Videos in a full batch: anchors * (2 + negatives)."""
+        return self.anchors * (2 + self.negatives)
+
+    def batches_per_epoch(self, labels: Labels) -> int:
+        """Number of batches of every epoch, over all ranks.
+
+        Args:
+            labels: Multi-hot labels of the split, (V, C).
+
+        Raises:
+            DataError: No video has both a positive and a negative.
+        """
+        return -(-len(_anchors(labels)) // self.anchors)
+
+    def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
+        """Does the work that is common to an epoch and returns the pure function batch index -> positions.
+
+        Args:
+            labels: Multi-hot labels of the split, (V, C).
+            seed: Seed of the run.
+            epoch: Epoch, counted from 0.
+        """
+        members = class_members(labels)
+        order = generator(seed, epoch).permutation(_anchors(labels))
+
+        def batch(index: int) -> Positions:
+            random = generator(seed, epoch, index)
+            anchors = order[index * self.anchors : (index + 1) * self.anchors]
+            return np.concatenate([self._triplet(int(anchor), labels, members, random) for anchor in anchors])
+
+        return batch
+
+    def _triplet(
+        self, anchor: int, labels: Labels, members: list[Positions], random: np.random.Generator
+    ) -> Positions:
+        """Positions of the anchor, its positive and its negatives, (2 + negatives,)."""
+        own = [members[label] for label in labels[anchor].nonzero()[0]]
+        shares = np.zeros(len(labels), np.bool_)
+        for class_ in own:
+            shares[class_] = True
+        taken = shares.copy()
+        candidates = own[0] if len(own) == 1 else shares.nonzero()[0]
+        draw = int(random.integers(len(candidates) - 1))
+        positive = candidates[draw + (draw >= np.searchsorted(candidates, anchor))]
+        negatives: list[int] = []
+        for label in random.permutation(len(members)):
+            free = members[label][~taken[members[label]]]
+            if len(free):
+                negatives.append(int(free[random.integers(len(free))]))
+                taken[negatives[-1]] = True
+            if len(negatives) == self.negatives:
+                break
+        while len(negatives) < self.negatives:
+            free = np.flatnonzero(~taken) if not taken.all() else np.flatnonzero(~shares)
+            more = random.permutation(free)[: self.negatives - len(negatives)]
+            negatives += more.tolist()
+            taken[more] = True
+        return np.array([anchor, positive, *negatives], np.int64)
+
+
+def _anchors(labels: Labels) -> Positions:
+    """Videos that share a label with another video, and none with some other one."""
+    patterns, pattern = np.unique(np.packbits(labels, axis=1), axis=0, return_inverse=True)
+    sharing = np.empty(len(patterns), np.int64)
+    for row, bits in enumerate(np.unpackbits(patterns, axis=1, count=labels.shape[1]).astype(np.bool_)):
+        sharing[row] = labels[:, bits].any(1).sum()
+    partners = sharing[pattern.reshape(-1)]
+    anchors = np.flatnonzero((partners > 1) & (partners < len(labels)))
+    if not len(anchors):
+        raise DataError(["no video of the training split has both a positive (a shared label) and a negative"])
+    return anchors
