@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.data.balanced import ClassBalanced
-from avhash_nas.data.check import FileReport, Report, check, render
+from avhash_nas.data.check import FileReport, Report, check, print_report
 from avhash_nas.data.features import Features, default_cache_dir, open_features
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.sampling import BatchSampling
@@ -30,9 +30,9 @@ __all__ = [
     "check",
     "default_cache_dir",
     "open_features",
+    "print_report",
     "read_layout",
     "read_splits",
-    "render",
     "write_synthetic",
 ]
 

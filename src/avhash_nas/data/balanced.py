@@ -54,10 +54,12 @@ class ClassBalanced(BatchSampling):
         Raises:
             DataError: No class has two videos, or there is only one class.
         """
-        pools = _Pools(labels)
+        return self._count(_Pools(labels))
+
+    def _count(self, pools: "_Pools") -> int:
         groups = pools.groups_per_batch(self.classes)
         if self.by == "class":
-            return _ceil(len(labels), groups * self.videos)
+            return _ceil(len(pools.table), groups * self.videos)
         return _ceil(pools.most_groups(self.videos), groups)
 
     def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
@@ -71,7 +73,7 @@ class ClassBalanced(BatchSampling):
         pools = _Pools(labels)
         if self.by == "class":
             return lambda batch: self._draw(pools, generator(seed, epoch, batch))
-        plan = self._deal(pools, self.batches_per_epoch(labels), generator(seed, epoch))
+        plan = self._deal(pools, self._count(pools), generator(seed, epoch))
         return lambda batch: plan[batch]
 
     def _draw(self, pools: "_Pools", random: np.random.Generator) -> Positions:
@@ -106,7 +108,7 @@ class _Pools:
     """
 
     def __init__(self, labels: Labels) -> None:
-        usable = labels[:, labels.sum(0) > 1]
+        usable: Labels = labels[:, labels.sum(0) > 1]
         if not usable.size:
             raise DataError(["no class of the training split has two videos, so no video has a positive"])
         self.lonely = np.flatnonzero(~usable.any(1))
@@ -124,17 +126,18 @@ class _Pools:
 
     def most_groups(self, size: int) -> int:
         """The largest number of groups that dealing every video once can give, whatever the labels drawn."""
-        held = sum(_ceil(int(count), size) for count in self.table.sum(0))
-        dealt = (len(self.others) + self.table.shape[1] * (size - 1)) // size
+        classes = int(self.table.shape[1])
+        held = sum(_ceil(len(members), size) for members in self.members[:classes])
+        dealt = (len(self.others) + classes * (size - 1)) // size
         return min(held, dealt) + _ceil(len(self.lonely), size)
 
     def draw_owner(self, random: np.random.Generator) -> Positions:
         """The pool that each video is dealt for, (V,): one of its classes, each equally likely."""
-        if int(self.table.sum(1).max()) == 1:
-            owner = self.table.argmax(1)
-        else:
-            owner = np.where(self.table, random.random(self.table.shape), -1.0).argmax(1)
-        owner[self.lonely] = self.table.shape[1]
+        videos, pools = self.table.nonzero()
+        first = np.searchsorted(videos, self.others)
+        count = np.diff(first, append=len(videos))
+        owner = np.full(len(self.table), len(self.members) - 1)  # right for the lonely ones, which have no label here
+        owner[self.others] = pools[first + (random.random(len(count)) * count).astype(np.int64)]
         return owner
 
     def deal_groups(self, pool: int, owner: Positions, size: int, random: np.random.Generator) -> Positions:

@@ -19,4 +19,4 @@ class Batch(NamedTuple):
     visual: Tensor
     audio: Tensor
     labels: Tensor
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nothing here needs

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Group, RenderableType
+from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from avhash_nas.data.hdf5 import open_file, scan, survey
 from avhash_nas.data.layout import Layout, different_frames, parse_layout
@@ -152,13 +151,15 @@ def _warnings(splits: Splits, sizes: Sequence[int], files: Mapping[str, FileRepo
     return lines
 
 
-def render(report: Report) -> RenderableType:
-    """The report for a terminal; ``rich.print`` shows it.
+def print_report(report: Report, console: Console | None = None) -> None:
+    """Prints a report: tables of files and splits, then a line for each warning and each problem.
 
     Args:
         report: What ``check`` found.
+        console: Where to print; by default the standard output.
     """
-    files = Table("file", "videos", "not listed", "usable", "T", "dim", "type", "zero", "constant", "NaN or inf", box=None)
+    console = console or Console()
+    files = Table("file", "videos", "unlisted", "usable", "T", "dim", "type", "zero", "constant", "NaN/inf", box=None)
     for file in report.files.values():
         cells = (file.path.name, file.videos, file.unlisted, file.usable, file.frames, file.dim, file.dtype)
         counts = (len(file.zero), len(file.constant), len(file.non_finite))
@@ -168,13 +169,14 @@ def render(report: Report) -> RenderableType:
         shared = [f"{a if b == name else b} ({n})" for (a, b), n in report.overlaps.items() if name in (a, b)]
         splits.add_row(name + (" (database)" if name == report.database else ""), str(size), ", ".join(shared) or "-")
     sizes = np.array(report.class_sizes or (0,))
-    summary = (
-        f"{report.classes} classes; training videos of a class: {sizes.min()} to {sizes.max()}, median"
-        f" {np.median(sizes):g}; {report.several_labels} videos with several labels; lines are"
-        f" {report.line or 'of unknown format'}, labels start at {'?' if report.label_base is None else report.label_base}"
-    )
-    parts: list[RenderableType] = [Text(str(report.root), "bold"), files, Text(), splits, Text(), Text(summary)]
-    parts += [Text(f"warning: {line}", "yellow") for line in report.warnings]
-    parts += [Text(f"problem: {line}", "red") for line in report.problems]
-    parts.append(Text(f"{len(report.problems)} problems, {len(report.warnings)} warnings"))
-    return Group(*parts)
+    base = "an unknown number" if report.label_base is None else report.label_base
+    lines = [
+        f"{report.classes} classes; training videos of a class: {sizes.min()} to {sizes.max()},"
+        f" median {np.median(sizes):g}; videos with several labels: {report.several_labels}",
+        f"lines are {report.line or 'of unknown format'}, labels start at {base}",
+        *(f"warning: {line}" for line in report.warnings),
+        *(f"problem: {line}" for line in report.problems),
+        f"problems: {len(report.problems)}, warnings: {len(report.warnings)}",
+    ]
+    for part in (str(report.root), files, "", splits, "", *lines):
+        console.print(part, soft_wrap=isinstance(part, str), markup=False, highlight=False)

@@ -3,11 +3,12 @@
 import math
 import warnings
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from lightning.pytorch.loops.progress import _ProcessedTracker
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -102,7 +103,7 @@ class HashingData(LightningDataModule):
         layout = read_layout(self.root)
         _open(layout, read_splits(layout), self.cache_dir)
 
-    def setup(self, stage: str | None = None) -> None:
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Opens the data, which takes milliseconds once it is converted.
 
         Args:
@@ -175,8 +176,8 @@ class HashingData(LightningDataModule):
         done = 0
         if self.trainer is not None and math.isfinite(self.trainer.num_training_batches):
             # `processed`, as `completed` is one behind in on_train_batch_end, where checkpoints are written.
-            processed = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
-            done = processed % max(1, int(self.trainer.num_training_batches))
+            progress = cast(_ProcessedTracker, self.trainer.fit_loop.epoch_loop.batch_progress.current)
+            done = progress.processed % max(1, int(self.trainer.num_training_batches))
         return {"done": done, "ranks": self._ranks()[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -119,7 +119,8 @@ def _shape(file: h5py.File, name: str) -> Shape | None:
         return None
     if isinstance(vectors, str) or vectors.ndim != 2 or vectors.dtype.kind != "f" or 0 in vectors.shape:
         return None
-    return Shape(*vectors.shape, vectors.dtype)
+    frames, dim = vectors.shape
+    return Shape(frames, dim, vectors.dtype)
 
 
 def _find(file: h5py.File, name: str) -> Any:

@@ -128,7 +128,7 @@ class OrderedBatches(Batches):
     def __len__(self) -> int:
         return len(self._pieces)
 
-    def plan(self, epoch: int) -> Callable[[int], Rows]:
+    def plan(self, epoch: int) -> Callable[[int], Rows]:  # noqa: ARG002
         """The function batch number -> rows, the same in every epoch.
 
         Args:
@@ -141,8 +141,8 @@ class RankSampler(DistributedSampler[Rows]):
     """The batches of one rank: elements rank, rank + W, rank + 2W, ... of the epoch's global stream.
 
     The last incomplete round is completed from the start of the stream, so all ranks do equally many steps, and
-    the union over ranks is the epoch of a single rank. Being a ``DistributedSampler``, it is left in place by Lightning,
-    which calls ``set_epoch``.
+    the union over ranks is the epoch of a single rank. As it is a ``DistributedSampler``, Lightning leaves it in place
+    and calls ``set_epoch``.
 
     Args:
         batches: The epoch's batches.

@@ -35,7 +35,7 @@ def write_synthetic(
     audio_dim: int = 32,
     frames: int = 25,
     seed: int = 0,
-    noise: float = 0.5,
+    noise: float = 1.2,
     overwrite: bool = False,
 ) -> Path:
     """Writes a synthetic data set with labels, the same bit for bit for the same arguments.
@@ -45,13 +45,13 @@ def write_synthetic(
     and differ in the visual one: pairs 1, 4, ... in its directions, pairs 2, 5, ... in their order alone. So neither
     modality suffices, the visual one says more, and a mean over time cannot tell every pair apart.
 
-    A concept shows in an event of about a third of the time steps, at a random place that both modalities share: one
-    direction in the first half of the event, another in the second half. With s = 3 (visual) or 1.5 (audio), a gain g
+    A concept shows in an event of about half of the time steps, at a random place that both modalities share: one
+    direction in the first half of the event, another in the second half. With s = 3 (visual) or 2 (audio), a gain g
     drawn for each video around 1, and unit directions u drawn once for the data set,
 
         x_t = s * g * u_concept(t) + sum_k z_k * v_k + noise * e_t,
 
-    where the six z_k, of standard deviation 1.5, are drawn once for a video: directions v_k that say nothing of the
+    where the six z_k, of standard deviation 0.6, are drawn once for a video: directions v_k that say nothing of the
     class, vary most from video to video and spoil distances between raw features; e_t is standard normal.
 
     Args:
@@ -88,7 +88,7 @@ def write_synthetic(
     event = _events(len(labels), frames, random)
     features = {
         "image.h5": _features(_modality(visual_dim, visual, 3.0, random), labels, event, noise, random),
-        "audio.h5": _features(_modality(audio_dim, audio, 1.5, random), labels, event, noise, random),
+        "audio.h5": _features(_modality(audio_dim, audio, 2.0, random), labels, event, noise, random),
     }
     splits = np.tile(np.repeat(np.array(["train", "val", "test"]), [train, val, test]), classes)
     order = random.permutation(len(labels))  # the lists are not sorted by class
@@ -138,7 +138,7 @@ def _modality(dim: int, concepts: NDArray[np.int64], strength: float, random: np
 
 def _events(videos: int, frames: int, random: np.random.Generator) -> NDArray[np.int64]:
     """What each time step shows, (V, T): 0 nothing, 1 the first and 2 the second half of the event."""
-    half = max(1, round(frames / 6))
+    half = max(1, round(frames / 4))
     start = random.integers(0, max(1, frames - 2 * half + 1), (videos, 1))
     since = np.arange(frames) - start
     return np.where((since >= 0) & (since < half), 1, 0) + np.where((since >= half) & (since < 2 * half), 2, 0)
@@ -150,7 +150,7 @@ def _features(
     """Features of all videos, (V, T, dim). No matrix products: their last bits depend on the machine's library."""
     values = noise * random.standard_normal((*event.shape, modality.nuisance.shape[1]))
     for direction in modality.nuisance:
-        values += 1.5 * random.standard_normal((len(labels), 1, 1)) * direction
+        values += 0.6 * random.standard_normal((len(labels), 1, 1)) * direction
     gain = modality.strength * random.uniform(0.7, 1.3, (len(labels), 1, 1))
     for half in (0, 1):
         shown = (event == half + 1)[:, :, None]

@@ -66,9 +66,7 @@ class Triplets(BatchSampling):
 
         return batch
 
-    def _triplet(
-        self, anchor: int, labels: Labels, members: list[Positions], random: np.random.Generator
-    ) -> Positions:
+    def _triplet(self, anchor: int, labels: Labels, members: list[Positions], random: np.random.Generator) -> Positions:
         """Positions of the anchor, its positive and its negatives, (2 + negatives,)."""
         own = [members[label] for label in labels[anchor].nonzero()[0]]
         shares = np.zeros(len(labels), np.bool_)
@@ -96,12 +94,12 @@ class Triplets(BatchSampling):
 
 def _anchors(labels: Labels) -> Positions:
     """Videos that share a label with another video, and none with some other one."""
-    patterns, pattern = np.unique(np.packbits(labels, axis=1), axis=0, return_inverse=True)
-    sharing = np.empty(len(patterns), np.int64)
-    for row, bits in enumerate(np.unpackbits(patterns, axis=1, count=labels.shape[1]).astype(np.bool_)):
-        sharing[row] = labels[:, bits].any(1).sum()
-    partners = sharing[pattern.reshape(-1)]
-    anchors = np.flatnonzero((partners > 1) & (partners < len(labels)))
+    sizes = labels.sum(0)
+    usable = (labels & (sizes > 1)).any(1)
+    crowded = np.flatnonzero(usable & (labels.astype(np.int32) @ sizes.astype(np.int32) >= len(labels)))
+    for video in crowded:  # the sizes of its classes add up to all videos: count those that share a label
+        usable[video] = not labels[:, labels[video]].any(1).all()
+    anchors = np.flatnonzero(usable)
     if not len(anchors):
         raise DataError(["no video of the training split has both a positive (a shared label) and a negative"])
     return anchors
