@@ -56,7 +56,7 @@ def full() -> SearchSpace:
 
 
 def authors() -> SearchSpace:
-    """The space of the authors' code: U1 and U2 are skip or SiLU, U3 and U4 skip or LayerNorm; 17,179,869,184 in all."""
+    """The space of the authors' code: U1, U2 are skip or SiLU, U3, U4 skip or LayerNorm; 17,179,869,184 in all."""
     activation, norm = ("skip", "silu"), ("skip", "layer_norm")
     encoder = {**_ENCODER, "U1": activation, "U2": activation, "U3": norm, "U4": norm}
     return _space({"visual": encoder, "audio": encoder}, {**_FUSION, "T": _SELF})

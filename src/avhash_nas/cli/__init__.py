@@ -1,0 +1,59 @@
+"""The command line: one file for each command. Heavy packages are imported by the command that needs them."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from avhash_nas import __version__
+from avhash_nas.errors import AvnasError
+
+COMMANDS = {
+    "fit": "search, prune, fine-tune and test a hashing network",
+    "test": "evaluate a finished run once more",
+    "synth": "write a labelled synthetic data set",
+    "data": "look a data set over and list every problem",
+    "space": "print a search space: cells, candidates, sizes, parameters",
+    "env": "print versions, devices and the selective-scan back end",
+}
+
+_USAGE = "\n".join(
+    [
+        "usage: avnas COMMAND [options]",
+        "",
+        *(f"  {name:<7} {text}" for name, text in COMMANDS.items()),
+        "",
+        "`avnas COMMAND --help` lists a command's options.",
+    ],
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process if None.
+
+    Returns:
+        Exit code: 0 done, 2 bad input or options. A run that a signal stopped ends with 128 plus the signal's number.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"avnas {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS or find_spec(f"avhash_nas.cli.{name}") is None:
+        print(f"avnas: error: unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return int(importlib.import_module(f"avhash_nas.cli.{name}").run(arguments[1:]))
+    except AvnasError as error:
+        for line in str(error).splitlines():
+            print(f"avnas {name}: error: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"avnas {name}: stopped", file=sys.stderr)
+        return 130

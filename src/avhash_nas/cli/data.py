@@ -1,0 +1,22 @@
+"""`avnas data check DIR`: what is in a data set, and every problem of it."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from avhash_nas.data import check, render
+from avhash_nas.errors import AvnasError
+
+_USAGE = "usage: avnas data check DIR"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    if "-h" in arguments or "--help" in arguments:
+        print(f"{_USAGE}\n\nPrints what a data set holds and every problem in one pass; exit code 2 if there is one.")
+        return 0
+    if len(arguments) != 2 or arguments[0] != "check":
+        raise AvnasError(_USAGE)
+    report = check(arguments[1])
+    Console().print(render(report))
+    return 2 if report.problems else 0

@@ -1,0 +1,184 @@
+"""`avnas fit`: search, prune, fine-tune, test."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+from jsonargparse import Namespace
+from lightning.pytorch.loggers import Logger
+
+from avhash_nas.cli.names import Choice, import_class
+from avhash_nas.cli.parser import Parser, make_parser
+from avhash_nas.data import BatchSampling, HashingData
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import HashNetwork
+from avhash_nas.objectives import Objective
+from avhash_nas.space import load_space
+from avhash_nas.strategies import SearchStrategy
+from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, fit
+from avhash_nas.training.loggers import make_loggers
+from avhash_nas.training.table import print_results
+
+CHOICES = {
+    "strategy": Choice(
+        "avhash_nas.strategies.SearchStrategy", ("avhash_nas.strategies",), group="avhash_nas.strategies"
+    ),
+    "network": Choice("avhash_nas.networks.HashNetwork", ("avhash_nas.networks", "avhash_nas.baselines")),
+    "objective": Choice("avhash_nas.objectives.Objective", ("avhash_nas.objectives",)),
+    "data.sampling": Choice("avhash_nas.data.BatchSampling", ("avhash_nas.data",)),
+}
+"""Options that name a class."""
+
+_INJECTED = {"visual_dim", "audio_dim", "bits", "space"}
+_STAGE_DECIDES = {
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "default_root_dir", "enable_checkpointing"),
+    *("num_sanity_val_steps", "use_distributed_sampler", "barebones", "reload_dataloaders_every_n_epochs"),
+    *("enable_progress_bar", "enable_model_summary"),
+}
+_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "trainer")
+
+
+def parser() -> Parser:
+    """All options of `avnas fit`."""
+    made = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
+    made.add_argument("--out", type=str, default="runs/fit", help="folder of the run; the same command goes on there")
+    made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
+    made.add_argument("--seed", type=int, default=0, help="for initialisation, sampling, dropout and augmentation")
+    made.add_argument("--bits", type=int, default=64, help="code length q")
+    made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
+    made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
+    made.add_argument("--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv")
+    made.add_subclass_arguments(SearchStrategy, "strategy", default={"class_path": "avhash_nas.strategies.AVNAS"})
+    made.add_subclass_arguments(
+        HashNetwork,
+        "network",
+        skip=_INJECTED,
+        instantiate=False,
+        default={"class_path": "avhash_nas.networks.AudioVisualNetwork"},
+    )
+    made.add_subclass_arguments(Objective, "objective", default={"class_path": "avhash_nas.objectives.InfoNCE"})
+    made.add_class_arguments(HashingData, "data", skip={"seed"}, instantiate=False)
+    made.add_class_arguments(Augmentation, "augmentation")
+    made.add_class_arguments(Recipe, "search")
+    made.add_class_arguments(Recipe, "finetune")
+    made.set_defaults({"finetune.lr": 1e-4})
+    made.add_class_arguments(L.Trainer, "trainer", skip=_STAGE_DECIDES, instantiate=False)
+    return made
+
+
+def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
+    """The plan of a run from parsed options.
+
+    Raises:
+        AvnasError: Options or data are bad.
+    """
+    if options.bits < 1:
+        raise AvnasError(f"--bits must be positive, got {options.bits}")
+    if options.seed < 0:
+        raise AvnasError(f"--seed must not be negative, got {options.seed}")
+    ready = made.instantiate_classes(options)
+    network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
+    data = open_data(ready, seed=options.seed)
+    return Plan(
+        data=data,
+        make_network=lambda: network(data),
+        objective=ready.objective,
+        search=ready.search,
+        finetune=ready.finetune,
+        augmentation=ready.augmentation,
+        strategy=ready.strategy,
+        make_trainer=trainer_factory(plain_values(ready.trainer), options.logger, folder),
+        seed=options.seed,
+        from_scratch=options.from_scratch,
+    )
+
+
+def open_data(ready: Namespace, seed: int) -> HashingData:
+    """The data set, checked, converted and open."""
+    sampling: BatchSampling | None = ready.data.sampling
+    options = {**plain_values(ready.data), "sampling": sampling}
+    return HashingData(**options, seed=seed).prepare()
+
+
+def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], HashNetwork]:
+    """Builds the network once the data's dimensions are known."""
+    kind = import_class(path)
+    if "space" in inspect.signature(kind).parameters:
+        arguments = {**arguments, "space": load_space(options.space)}
+
+    def make(data: HashingData) -> HashNetwork:
+        network: HashNetwork = kind(
+            visual_dim=data.visual_dim, audio_dim=data.audio_dim, bits=options.bits, **arguments
+        )
+        return network
+
+    return make
+
+
+def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> Callable[..., L.Trainer]:
+    """Makes Trainers with the user's options under a stage's own."""
+    extra_callbacks = options.pop("callbacks", None) or []
+    given: Any = options.pop("logger", None)
+    extra_loggers: list[Logger] = (
+        [given] if isinstance(given, Logger) else list(given) if isinstance(given, list) else []
+    )
+
+    def make(*, max_epochs: int, callbacks: list[Any], folder: Path) -> L.Trainer:
+        return L.Trainer(
+            **options,
+            max_epochs=max_epochs,
+            callbacks=[*callbacks, *(extra_callbacks if isinstance(extra_callbacks, list) else [extra_callbacks])],
+            logger=[*make_loggers(logger, run, folder.name), *extra_loggers] or False,
+            default_root_dir=folder,
+            enable_checkpointing=True,
+            enable_model_summary=False,
+            enable_progress_bar=any(getattr(callback, "is_progress_bar", False) for callback in callbacks),
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+
+    run = folder.path
+    return make
+
+
+def plain_values(namespace: Namespace | None) -> dict[str, Any]:
+    """A namespace as keyword arguments."""
+    return dict(vars(namespace)) if namespace is not None else {}
+
+
+def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
+    """The options that decide what a run computes, as plain values."""
+    import yaml
+
+    dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_check=True))
+    return {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command."""
+    quiet()
+    made = parser()
+    options = made.parse(arguments)
+    folder = RunFolder(options.out)
+    folder.open(decisive(options, made), overwrite=options.overwrite)
+    plan = build(options, made, folder)
+    metrics = fit(plan, folder)
+    print_results(metrics)
+    return 0
+
+
+def quiet() -> None:
+    """Leave out Lightning's advice on things that are settled here."""
+    import logging
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for text in (
+        "does not have many workers",
+        "Checkpoint directory",
+        "exists and is not empty",
+        "You're resuming from",
+    ):
+        warnings.filterwarnings("ignore", f".*{text}.*")

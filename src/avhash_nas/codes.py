@@ -1,0 +1,1 @@
+from avhash_nas.metrics.codes import binarize, pack, unpack  # noqa

@@ -1,0 +1,107 @@
+"""The audio-visual hashing network of the paper's Fig. 1 and 2."""
+
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from avhash_nas.networks.encoder import Encoder
+from avhash_nas.networks.hash_layer import HashLayer
+from avhash_nas.networks.hash_network import HashNetwork
+from avhash_nas.networks.mixed_cell import MixedCell
+from avhash_nas.networks.route import Route
+from avhash_nas.space import SearchSpace
+
+
+class AudioVisualNetwork(HashNetwork):
+    """Encoders, fusion, transformation, hash layer: f = tanh(FC(mean_t T(F(I1(v, a), I2(a, v))))), Eq. 12-14, 33, 34.
+
+    In a space with choices it is the supernet and needs a route; in one without it is a plain network. Both are wired
+    by the same code and name their parameters alike, so that pruning is a matter of picking tensors. A space with
+    cells of one modality gives a network with one branch, and a self-fusion cell S in place of I1, I2 and F
+    (paper, section 5.3); the other input is then ignored.
+
+    Args:
+        visual_dim: Width of the frame features. Mapped to D by a fully connected layer where it differs from D.
+        audio_dim: Width of the segment features, likewise.
+        bits: Code length q.
+        space: Cells and candidates.
+        width: Model width D (768 in the paper).
+        heads: Attention heads; they must divide D (12 in the paper).
+        states: N, states of each SSM channel.
+        rank: Rank of the map that makes an SSM's step sizes.
+        dropout: In FFN, MLP and attention (0.1 in the paper).
+        input_dropout: Of input features, element by element. Not in the paper.
+        head_hidden: Width of the hash layer's hidden layer; 0 for the paper's plain FC.
+        head_dropout: Of that hidden layer.
+    """
+
+    def __init__(
+        self,
+        visual_dim: int,
+        audio_dim: int,
+        bits: int,
+        space: SearchSpace,
+        *,
+        width: int = 768,
+        heads: int = 12,
+        states: int = 16,
+        rank: int = 4,
+        dropout: float = 0.1,
+        input_dropout: float = 0.0,
+        head_hidden: int = 0,
+        head_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.bits = bits
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "space": space.to_dict()},
+            **{"width": width, "heads": heads, "states": states, "rank": rank, "dropout": dropout},
+            **{"input_dropout": input_dropout, "head_hidden": head_hidden, "head_dropout": head_dropout},
+        }
+        sizes: dict[str, float] = {
+            **{"model_width": width, "hidden": 4 * width, "expand": space.expand or 1},
+            **{"heads": heads, "states": states, "rank": rank, "dropout": dropout},
+        }
+        dims = {"visual": visual_dim, "audio": audio_dim}
+        for modality in space.modalities:
+            project = nn.Identity() if dims[modality] == width else nn.Linear(dims[modality], width)
+            self.add_module(f"{modality}_input", nn.Sequential(nn.Dropout(input_dropout), project))
+            self.add_module(modality, Encoder(modality, space, width, sizes))
+        behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
+        for name in behind:
+            self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
+        self.hash = HashLayer(width, bits, head_hidden, head_dropout)
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: A choice for every cell that has several candidates.
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+        inputs = {"visual": visual, "audio": audio}
+        streams = [
+            self.get_submodule(modality)(self.get_submodule(f"{modality}_input")(inputs[modality]), route)
+            for modality in self.space.modalities
+        ]
+        if len(streams) == 1:
+            fused = self.S(streams[0], route=route)
+        else:
+            v, a = streams
+            fused = self.F(self.I1(v, a, route=route), self.I2(a, v, route=route), route=route)
+        code: Tensor = self.hash(self.T(fused, route=route))
+        return code
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any]) -> Self:
+        """Inverse of `arguments`."""
+        return cls(**{**arguments, "space": SearchSpace.from_dict(arguments["space"])})

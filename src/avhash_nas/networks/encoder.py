@@ -1,0 +1,67 @@
+"""The encoder of one modality, Eq. 3-5 of the paper."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from avhash_nas.networks.mixed_cell import MixedCell
+from avhash_nas.networks.route import Route
+from avhash_nas.space import SearchSpace
+
+# The cells in wiring order and whether they work at the inner width E (before Down) or at the model width D.
+_INNER = {
+    "M1": True,
+    "U1": True,
+    "M2": True,
+    "U2": True,
+    "D1": True,
+    "U3": False,
+    "M3": False,
+    "D2": False,
+    "U4": False,
+}
+
+
+class Encoder(nn.Module):
+    """E1 = U3(Down(D1(M2(U1(M1(Up x))), U2(Up' x)))), then E2 = U4(D2(M3(E1), E1)).
+
+    Up and Up' are two matrices, as in the authors' code; like Down they have no bias.
+
+    Args:
+        modality: `visual` or `audio`: the prefix of the cells' names.
+        space: Its cells `modality.M1` ... `modality.U4`, and `expand` for the inner width E = expand * D.
+        width: D.
+        sizes: What operators may ask for besides their width.
+    """
+
+    def __init__(self, modality: str, space: SearchSpace, width: int, sizes: Mapping[str, float]) -> None:
+        super().__init__()
+        inner = width * (space.expand or 1)
+        self.up: nn.Module
+        self.up_gate: nn.Module
+        self.down: nn.Module
+        if space.expand is None:
+            self.up, self.up_gate, self.down = nn.Identity(), nn.Identity(), nn.Identity()
+        else:
+            self.up = nn.Linear(width, inner, bias=False)
+            self.up_gate = nn.Linear(width, inner, bias=False)
+            self.down = nn.Linear(inner, width, bias=False)
+        for leaf, is_inner in _INNER.items():
+            cell = space[f"{modality}.{leaf}"]
+            self.add_module(leaf, MixedCell(cell, {**sizes, "width": inner if is_inner else width}))
+
+    def forward(self, x: Tensor, route: Route | None) -> Tensor:
+        """Encode one modality.
+
+        Args:
+            x: Shape (B, T, D).
+            route: What each cell runs.
+
+        Returns:
+            Shape (B, T, D).
+        """
+        left = self.M2(self.U1(self.M1(self.up(x), route=route), route=route), route=route)
+        right = self.U2(self.up_gate(x), route=route)
+        e1 = self.U3(self.down(self.D1(left, right, route=route)), route=route)
+        e2: Tensor = self.U4(self.D2(self.M3(e1, route=route), e1, route=route), route=route)
+        return e2

@@ -1,0 +1,37 @@
+"""From a feature sequence to a relaxed code, Eq. 34 of the paper."""
+
+import torch
+from torch import Tensor, nn
+
+
+class HashLayer(nn.Module):
+    """Mean over time, fully connected layer, tanh: f = tanh(FC(mean_t h)), Eq. 34.
+
+    The paper does not say how the sequence is pooled; the mean over time is the authors' choice in code.
+
+    Args:
+        width: D.
+        bits: q.
+        hidden: Width of a hidden layer between pooling and FC, with LayerNorm before and ReLU and dropout behind it;
+            0 for the paper's plain FC. Not in the paper: pooled features of few videos profit from one more
+            non-linearity (experiments/stamps).
+        dropout: Of the hidden layer.
+    """
+
+    def __init__(self, width: int, bits: int, hidden: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.body: nn.Module = nn.Identity()
+        if hidden:
+            self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.fc = nn.Linear(hidden or width, bits)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Relaxed code of each video.
+
+        Args:
+            h: Shape (B, T, D).
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+        return torch.tanh(self.fc(self.body(h.mean(dim=1))))

@@ -1,0 +1,126 @@
+"""What every hashing network has in common: relaxed codes, packed codes, saving and loading."""
+
+import importlib
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from avhash_nas.codes import pack
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks.route import Route
+from avhash_nas.space.architecture import read_json
+
+
+class HashNetwork(nn.Module, ABC):
+    """A network from the features of a video to a q-bit code.
+
+    A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments and returns all arguments,
+    as JSON values, from `arguments()`; that is what makes `save_pretrained` and `from_pretrained` work.
+
+    Attributes:
+        bits: q.
+    """
+
+    bits: int
+    config_format: ClassVar[int] = 1
+
+    @abstractmethod
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: What a supernet runs; networks without choices ignore it.
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any]) -> Self:
+        """Inverse of `arguments`."""
+        return cls(**arguments)
+
+    @torch.inference_mode()
+    def encode(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """Codes of videos, computed in evaluation mode: b = Sign(f), Sign(0) = +1 (Eq. 35), packed 8 bits to a byte.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+
+        Returns:
+            uint8, shape (B, ceil(q / 8)).
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            return pack(self(visual, audio))
+        finally:
+            self.train(was_training)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `config.json`, each whole or not at all; no pickle.
+
+        Args:
+            folder: Made if missing.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        kind = type(self)
+        config = {
+            "format": self.config_format,
+            "class": f"{kind.__module__}.{kind.__qualname__}",
+            "arguments": self.arguments(),
+        }
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        partial = folder / "model.safetensors.partial"
+        save_file(weights, partial)
+        os.replace(partial, folder / "model.safetensors")
+        partial = folder / "config.json.partial"
+        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, folder / "config.json")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read what `save_pretrained` wrote, in evaluation mode.
+
+        Raises:
+            AvnasError: A file is missing or damaged, or the folder holds a network that is no `cls`.
+        """
+        folder = Path(folder)
+        config = read_json(folder / "config.json")
+        network_class = _import_class(str(config.get("class")), folder / "config.json")
+        if not issubclass(network_class, cls):
+            raise AvnasError(f"{folder / 'config.json'}: holds a {network_class.__name__}, not a {cls.__name__}")
+        try:
+            network = network_class.from_arguments(config["arguments"])
+            network.load_state_dict(load_file(folder / "model.safetensors"))
+        except (OSError, SafetensorError) as error:
+            raise AvnasError(f"{folder / 'model.safetensors'}: cannot be read: {error}") from error
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise AvnasError(f"{folder}: config.json and model.safetensors do not fit: {error}") from error
+        return network.eval()
+
+
+def _import_class(path: str, source: Path) -> type[Any]:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise AvnasError(f"{source}: network class {path!r} cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, HashNetwork)):
+        raise AvnasError(f"{source}: {path!r} is not a HashNetwork")
+    return found

@@ -1,0 +1,95 @@
+"""A cell of the network with the operators that it can become."""
+
+import inspect
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks.route import Mixture, Route
+from avhash_nas.operators import Operator, find_operator
+from avhash_nas.space import Cell
+
+
+class MixedCell(nn.Module):
+    """The candidates of one cell. It holds no sampled state: the route says what runs.
+
+    Args:
+        cell: The cell.
+        sizes: What an operator's constructor may ask for by name: width, model_width, hidden, expand, heads, states,
+            rank, dropout.
+
+    Raises:
+        AvnasError: A candidate is unknown, cannot fill this kind of cell, or asks for something else.
+    """
+
+    def __init__(self, cell: Cell, sizes: Mapping[str, float]) -> None:
+        super().__init__()
+        self.cell = cell
+        self.operators = nn.ModuleDict(
+            {_key(name): build_operator(cell.kind, name, sizes) for name in cell.candidates},
+        )
+
+    def forward(self, *inputs: Tensor, route: Route | None) -> Tensor:
+        """Run the route's choice for this cell.
+
+        Args:
+            *inputs: One or two tensors (B, T, width), as the kind of cell has it.
+            route: Needed when the cell has several candidates.
+
+        Returns:
+            Shape (B, T, width).
+
+        Raises:
+            AvnasError: The cell has several candidates and the route leaves it out.
+        """
+        operators = list(self.operators.values())
+        if len(operators) == 1:
+            return self._run(operators[0], inputs)
+        if route is None or self.cell.name not in route:
+            raise AvnasError(f"cell {self.cell.name} has {len(operators)} candidates: the route has to choose")
+        choice = route[self.cell.name]
+        if isinstance(choice, int):
+            return self._run(operators[choice], inputs)
+        return self._mix(operators, choice, inputs)
+
+    def _mix(self, operators: list[nn.Module], mixture: Mixture, inputs: tuple[Tensor, ...]) -> Tensor:
+        positions = mixture.candidates if mixture.candidates is not None else tuple(range(len(operators)))
+        if len(positions) != len(mixture.weights):
+            raise AvnasError(
+                f"cell {self.cell.name}: {len(mixture.weights)} weights for {len(positions)} candidates that run",
+            )
+        terms = []
+        for weight, position in zip(mixture.weights.unbind(), positions, strict=True):
+            output = self._run(operators[position], inputs)
+            terms.append(weight * (output.detach() if position in mixture.detached else output))
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+    @staticmethod
+    def _run(operator: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        output: Tensor = operator(*inputs)
+        return output
+
+
+def build_operator(kind: str, name: str, sizes: Mapping[str, float]) -> Operator:
+    """Construct the operator of a candidate, giving its constructor what it asks for by name.
+
+    Raises:
+        AvnasError: The constructor asks for something that is not in `sizes`.
+    """
+    operator = find_operator(kind, name)
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(operator).parameters
+    wanted = {key: value for key, value in parameters.items() if value.kind not in variadic}
+    missing = [key for key, value in wanted.items() if key not in sizes and value.default is inspect.Parameter.empty]
+    if missing:
+        raise AvnasError(f"operator {name}: asks for {', '.join(missing)}; a network offers {', '.join(sizes)}")
+    return operator(**{key: sizes[key] for key in wanted if key in sizes})
+
+
+def _key(name: str) -> str:
+    """Name of a candidate's module: nn.ModuleDict takes no dots."""
+    return name.replace(".", "_")

@@ -1,0 +1,37 @@
+"""What one forward pass of a supernet runs, as a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A weighted sum of candidates of one cell, Eq. 39 of the paper.
+
+    Args:
+        weights: One weight for each candidate that runs, shape (n,); gradients reach it.
+        candidates: Positions of the candidates that run, n of them; all of the cell's when None.
+        detached: Positions of those whose output is only scored: their weight gets a gradient, their parameters none.
+    """
+
+    weights: Tensor
+    candidates: tuple[int, ...] | None = None
+    detached: frozenset[int] = frozenset()
+
+
+Choice = int | Mixture
+"""For one cell: the position of the candidate that runs alone, or a mixture."""
+
+Route = Mapping[str, Choice]
+"""A choice for every cell, by the cell's name. A route serves a whole step: anchors, positives and negatives."""
+
+
+def mixture_route(weights: Mapping[str, Tensor]) -> Route:
+    """The route that runs every candidate of every cell.
+
+    Args:
+        weights: For each cell the weights of its candidates, shape (n,).
+    """
+    return {cell: Mixture(cell_weights) for cell, cell_weights in weights.items()}

@@ -1,0 +1,104 @@
+"""AV-NAS: one-level search by gradient (SIGIR 2025)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Route, mixture_route
+from avhash_nas.space import Architecture, SearchSpace
+from avhash_nas.strategies.base import Moment, SearchStrategy
+from avhash_nas.strategies.logits import ArchitectureLogits
+
+
+class AVNAS(SearchStrategy):
+    """The paper's "coarse search": weights and architecture parameters descend together on the training loss.
+
+    Every cell outputs the softmax(alpha)-weighted sum of its candidates (Eq. 39); each mini-batch of the whole
+    training set updates W and alpha in one step (Eq. 40). Alpha is a parameter group of the weights' optimiser, which
+    is the same, bit for bit, as a second optimiser of that kind. Pruning takes the argmax (Eq. 42-43).
+
+    With the paper's learning rate of 1e-3 and few steps alpha hardly moves from uniform, and the pruned network has
+    little in common with the mixture: the discretisation gap. Two settings that the paper does not have close it:
+    a learning rate of alpha's own, and a temperature that falls geometrically, so that the mixture of the last epochs
+    is nearly one-hot and the pruned network computes nearly the same.
+
+    Args:
+        lr: Learning rate of alpha (the paper's README table: 1e-3, as for the weights).
+        betas: Adam's moment decay rates for alpha.
+        weight_decay: Of alpha; pulls the probabilities back to uniform.
+        init_scale: Standard deviation of alpha's initial values. The authors' code uses 1.
+        temperature: Of the softmax at the end of the search; it starts at 1. The paper has 1 throughout.
+        warmup: Part of the search, in [0, 1), before which alpha does not move.
+        select: Which score on val picks the state that is kept: `supernet` is Eq. 41; `derived` asks how good the
+            pruned network is as it stands.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    architecture: ArchitectureLogits
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+        init_scale: float = 0.0,
+        temperature: float = 1.0,
+        warmup: float = 0.0,
+        select: Literal["supernet", "derived"] = "supernet",
+    ) -> None:
+        if lr < 0:
+            raise AvnasError(f"strategy.lr must not be negative, got {lr}")
+        if temperature <= 0:
+            raise AvnasError(f"strategy.temperature must be positive, got {temperature}")
+        if not 0 <= warmup < 1:
+            raise AvnasError(f"strategy.warmup is a part of the search in [0, 1), got {warmup}")
+        self.selects = select
+        self.lr = lr
+        self.betas = betas
+        self.weight_decay = weight_decay
+        self.init_scale = init_scale
+        self.temperature = temperature
+        self.warmup = warmup
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Make alpha."""
+        super().begin(space, seed)
+        self.architecture = ArchitectureLogits(space, self.init_scale, seed)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Alpha, with its own learning rate, betas and decay."""
+        return [
+            {
+                **{"params": list(self.architecture.parameters()), "lr": self.lr, "betas": self.betas},
+                **{"weight_decay": self.weight_decay},
+            },
+        ]
+
+    def temperature_at(self, moment: Moment) -> float:
+        """Softmax temperature at a moment: from 1 to `temperature` geometrically, once the warm-up is over."""
+        done = max(0.0, moment.progress - self.warmup) / (1 - self.warmup)
+        return float(self.temperature**done)
+
+    def route(self, moment: Moment) -> Route:
+        """The mixture, without a gradient for alpha during warm-up."""
+        weights = self.architecture.probabilities(self.temperature_at(moment))
+        if moment.progress < self.warmup:
+            weights = {cell: cell_weights.detach() for cell, cell_weights in weights.items()}
+        return mixture_route(weights)
+
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Route]:
+        """The mixture and the architecture that it would be pruned to: their difference is the discretisation gap."""
+        mixture = mixture_route(self.architecture.probabilities(self.temperature_at(moment)))
+        return {"supernet": mixture, **super().evaluation_routes(moment)}
+
+    def summary(self, moment: Moment) -> dict[str, float]:
+        """Adds the mean entropy of the cells (1 uniform, 0 decided) and the temperature."""
+        temperature = self.temperature_at(moment)
+        entropy = float(self.architecture.entropy(temperature).detach())
+        return {"entropy": entropy, "temperature": temperature, **super().summary(moment)}
+
+    def derive(self) -> Architecture:
+        """The most probable candidate of every cell."""
+        return self.architecture.argmax()

@@ -1,0 +1,72 @@
+"""Where a stage goes on when it was stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+from avhash_nas.training.files import write_whole
+from avhash_nas.training.interrupt import Interrupted, StopRequest
+
+
+class StageCheckpoint(Checkpoint):
+    """Keeps `last.ckpt`, from which the stage goes on, always whole.
+
+    It is written at the end of every epoch and, when a stop was asked for, after the present batch, whereupon the
+    stage ends with `Interrupted`. All ranks agree on the stop, so that a signal to any one of them is enough.
+
+    Args:
+        folder: Of the stage.
+        stop: Signals seen by this process; None never stops.
+    """
+
+    def __init__(self, folder: Path, stop: StopRequest | None = None) -> None:
+        self.path = folder / "last.ckpt"
+        self.stop = stop
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Take the signals over from Lightning, whose own handling loses the batch or hangs under several ranks."""
+        if self.stop is not None:
+            self.stop.install()
+            self.stop.polite = True
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Stop if asked to. The last batch of an epoch leaves it to the end of the epoch."""
+        if not trainer.is_last_batch:
+            self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Write `last.ckpt`; stop if asked to."""
+        self._save(trainer)
+        self._stop_if_asked(trainer, saved=True)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """From here on a signal interrupts at once."""
+        if self.stop is not None:
+            self.stop.polite = False
+
+    def _save(self, trainer: L.Trainer) -> None:
+        saved = self.path.with_name("last.ckpt.saving")
+        trainer.save_checkpoint(saved)
+        if trainer.is_global_zero:
+            write_whole(self.path, saved.rename)
+
+    def _stop_if_asked(self, trainer: L.Trainer, *, saved: bool = False) -> None:
+        if self.stop is None:
+            return
+        asked = self.stop.signum is not None
+        if trainer.world_size > 1:
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
+            if not saved:
+                self._save(trainer)
+            self.stop.polite = False
+            raise Interrupted(self.stop.signum or 15)

@@ -1,0 +1,85 @@
+"""Scores of a finished network and the yardsticks beside them."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from avhash_nas.data import HashingData
+from avhash_nas.codes import pack
+from avhash_nas.metrics import RetrievalScores, chance_scores, evaluate, random_projection_codes
+from avhash_nas.networks import HashNetwork
+from avhash_nas.training.module import HashingModule
+
+KS = (5, 20, 100)
+"""The K at which a test reports mAP, precision and recall."""
+
+
+def evaluate_network(network: HashNetwork, data: HashingData, trainer: L.Trainer) -> RetrievalScores:
+    """Scores on the test split, against the database split."""
+    module = HashingModule(network, ks=KS)
+    trainer.test(module, datamodule=data, verbose=False)
+    return module.scores[""]
+
+
+def nest(logged: Mapping[str, float], prefix: str) -> dict[str, dict[str, float]]:
+    """Logged average precisions under a prefix, by K and normalisation, as `metrics.json` has them.
+
+    >>> nest({"val/map@100_k": 0.5, "val/recall@100": 0.1}, "val/")
+    {'map@100': {'k': 0.5}}
+    """
+    nested: dict[str, dict[str, float]] = {}
+    for name, value in logged.items():
+        if name.startswith(f"{prefix}map@"):
+            score, _, normalisation = name[len(prefix) :].partition("_")
+            nested.setdefault(score, {})[normalisation] = value
+    return nested
+
+
+def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
+    """What needs no training, on the test split: a random order, and random projections of the raw features.
+
+    Returns:
+        {"chance": {"map@100": {...}}, "random_projection": {"map@100": {...}}}.
+    """
+    rows = {"query": data.splits["test"], "database": data.splits[data.database]}
+    labels = {role: torch.from_numpy(data.labels[chosen]) for role, chosen in rows.items()}
+    pooled = {role: _pooled(data, torch.from_numpy(chosen)) for role, chosen in rows.items()}
+    codes = {
+        role: pack(random_projection_codes(features, bits, seed, reference=pooled["database"]))
+        for role, features in pooled.items()
+    }
+    projected = evaluate(codes["query"], labels["query"], codes["database"], labels["database"], ks=(100,), bits=bits)
+    scores = {"chance": chance_scores(labels["query"], labels["database"], ks=(100,)), "random_projection": projected}
+    return {name: {"map@100": score.to_dict()["map@100"]} for name, score in scores.items()}
+
+
+def _pooled(data: HashingData, rows: Tensor) -> Tensor:
+    """Features averaged over time, both modalities side by side."""
+    parts = []
+    for chunk in rows.split(1024):
+        batch = data.batch(chunk.numpy())
+        parts.append(torch.cat([batch.visual.mean(dim=1), batch.audio.mean(dim=1)], dim=1))
+    return torch.cat(parts)
+
+
+def inference_seconds(network: HashNetwork, data: HashingData, videos: int = 12_500, batch: int = 128) -> float:
+    """Seconds to encode `videos` videos, as in the paper's Table 2: measured on a few batches and scaled up.
+
+    Reading is left out; the first batch, which warms up, as well.
+    """
+    rows = data.splits[data.database]
+    device = next(network.parameters()).device
+    seconds, encoded = 0.0, 0
+    for index in range(4):
+        chunk = data.batch(rows[(torch.arange(batch) + index * batch).numpy() % len(rows)])
+        visual, audio = chunk.visual.to(device), chunk.audio.to(device)
+        started = time.perf_counter()
+        network.encode(visual, audio).cpu()
+        if index:
+            seconds += time.perf_counter() - started
+            encoded += len(visual)
+    return seconds / encoded * videos

@@ -1,0 +1,54 @@
+"""Files that are there whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avhash_nas.errors import AvnasError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file under a temporary name in the same folder, then rename it.
+
+    Args:
+        path: The file; its folder is made if missing.
+        write: Called with the temporary path.
+
+    Raises:
+        AvnasError: The file cannot be written (no space, no permission); what was there before stays.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise AvnasError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON, indented, whole or not at all."""
+    write_whole(path, lambda partial: partial.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8"))
+
+
+def write_tensors(path: Path, data: dict[str, Any]) -> None:
+    """Write tensors and plain values by torch.save, whole or not at all."""
+    write_whole(path, lambda partial: torch.save(data, partial))
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Read what `write_tensors` wrote, tensors and plain values only.
+
+    Raises:
+        AvnasError: The file cannot be read.
+    """
+    try:
+        data: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise AvnasError(f"{path}: cannot be read: {error}; remove it to redo this stage") from error
+    return data

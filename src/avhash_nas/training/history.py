@@ -1,0 +1,63 @@
+"""One row for each epoch of a stage, in a CSV file that survives interruptions."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from avhash_nas.training.files import write_whole
+
+
+class History(Callback):
+    """Writes `epochs.csv`: epoch, seconds, learning rate, and everything that was logged in the epoch.
+
+    The rows lie in the checkpoint, so that a resumed stage continues the file without gaps or repetitions, which
+    Lightning's CSVLogger does not: it starts a new file.
+
+    Args:
+        folder: Of the stage.
+
+    Attributes:
+        rows: One mapping an epoch.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "epochs.csv"
+        self.rows: list[dict[str, float]] = []
+        self._started = time.perf_counter()
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Mean time of an epoch, validation included."""
+        return sum(row["seconds"] for row in self.rows) / max(len(self.rows), 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.rows = state_dict["rows"]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Add the row and rewrite the file."""
+        logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        seconds = time.perf_counter() - self._started
+        self.rows.append({"epoch": float(trainer.current_epoch), "seconds": seconds, "lr": rate, **logged})
+        if trainer.is_global_zero:
+            write_whole(self.path, self._write)
+
+    def _write(self, path: Path) -> None:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)

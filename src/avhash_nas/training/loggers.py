@@ -1,0 +1,53 @@
+"""Loggers by name. What a run needs to go on, and its curves, lie in epochs.csv without any of them."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+from lightning.pytorch.loggers import Logger
+
+from avhash_nas.errors import AvnasError, MissingExtraError
+
+PROJECT = "avhash-nas"
+
+
+def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
+    """The loggers of a stage.
+
+    Args:
+        name: `csv` (epochs.csv, which every stage writes anyway), `wandb` or `tensorboard`.
+        run: Folder of the run; its name is the name that wandb shows, and a resumed run goes on under the same id.
+        stage: Prefix of what is logged.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+        AvnasError: wandb refuses to start.
+    """
+    makers = {"csv": list, "wandb": partial(_wandb, run, stage), "tensorboard": partial(_tensorboard, run, stage)}
+    return makers[name]()
+
+
+def _tensorboard(run: Path, stage: str) -> list[Logger]:
+    try:
+        import tensorboard  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tensorboard", "tensorboard", "--logger=tensorboard") from error
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return [TensorBoardLogger(run, name="tensorboard", version=stage)]
+
+
+def _wandb(run: Path, stage: str) -> list[Logger]:
+    try:
+        import wandb
+        from lightning.pytorch.loggers import WandbLogger
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("wandb", "wandb", "--logger=wandb") from error
+    identity = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:12]
+    run.mkdir(parents=True, exist_ok=True)
+    logger = WandbLogger(project=PROJECT, name=run.name, id=identity, save_dir=run, prefix=stage, resume="allow")
+    try:
+        logger.experiment  # noqa: B018  # starts the run now, so that a refusal comes before any training
+    except wandb.errors.UsageError as error:
+        raise AvnasError(f"--logger=wandb: {error} (or set WANDB_MODE=offline)") from error
+    return [logger]

@@ -1,0 +1,145 @@
+"""The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from avhash_nas.data import Batch
+from avhash_nas.metrics import RetrievalMetric, RetrievalScores, Role
+from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.objectives import InfoNCE, Objective
+from avhash_nas.training.augmentation import Augmentation
+from avhash_nas.training.recipe import Recipe
+
+ROLES: tuple[Role, Role] = ("query", "database")
+"""What the first and the second loader of a validation or test hold."""
+
+
+class HashingModule(L.LightningModule):
+    """Trains a hashing network and scores its codes by retrieval, by automatic optimisation.
+
+    A search strategy, which is a Callback, steers it through four members: it sets `route` before each weight step,
+    `evaluation_routes` before each validation, and trains parameters of its own along with the weights by `attach`.
+
+    Everything random in a training step (dropout, augmentation) is a function of (seed, epoch, batch, rank), so that
+    a resumed run computes what an uninterrupted one computes.
+
+    Args:
+        network: Supernet or plain network.
+        objective: Loss of a batch of relaxed codes; in-batch InfoNCE if None.
+        recipe: How the weights are trained.
+        augmentation: Applied to training batches; none if None.
+        ks: The K of mAP@K, P@K and R@K.
+        seed: For dropout and augmentation.
+
+    Attributes:
+        route: What the next weight step runs; None for a network without choices.
+        evaluation_routes: What a validation or test scores, by name. Scores are logged as `val/NAME/map@K_retrieved`,
+            ..., and as `val/map@K_retrieved` for the empty name.
+        scores: The last validation's or test's scores, by route name.
+    """
+
+    def __init__(
+        self,
+        network: HashNetwork,
+        objective: Objective | None = None,
+        recipe: Recipe | None = None,
+        augmentation: Augmentation | None = None,
+        ks: tuple[int, ...] = (100,),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective if objective is not None else InfoNCE()
+        self.recipe = recipe if recipe is not None else Recipe()
+        self.augmentation = augmentation
+        self.ks = ks
+        self.seed = seed
+        self.architecture: nn.Module = nn.Module()
+        self.route: Route | None = None
+        self.evaluation_routes: Mapping[str, Route | None] = {"": None}
+        self._groups: list[dict[str, Any]] = []
+        self._metrics: dict[str, RetrievalMetric] = {}
+        self.scores: dict[str, RetrievalScores] = {}
+
+    def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
+        """Save and restore a strategy's parameters with the weights, and train them in the same step.
+
+        Args:
+            architecture: The strategy's parameters.
+            groups: Parameter groups for the optimiser of the weights, with settings of their own; their learning
+                rate stays constant.
+        """
+        self.architecture = architecture
+        self._groups = groups
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Key the step's random numbers on (seed, epoch, batch, rank)."""
+        key = np.random.SeedSequence((self.seed, self.current_epoch, batch_idx, self.global_rank))
+        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Loss of one batch on the present route."""
+        if self.augmentation is not None:
+            batch = self.augmentation(batch)
+        codes = self.network(batch.visual, batch.audio, self.route)
+        loss: Tensor = self.objective(codes, batch.labels)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(codes), prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start a score for each route."""
+        self._start()
+
+    def on_test_epoch_start(self) -> None:
+        """Start a score for each route."""
+        self._start()
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
+        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
+        self._update(batch, dataloader_idx)
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
+        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
+        self._update(batch, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Rank, score, log."""
+        self._finish("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Rank, score, log."""
+        self._finish("test")
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights."""
+        matrices = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
+        vectors = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": self.recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW([*groups, *self._groups], lr=self.recipe.lr, eps=self.recipe.eps)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        factors = [lambda step: self.recipe.factor(step / steps)] * 2 + [lambda _: 1.0] * len(self._groups)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
+
+    def _start(self) -> None:
+        self._metrics = {name: RetrievalMetric(ks=self.ks).to(self.device) for name in self.evaluation_routes}
+
+    def _update(self, batch: Batch, dataloader_idx: int) -> None:
+        for name, route in self.evaluation_routes.items():
+            codes = self.network(batch.visual, batch.audio, route)
+            self._metrics[name].update(codes.float(), batch.labels, batch.index, role=ROLES[dataloader_idx])
+
+    def _finish(self, stage: str) -> None:
+        for name, metric in self._metrics.items():
+            self.scores[name] = metric.scores()
+            prefix = f"{stage}/{name}/" if name else f"{stage}/"
+            self.log_dict({prefix + key: value for key, value in metric.compute().items()})
+        self._metrics = {}

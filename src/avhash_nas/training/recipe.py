@@ -1,0 +1,68 @@
+"""How a stage trains the weights."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from avhash_nas.errors import AvnasError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a stage trains the weights: Adam(W), its schedule, and when to stop.
+
+    Args:
+        epochs: Epochs at most.
+        lr: Peak learning rate of the weights.
+        weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimiser plain Adam.
+        eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
+        schedule: Of the weights' learning rate after warm-up: `constant` (the paper) or `cosine` to zero.
+        warmup: Part of the steps, in [0, 1), over which the learning rate rises linearly from zero.
+        average: Decay of an exponential moving average of the weights, which is what validation scores and the stage
+            keeps; 0 for none.
+        patience: Stop after so many epochs without a better score on val; 0 trains all epochs.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    epochs: int = 300
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    eps: float = 1e-8
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: float = 0.0
+    average: float = 0.0
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "epochs": self.epochs >= 1,
+            "lr": self.lr > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "eps": self.eps > 0,
+            "warmup": 0 <= self.warmup < 1,
+            "average": 0 <= self.average < 1,
+            "patience": self.patience >= 0,
+        }
+        for name, fine in ranges.items():
+            if not fine:
+                raise AvnasError(f"recipe: {name} is out of range: {getattr(self, name)}")
+
+    def factor(self, done: float) -> float:
+        """What the peak learning rate is multiplied by.
+
+        Args:
+            done: Part of the stage's steps that is done, in [0, 1].
+
+        >>> Recipe(schedule="cosine", warmup=0.1).factor(0.05)
+        0.5
+        >>> Recipe(schedule="cosine").factor(0.5)
+        0.5
+        """
+        if done < self.warmup:
+            return done / self.warmup
+        if self.schedule == "constant":
+            return 1.0
+        rest = min(1.0, (done - self.warmup) / (1 - self.warmup))
+        return round(0.5 * (1 + math.cos(math.pi * rest)), 12)

@@ -1,0 +1,119 @@
+"""The folder of a run: what is in it, and whether a command may write to it."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.space.architecture import read_json
+from avhash_nas.training.files import write_json, write_whole
+
+
+class RunFolder:
+    """`config.yaml`, `metrics.json`, `architecture.json`, `model/`, and a folder for each stage.
+
+    A run is told apart by its options: started again with the same ones it goes on, and a finished run is never
+    touched. Options that change how fast something is computed, and not what, may differ.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.metrics = self.path / "metrics.json"
+        self.architecture = self.path / "architecture.json"
+        self.model = self.path / "model"
+
+    def stage(self, name: str) -> Path:
+        """Folder of a stage."""
+        return self.path / name
+
+    @property
+    def finished(self) -> bool:
+        """The run has been through all its stages."""
+        return self.metrics.exists()
+
+    def open(self, options: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Start a run here, or go on with the one that is here.
+
+        Args:
+            options: All options that decide what is computed, as plain values.
+            overwrite: Remove what is there and start anew.
+
+        Raises:
+            AvnasError: The folder holds a run with other options, or something that is no run, or is not writable.
+        """
+        if rank_zero_only.rank != 0:
+            return
+        if self.path.exists() and not self.path.is_dir():
+            raise AvnasError(f"{self.path}: --out must name a folder, this is a file")
+        if overwrite and self.config.exists():
+            try:
+                shutil.rmtree(self.path)
+            except OSError as error:
+                raise AvnasError(f"{self.path}: cannot be overwritten: {error.strerror}") from error
+        if self.config.exists():
+            self._compare(yaml.safe_load(self.config.read_text(encoding="utf-8")), options)
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise AvnasError(f"{self.path}: is not empty and holds no run; give another --out")
+        text = yaml.safe_dump(dict(options), sort_keys=False)
+        write_whole(self.config, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+    def read_options(self) -> dict[str, Any]:
+        """The options of the run.
+
+        Raises:
+            AvnasError: This is no run folder.
+        """
+        if not self.config.exists():
+            raise AvnasError(f"{self.path}: no run here (config.yaml is missing)")
+        options: dict[str, Any] = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return options
+
+    def read_metrics(self) -> dict[str, Any]:
+        """What the finished run measured.
+
+        Raises:
+            AvnasError: The run is not finished.
+        """
+        return read_json(self.metrics)
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Finish the run."""
+        write_json(self.metrics, metrics)
+
+    def _compare(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        old, new = flatten(stored), flatten(given)
+        changed = [
+            f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        ]
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise AvnasError(
+                f"{self.path}: holds a run with other options ({'; '.join(changed[:3])}{more}): "
+                "give another --out, or --overwrite to start anew",
+            )
+
+
+def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by dotted name.
+
+    >>> flatten({"search": {"epochs": 3}, "bits": 64})
+    {'search.epochs': 3, 'bits': 64}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,123 @@
+"""One stage: train until the recipe is through, keep the best, and be able to go on at any time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from avhash_nas.data import HashingData
+from avhash_nas.errors import AvnasError
+from avhash_nas.space.architecture import read_json
+from avhash_nas.training.best import AveragedWeights, KeepBest
+from avhash_nas.training.checkpoint import StageCheckpoint
+from avhash_nas.training.files import read_tensors, write_json
+from avhash_nas.training.history import History
+from avhash_nas.training.interrupt import StopRequest
+from avhash_nas.training.module import HashingModule
+from avhash_nas.training.progress import progress
+
+TrainerFactory = Callable[..., L.Trainer]
+"""Makes a Trainer from `max_epochs`, `callbacks` and `folder`, with everything else as the user asked for."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a finished stage says of itself.
+
+    Attributes:
+        best: What was logged in the best epoch, and `epoch`, from 0.
+        epochs: Epochs that were trained.
+        epoch_seconds: Mean time of an epoch, validation included.
+    """
+
+    best: dict[str, float]
+    epochs: int
+    epoch_seconds: float
+
+
+class Stage:
+    """Trains a HashingModule in a folder: `last.ckpt`, `best.pt`, `epochs.csv`, and `done.json` when finished.
+
+    Args:
+        name: `search` or `finetune`, for progress.
+        folder: Of the stage.
+        monitor: Logged score that decides what is best.
+        shown: Logged scores that progress shows.
+    """
+
+    def __init__(self, name: str, folder: Path, monitor: str, shown: tuple[str, ...]) -> None:
+        self.name = name
+        self.folder = folder
+        self.monitor = monitor
+        self.shown = shown
+
+    @property
+    def done(self) -> Path:
+        """Written last."""
+        return self.folder / "done.json"
+
+    def result(self) -> StageResult:
+        """What the finished stage left."""
+        return StageResult(**read_json(self.done))
+
+    def run(
+        self,
+        module: HashingModule,
+        data: HashingData,
+        make_trainer: TrainerFactory,
+        callbacks: list[Callback],
+        stop: StopRequest,
+    ) -> StageResult:
+        """Train, or go on training, or do nothing if the stage is finished; then load the best state.
+
+        Args:
+            module: Its network and its strategy's parameters hold the best state afterwards.
+            data: Train and val.
+            make_trainer: Called once.
+            callbacks: Besides the stage's own: the search strategy.
+            stop: Signals that ask to stop.
+
+        Raises:
+            Interrupted: Stopped; the same call goes on.
+            AvnasError: No epoch gave a score.
+        """
+        if not self.done.exists():
+            self._train(module, data, make_trainer, callbacks, stop)
+        state = read_tensors(self.folder / "best.pt")
+        module.network.load_state_dict(state["network"])
+        module.architecture.load_state_dict(state["architecture"])
+        return self.result()
+
+    def _train(
+        self,
+        module: HashingModule,
+        data: HashingData,
+        make_trainer: TrainerFactory,
+        callbacks: list[Callback],
+        stop: StopRequest,
+    ) -> None:
+        recipe = module.recipe
+        best, history = KeepBest(self.folder, self.monitor), History(self.folder)
+        checkpoint = StageCheckpoint(self.folder, stop)
+        own: list[Callback] = [best, history, checkpoint, *progress(self.name, self.shown)]
+        if recipe.average:
+            own.insert(1, AveragedWeights(recipe.average))
+        if recipe.patience:
+            own.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
+        trainer = make_trainer(max_epochs=recipe.epochs, callbacks=[*callbacks, *own], folder=self.folder)
+        resume = str(checkpoint.path) if checkpoint.path.exists() else None
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        finally:
+            stop.polite = False
+        if not best.best:
+            raise AvnasError(
+                f"{self.name}: no epoch was scored on val; see that validation runs (limit_val_batches, ...)"
+            )
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            result = StageResult(best.best, len(history.rows), history.seconds_per_epoch)
+            write_json(self.done, vars(result))
+        trainer.strategy.barrier()
