@@ -1,97 +1,29 @@
-"""Selective scan in plain PyTorch: forward and backward walk the time steps with buffers that are allocated once."""
+"""Selective scan in plain PyTorch: forward and backward walk the time steps with buffers that are allocated once.
 
+Inside, time comes first and states are laid out (B, N, E), so that every operation runs along E, the long axis.
+
+The decay exp(delta A) is taken as exp2(delta A log2(e)), which on a CPU is three times as fast as exp, and twenty
+times where it underflows. Its error relative to the decay is that of rounding the exponent: |delta A| / 2^24 in
+float32.
+
+Forward keeps one state in about sqrt(T); backward walks one such segment forward again, decays included, before it
+walks it back. Keeping all T states takes longer, because memory that is touched for the first time costs more than
+the arithmetic. On a CPU large batches go in chunks for the same reason.
+"""
+
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-def scan_forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, keep_states: bool) -> tuple[Tensor, Tensor]:
-    """Runs the recurrence without its `D * x` term.
-
-    Returns:
-        The output, (B, T, E), and the states after each step, (T, B, N, E), which are empty unless they are kept.
-    """
-    batch, steps, width = x.shape
-    states = A.shape[1]
-    a = A.t().contiguous()  # (N, E)
-    drive = delta * x
-    y = torch.empty_like(drive, memory_format=torch.contiguous_format)
-    history = x.new_empty((steps if keep_states else 0, batch, states, width))
-    decay = x.new_empty((batch, states, width))
-    state = x.new_zeros((batch, states, width))
-    for t in range(steps):
-        torch.mul(delta[:, t, None], a, out=decay).exp_()
-        following = history[t] if keep_states else state
-        torch.mul(decay, state, out=following)
-        following.addcmul_(B[:, t, :, None], drive[:, t, None])
-        torch.bmm(C[:, t, None], following, out=y[:, t, None])
-        state = following
-    return y, history
-
-
-def scan_backward(
-    grad_y: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, history: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of `scan_forward` for x, delta, A, B and C; exp(delta * A) is computed again, the states are not.
-
-    With g_t = dL/dh_t: g_t = C_t dy_t + a_{t+1} g_{t+1}, a_t = exp(delta_t A); then dC_t = h_t dy_t, dB_t = g_t u_t and
-    du_t = B_t g_t for u_t = delta_t x_t, and the exponent delta_t A gets g_t a_t h_{t-1}.
-    """
-    batch, steps, width = x.shape
-    states = A.shape[1]
-    a = A.t().contiguous()  # (N, E)
-    drive = delta * x
-    grad_drive, grad_delta = torch.empty_like(drive), torch.zeros_like(drive)
-    grad_a = torch.zeros_like(a)
-    grad_B, grad_C = B.new_empty((batch, steps, states)), C.new_empty((batch, steps, states))
-    decay, exponent = x.new_empty((2, batch, states, width))
-    grad_state = x.new_zeros((batch, states, width))
-    for t in reversed(range(steps)):
-        grad_state.addcmul_(C[:, t, :, None], grad_y[:, t, None])
-        torch.bmm(history[t], grad_y[:, t, :, None], out=grad_C[:, t, :, None])
-        torch.bmm(grad_state, drive[:, t, :, None], out=grad_B[:, t, :, None])
-        torch.bmm(B[:, t, None], grad_state, out=grad_drive[:, t, None])
-        if t == 0:
-            break  # h_0 = 0: the first exponent has no gradient
-        torch.mul(delta[:, t, None], a, out=decay).exp_()
-        grad_state.mul_(decay)
-        torch.mul(grad_state, history[t - 1], out=exponent)
-        torch.mul(exponent, delta[:, t, None], out=decay)
-        grad_a += decay.sum(0)
-        torch.mul(exponent, a, out=decay)
-        torch.sum(decay, 1, out=grad_delta[:, t])
-    grad_delta.addcmul_(grad_drive, x)
-    return grad_drive.mul_(delta), grad_delta, grad_a.t(), grad_B, grad_C
-
-
-class _SelectiveScan(torch.autograd.Function):
-    """`scan_forward` with `scan_backward` as its first derivative."""
-
-    @staticmethod
-    def forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
-            return scan_forward(x, delta, A, B, C, keep_states=True)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-        history = output[1]
-        ctx.mark_non_differentiable(history)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs, history)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        if grad_y is None:
-            return (None,) * 5
-        with torch.autocast(grad_y.device.type, enabled=False):
-            return scan_backward(grad_y, *ctx.saved_tensors)
+_CACHED = 2**18
+"""Elements of one state, B * N * E, above which a CPU's caches no longer hold the buffers of a step."""
 
 
 def scan_torch(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """Chooses between the autograd function and, where nothing wants a gradient, the walk that keeps no states.
+    """The scan without its `D * x` term; where nothing wants a gradient, no state is kept.
 
     Args:
         x: Input, (B, T, E); all tensors are of one floating-point type.
@@ -99,9 +31,120 @@ def scan_torch(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Ten
         A: State matrix, (E, N).
         B: Input projections, (B, T, N).
         C: Output projections, (B, T, N).
+
+    Returns:
+        The output, (B, T, E), which lies in memory with time first.
     """
+    parts = 1
+    if x.device.type == "cpu":
+        parts = max(1, math.ceil(x.shape[0] * A.numel() / _CACHED))
+    chunks = zip(*(tensor.chunk(parts) for tensor in (x, delta, B, C)))
+    outputs = [_scan(x, delta, A, B, C) for x, delta, B, C in chunks]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, delta, A, B, C)):
         y: Tensor = _SelectiveScan.apply(x, delta, A, B, C)[0]  # type: ignore[no-untyped-call]
         return y
     with torch.autocast(x.device.type, enabled=False):
-        return scan_forward(x, delta, A, B, C, keep_states=False)[0]
+        return _forward(x, delta, A, B, C)[0]
+
+
+class _SelectiveScan(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(x.device.type, enabled=False):
+            return _forward(x, delta, A, B, C, _segment(x.shape[1]))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs, output[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_y: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if grad_y is None:
+            return (None,) * 5
+        with torch.autocast(grad_y.device.type, enabled=False):
+            return _backward(grad_y, *ctx.saved_tensors)
+
+
+def _segment(steps: int) -> int:
+    """Time steps from one kept state to the next: sqrt(T), rounded up, keeps the fewest states at any one time."""
+    return math.isqrt(max(steps - 1, 0)) + 1
+
+
+def _forward(
+    x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, segment: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Returns the output, and the states before the steps 0, segment, 2 segment, ..., (ceil(T / segment), B, N, E).
+
+    Without a segment no state is kept, and that part is empty.
+    """
+    (batch, steps, width), states = x.shape, A.shape[1]
+    a_binary = A.t().contiguous() * math.log2(math.e)  # (N, E)
+    delta, drive, B, C = (_time_first(tensor) for tensor in (delta, delta * x, B, C))
+    y = x.new_empty((steps, batch, width))
+    kept = x.new_empty((math.ceil(steps / segment) if segment else 0, batch, states, width))
+    decay, state = x.new_zeros((2, batch, states, width))
+    for t in range(steps):
+        if segment and t % segment == 0:
+            kept[t // segment] = state
+        _advance(delta[t], a_binary, B[t], drive[t], state, decay, state)
+        torch.bmm(C[t, :, None], state, out=y[t, :, None])
+    return y.transpose(0, 1), kept
+
+
+def _backward(
+    grad_y: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients for x, delta, A, B and C.
+
+    With a_t = exp(delta_t A), u_t = delta_t x_t and g_t = dL/dh_t = C_t dy_t + a_{t+1} g_{t+1}:
+    dC_t = h_t dy_t, dB_t = g_t u_t, du_t = B_t g_t, and the exponent delta_t A has the gradient g_t a_t h_{t-1}.
+    """
+    (batch, steps, width), states = x.shape, A.shape[1]
+    segment = _segment(steps)
+    a = A.t().contiguous()  # (N, E)
+    a_binary = a * math.log2(math.e)
+    grad_y, x, delta, B, C = (_time_first(tensor) for tensor in (grad_y, x, delta, B, C))
+    drive = delta * x
+    grad_drive, grad_delta, grad_a = torch.empty_like(drive), torch.empty_like(drive), torch.zeros_like(a)
+    grad_B, grad_C = torch.empty_like(B), torch.empty_like(C)
+    grad_state, product = x.new_zeros((2, batch, states, width))
+    decays, history = x.new_empty((2, segment, batch, states, width))
+    for start in reversed(range(0, steps, segment)):
+        before = kept[start // segment]
+        span = range(start, min(start + segment, steps))
+        for i, t in enumerate(span):
+            _advance(delta[t], a_binary, B[t], drive[t], history[i - 1] if i else before, decays[i], history[i])
+        for i, t in reversed(list(enumerate(span))):
+            grad_state.addcmul_(C[t, :, :, None], grad_y[t, :, None])
+            torch.bmm(grad_y[t, :, None], history[i].transpose(1, 2), out=grad_C[t, :, None])
+            torch.bmm(drive[t, :, None], grad_state.transpose(1, 2), out=grad_B[t, :, None])
+            torch.bmm(B[t, :, None], grad_state, out=grad_drive[t, :, None])
+            grad_state.mul_(decays[i])
+            grad_exponent = torch.mul(grad_state, history[i - 1] if i else before, out=history[i])
+            torch.sum(torch.mul(grad_exponent, a, out=product), 1, out=grad_delta[t])
+            grad_a += grad_exponent.mul_(delta[t, :, None]).sum(0)
+    grad_delta.addcmul_(grad_drive, x)
+    grad_x = grad_drive.mul_(delta)
+    return tuple(  # type: ignore[return-value]
+        gradient.transpose(0, 1) for gradient in (grad_x, grad_delta, grad_a, grad_B, grad_C)
+    )
+
+
+def _advance(
+    delta: Tensor, a_binary: Tensor, B: Tensor, drive: Tensor, state: Tensor, decay: Tensor, following: Tensor
+) -> None:
+    """One step: writes exp(delta A) to `decay` and h_t = exp(delta A) h_{t-1} + B u to `following`."""
+    torch.mul(delta[:, None], a_binary, out=decay).exp2_()
+    torch.mul(decay, state, out=following).addcmul_(B[:, :, None], drive[:, None])
+
+
+def _time_first(tensor: Tensor) -> Tensor:
+    """Copies (B, T, W) to (T, B, W), so that each step is one block of memory."""
+    return tensor.transpose(0, 1).contiguous()
