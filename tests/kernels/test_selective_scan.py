@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.kernels_selective_scan import selective_scan as oracle
-from reference.kernels_selective_scan import selective_scan_by_steps
 from torch.utils.checkpoint import checkpoint
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, scan_torch, selective_scan
+from reference.kernels_selective_scan import selective_scan as oracle
+from reference.kernels_selective_scan import selective_scan_by_steps
 
 module = import_module("avhash_nas.kernels.selective_scan")
 

@@ -24,8 +24,7 @@ def find_operator(kind: str, name: str) -> type[Operator]:
         >>> find_operator("M", "self_ssm").__name__, find_operator("T", "self_ssm").__name__
         ('SelfSSM', 'MambaBlock')
     """
-    if len(kind) != 1 or kind not in _KINDS:
-        raise AvnasError(f"unknown cell kind {kind!r}: take one of {', '.join(_KINDS)}")
+    own = _own(kind)
     if "." in name:
         operator = _import(name)
         if kind not in operator.kinds:
@@ -33,7 +32,6 @@ def find_operator(kind: str, name: str) -> type[Operator]:
                 f"{name} fills cells of kind {', '.join(operator.kinds)}, not {kind}: add {kind} to its `kinds`"
             )
         return operator
-    own = _own(kind)
     if name not in own:
         near = difflib.get_close_matches(name, own, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -45,11 +43,17 @@ def find_operator(kind: str, name: str) -> type[Operator]:
 
 
 def operator_names(kind: str) -> tuple[str, ...]:
-    """Returns the names of this package's operators for a cell kind, in alphabetical order."""
+    """Returns the names of this package's operators for a cell kind, in alphabetical order.
+
+    Raises:
+        AvnasError: If there is no such kind.
+    """
     return tuple(_own(kind))
 
 
 def _own(kind: str) -> dict[str, type[Operator]]:
+    if len(kind) != 1 or kind not in _KINDS:
+        raise AvnasError(f"unknown cell kind {kind!r}: take one of {', '.join(_KINDS)}")
     exported = (getattr(operators, symbol) for symbol in operators.__all__)
     classes = [
         item for item in exported if isinstance(item, type) and issubclass(item, Operator) and item is not Operator
@@ -61,6 +65,8 @@ def _own(kind: str) -> dict[str, type[Operator]]:
 
 def _import(path: str) -> type[Operator]:
     module_name, _, class_name = path.rpartition(".")
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise AvnasError(f"operator {path!r} is not of the form package.module.Class")
     try:
         found = getattr(importlib.import_module(module_name), class_name, None)
     except ImportError as error:

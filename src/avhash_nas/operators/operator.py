@@ -34,6 +34,9 @@ class Operator(nn.Module):
     name: ClassVar[str]
     kinds: ClassVar[str]
 
+    def __init__(self) -> None:
+        super().__init__()
+
 
 def check_positive(operator: type[Operator], **values: int) -> None:
     """Raises AvnasError, naming the operator and the value, unless all values are at least 1."""
