@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, read_layout
+from avhash_nas.data.splits import parse_splits, read_splits
+from avhash_nas.errors import DataError
+
+
+def splits_of(make_set, train, val, test, **described):
+    lists = {"train": tuple(train), "val": tuple(val), "test": tuple(test)}
+    return parse_splits(read_layout(make_set(lists, described or None)))
+
+
+def labels_of(splits):
+    return {video.id: video.labels for video in splits.videos}
+
+
+def test_rows_follow_the_lists_split_after_split(make_set):
+    splits = read_splits(read_layout(make_set()))
+    assert "".join(splits.ids) == "abcdefghijkl"
+    assert splits.rows("train").tolist() == [0, 1, 2, 3, 4, 5]
+    assert splits.rows("test").tolist() == [9, 10, 11]
+    assert splits.class_names == ("0", "1", "2")
+    assert splits.multi_hot().argmax(1).tolist() == [0, 0, 1, 1, 2, 2, 0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("base", [0, 1])
+def test_label_base_is_inferred_when_label_0_or_1_occurs(make_set, base):
+    train = [f"t{n},{n + base}" for n in range(3)]
+    splits, problems = splits_of(make_set, train, [f"v,{base}"], [f"w,{base + 2}"])
+    assert not problems
+    assert (splits.label_base, len(splits.class_names)) == (base, 3)
+    assert labels_of(splits) == {"t0": (0,), "t1": (1,), "t2": (2,), "v": (0,), "w": (2,)}
+    assert splits.class_names == tuple(str(base + n) for n in range(3))
+
+
+def test_last_class_number_settles_the_base(make_set):
+    splits, problems = splits_of(make_set, ["a,2", "b,5"], ["c,3"], ["d,4"], classes=5)
+    assert not problems
+    assert splits.label_base == 1
+
+
+@pytest.mark.parametrize("described", [{}, {"classes": 5}])
+def test_doubtful_base_says_what_to_write(make_set, described):
+    low = 1 if described else 2  # 1..4 of 5 classes, or 2..4 of an unknown number
+    _, problems = splits_of(make_set, [f"a,{low}", "b,3"], ["c,3"], ["d,4"], **described)
+    assert len(problems) == 1
+    assert "dataset.yaml" in problems[0]
+    assert "label_base: 0 or label_base: 1" in problems[0]
+
+
+def test_frames_column_of_raw_counts_is_recognised(make_set):
+    splits, problems = splits_of(make_set, ["a,310,0", "b,45,1"], ["c,900,2"], ["d,77,0,2"])
+    assert not problems
+    assert splits.line == ID_FRAMES_LABELS
+    assert labels_of(splits) == {"a": (0,), "b": (1,), "c": (2,), "d": (0, 2)}
+
+
+def test_frames_column_of_one_value_is_recognised(make_set):
+    train = [f"t{n},2,{n}" for n in range(4)]  # as labels, they would be gapless too, and all videos relevant
+    splits, problems = splits_of(make_set, train, ["v,2,0"], ["w,2,3"])
+    assert not problems
+    assert splits.line == ID_FRAMES_LABELS
+    assert labels_of(splits)["w"] == (3,)
+
+
+def test_several_labels_with_a_single_label_line(make_set):
+    splits, problems = splits_of(make_set, ["a,0,1", "b,2", "c,1,1,2"], ["v,0"], ["w,2,0"])
+    assert not problems
+    assert splits.line == ID_LABELS
+    assert labels_of(splits) == {"a": (0, 1), "b": (2,), "c": (1, 2), "v": (0,), "w": (2, 0)}
+    assert splits.multi_hot()[2].tolist() == [False, True, True]
+    assert splits.multi_hot(first_label_only=True)[2].tolist() == [False, True, False]
+    assert splits.multi_hot(first_label_only=True)[4].tolist() == [False, False, True]
+
+
+AMBIGUOUS = (["a,1,0", "b,2,1"], ["c,1,2"], ["d,2,0"])
+
+
+def test_ambiguous_lines_say_what_to_write(make_set):
+    _, problems = splits_of(make_set, *AMBIGUOUS)
+    assert len(problems) == 1
+    assert f"line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'" in problems[0]
+
+
+@pytest.mark.parametrize(("line", "expected"), [(ID_LABELS, (2, 1)), (ID_FRAMES_LABELS, (1,))])
+def test_dataset_yaml_settles_ambiguous_lines(make_set, line, expected):
+    splits, problems = splits_of(make_set, *AMBIGUOUS, line=line)
+    assert not problems
+    assert labels_of(splits)["b"] == expected
+
+
+def test_one_broken_line_does_not_turn_frames_into_labels(make_set):
+    _, problems = splits_of(make_set, ["a,310,0", "b,45,1", "x,12"], ["c,900,2"], ["d,77,0"])
+    assert len(problems) == 1
+    assert "two line formats" in problems[0]
+
+
+def test_windows_line_ends_byte_order_mark_and_blank_lines(make_set):
+    root = make_set()
+    (root / "train.txt").write_bytes(b"\xef\xbb\xbfa, 0\r\nb ,1\r\n\r\n")
+    splits = read_splits(read_layout(root))
+    assert [(video.id, video.labels, video.line) for video in splits.videos[:2]] == [("a", (0,), 1), ("b", (1,), 2)]
+
+
+def test_every_problem_of_the_lists_in_one_pass(make_set):
+    root = make_set(described={"classes": 3, "label_base": 0, "line": ID_LABELS})
+    (root / "train.txt").write_bytes(b"a,0\nno label\nb,1.5\n,1\na,1\nz,7\n\xff\xfe,1\nc,1_0\n")
+    (root / "val.txt").write_text("g,1\na,0\n")
+    (root / "test.txt").unlink()
+    with pytest.raises(DataError) as caught:
+        read_splits(read_layout(root))
+    expected = [
+        ("train.txt:2:", "'no label' lacks a label"),
+        ("train.txt:3:", "'b,1.5'"),
+        ("train.txt:4:", "lacks an id"),
+        ("train.txt:7:", "is not an id"),
+        ("train.txt:8:", "is not an id"),
+        ("test.txt:", "no such file"),
+        ("train.txt:5:", "video a is listed twice, first in line 1"),
+        ("val.txt:2:", "video a of split val is also in split train (train.txt:1)"),
+        ("train.txt:6:", "label 7 of video z is not in 0..2"),
+    ]
+    assert len(caught.value.problems) == len(expected)
+    for problem, parts in zip(caught.value.problems, expected, strict=True):
+        assert "\n" not in problem
+        assert all(part in problem for part in parts), problem
+
+
+def test_frames_format_needs_frames_and_a_label(make_set):
+    root = make_set({"train": ("a,25", "b,0,1"), "val": ("c,9,0",), "test": ("d,9,1",)}, {"line": ID_FRAMES_LABELS})
+    _, problems = parse_splits(read_layout(root))
+    assert len(problems) == 2
+    assert "train.txt:1: video a lacks a label" in problems[0]
+    assert "train.txt:2: video b lacks a positive number of frames" in problems[1]
+
+
+def test_negative_label_is_out_of_range(make_set):
+    _, problems = splits_of(make_set, ["a,0", "b,-1"], ["c,1"], ["d,2"])
+    assert len(problems) == 1
+    assert "train.txt:2: label -1 of video b" in problems[0]
+
+
+def test_further_lists_and_class_names(make_set):
+    lists = {"train": ("a,1",), "val": ("b,2",), "test": ("c,1",), "pool": ("d,2",)}
+    described = {"lists": {"pool": "pool.txt"}, "classes": ["cat", "dog"], "database": "pool"}
+    layout = read_layout(make_set(lists, described))
+    splits = read_splits(layout)
+    assert (layout.database, splits.class_names) == ("pool", ("cat", "dog"))
+    assert splits.rows("pool").tolist() == [3]
+    assert np.array_equal(splits.multi_hot(), [[True, False], [False, True], [True, False], [False, True]])
