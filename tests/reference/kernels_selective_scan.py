@@ -31,3 +31,23 @@ def selective_scan_by_steps(x, delta, A, B, C, D=None):
         h = torch.exp(delta[:, t, :, None] * A) * h + delta[:, t, :, None] * B[:, t, None, :] * x[:, t, :, None]
         outputs.append((C[:, t, None, :] * h).sum(-1) + (0 if D is None else D * x[:, t]))
     return torch.stack(outputs, 1)
+
+
+def make(batch=2, steps=5, width=3, states=2, dtype=torch.float64, seed=0):
+    """Random inputs x, delta, A, B, C, D that want gradients."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    x, delta = normal(batch, steps, width), torch.nn.functional.softplus(normal(batch, steps, width))
+    A, D = -torch.exp(normal(width, states)), normal(width)
+    B, C = normal(batch, steps, states), normal(batch, steps, states)
+    return [tensor.to(dtype).requires_grad_() for tensor in (x, delta, A, B, C, D)]
+
+
+def value_and_gradients(function, inputs):
+    """The output, and the gradients of a weighted sum of it."""
+    y = function(*inputs)
+    weight = torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)
+    return y, torch.autograd.grad((y * weight).sum(), inputs)

@@ -9,6 +9,8 @@ float32.
 Forward keeps one state in about sqrt(T); backward walks one such segment forward again, decays included, before it
 walks it back. Keeping all T states takes longer, because memory that is touched for the first time costs more than
 the arithmetic. On a CPU large batches go in chunks for the same reason.
+
+Products are written to given buffers (`out=`), which autocast leaves in their own type.
 """
 
 import math
@@ -47,15 +49,13 @@ def _scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, delta, A, B, C)):
         y: Tensor = _SelectiveScan.apply(x, delta, A, B, C)[0]  # type: ignore[no-untyped-call]
         return y
-    with torch.autocast(x.device.type, enabled=False):
-        return _forward(x, delta, A, B, C)[0]
+    return _forward(x, delta, A, B, C)[0]
 
 
 class _SelectiveScan(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
-            return _forward(x, delta, A, B, C, _segment(x.shape[1]))
+        return _forward(x, delta, A, B, C, _segment(x.shape[1]))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -68,8 +68,7 @@ class _SelectiveScan(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         if grad_y is None:
             return (None,) * 5
-        with torch.autocast(grad_y.device.type, enabled=False):
-            return _backward(grad_y, *ctx.saved_tensors)
+        return _backward(grad_y, *ctx.saved_tensors)
 
 
 def _segment(steps: int) -> int:

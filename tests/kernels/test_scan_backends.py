@@ -1,0 +1,161 @@
+"""Which back end runs a scan, and what is said when one cannot be had."""
+
+import sys
+import types
+import warnings
+from importlib import import_module
+
+import pytest
+import torch
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, selective_scan
+from reference.kernels_selective_scan import make, selective_scan_by_steps, value_and_gradients
+
+module = import_module("avhash_nas.kernels.selective_scan")
+
+
+class TestBackends:
+    """What can be checked of the choice without a CUDA device; `load_mamba` is replaced."""
+
+    cuda = torch.device("cuda")
+
+    @staticmethod
+    def kernel(u, delta, A, B, C):
+        """Stands in for mamba-ssm's function: time last."""
+        return selective_scan_by_steps(
+            u.transpose(1, 2), delta.transpose(1, 2), A, B.transpose(1, 2), C.transpose(1, 2)
+        ).transpose(1, 2)
+
+    def test_torch_and_auto_agree_on_the_cpu(self):
+        inputs = make()
+        assert torch.equal(selective_scan(*inputs, backend="torch"), selective_scan(*inputs, backend="auto"))
+
+    def test_cuda_is_refused_on_the_cpu(self):
+        with pytest.raises(AvnasError, match="backend 'cuda' needs tensors on a CUDA device"):
+            selective_scan(*make(dtype=torch.float32), backend="cuda")
+
+    def test_unknown_backend(self):
+        with pytest.raises(AvnasError, match="backend is 'triton', take one of auto, torch, cuda"):
+            selective_scan(*make(), backend="triton")
+
+    def test_cuda_is_refused_without_mamba(self, monkeypatch):
+        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+        with pytest.raises(AvnasError, match=r"needs mamba-ssm: mamba-ssm cannot be imported \(reason\); install it"):
+            module._choose("cuda", self.cuda, torch.float32)
+
+    def test_auto_without_mamba_warns_once(self, monkeypatch):
+        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+        module._warn_once.cache_clear()
+        with pytest.warns(UserWarning, match=r"slow: mamba-ssm cannot be imported \(reason\)"):
+            assert module._choose("auto", self.cuda, torch.float32) is None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert module._choose("auto", self.cuda, torch.float32) is None
+
+    def test_auto_and_cuda_take_mamba_where_it_can_run(self, monkeypatch):
+        monkeypatch.setattr(module, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
+        assert module._choose("auto", self.cuda, torch.float32) is self.kernel
+        assert module._choose("cuda", self.cuda, torch.float32) is self.kernel
+        assert module._choose("torch", self.cuda, torch.float32) is None
+        assert module._choose("auto", self.cuda, torch.float64) is None
+        with pytest.raises(AvnasError, match="not float64"):
+            module._choose("cuda", self.cuda, torch.float64)
+
+    def test_the_kernel_gets_time_last_and_gives_the_same(self, monkeypatch):
+        inputs = make(dtype=torch.float32)
+        expected = value_and_gradients(selective_scan, inputs)
+        monkeypatch.setattr(module, "_choose", lambda *_: self.kernel)
+        torch.testing.assert_close(value_and_gradients(selective_scan, inputs), expected)
+
+    def test_second_derivatives_are_refused_there_too(self, monkeypatch):
+        monkeypatch.setattr(module, "_choose", lambda *_: self.kernel)
+        inputs = make()
+        (gradient,) = torch.autograd.grad(selective_scan(*inputs).sum(), inputs[0], create_graph=True)
+        with pytest.raises(SecondDerivativeError):
+            gradient.sum().backward()
+
+
+class TestLoadMamba:
+    @pytest.fixture(autouse=True)
+    def _fresh(self):
+        scan_cuda.load_mamba.cache_clear()
+        yield
+        scan_cuda.load_mamba.cache_clear()
+
+    def install(self, monkeypatch, **modules):
+        for name, attributes in modules.items():
+            fake = types.ModuleType(name.replace("__", "."))
+            vars(fake).update(attributes)
+            monkeypatch.setitem(sys.modules, fake.__name__, fake)
+
+    def test_found(self, monkeypatch):
+        self.install(
+            monkeypatch,
+            mamba_ssm={"__version__": "2.2.4"},
+            mamba_ssm__ops={},
+            mamba_ssm__ops__selective_scan_interface={"selective_scan_fn": TestBackends.kernel},
+            selective_scan_cuda={},
+        )
+        assert scan_cuda.load_mamba() == (TestBackends.kernel, "mamba-ssm 2.2.4")
+
+    def test_missing(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "mamba_ssm", None)
+        function, reason = scan_cuda.load_mamba()
+        assert function is None
+        assert reason.startswith("mamba-ssm cannot be imported (")
+
+    def test_built_without_cuda(self, monkeypatch):
+        self.install(
+            monkeypatch,
+            mamba_ssm={"__version__": "2.2.4"},
+            mamba_ssm__ops={},
+            mamba_ssm__ops__selective_scan_interface={"selective_scan_fn": TestBackends.kernel},
+        )
+        monkeypatch.setitem(sys.modules, "selective_scan_cuda", None)
+        assert scan_cuda.load_mamba()[0] is None
+
+    def test_diagnostics_name_the_choice_and_the_reason(self, monkeypatch):
+        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        assert scan_backend() == "torch (no CUDA device; mamba-ssm cannot be imported (reason))"
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        assert scan_backend().startswith("torch (mamba-ssm cannot be imported (reason); install it with: pip install")
+        monkeypatch.setattr(module, "load_mamba", lambda: (TestBackends.kernel, "mamba-ssm 2.2.4"))
+        assert scan_backend() == "cuda (mamba-ssm 2.2.4); torch for CPU tensors and float64"
+
+
+@pytest.mark.gpu
+class TestOnCuda:
+    @pytest.fixture(autouse=True)
+    def _needs_cuda(self):
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+
+    @pytest.mark.parametrize("steps", [1, 25, 200])
+    def test_torch_backend_agrees_with_the_cpu(self, steps):
+        inputs = make(steps=steps)
+        moved = [tensor.detach().cuda().requires_grad_() for tensor in inputs]
+        y = selective_scan(*moved, backend="torch")
+        torch.testing.assert_close(y.cpu(), selective_scan(*inputs))
+        gradients = torch.autograd.grad(y.sum(), moved)
+        expected = torch.autograd.grad(selective_scan(*inputs).sum(), inputs)
+        torch.testing.assert_close([gradient.cpu() for gradient in gradients], list(expected))
+
+    @pytest.mark.parametrize("shape", [(2, 1, 64, 16), (3, 25, 96, 16), (1, 300, 32, 4)])
+    def test_mamba_agrees_with_torch(self, shape):
+        if scan_cuda.load_mamba()[0] is None:
+            pytest.skip("mamba-ssm is not installed")
+        inputs = [tensor.detach().cuda().requires_grad_() for tensor in make(*shape, dtype=torch.float32)]
+        y, y_torch = selective_scan(*inputs, backend="cuda"), selective_scan(*inputs, backend="torch")
+        torch.testing.assert_close(y, y_torch, rtol=1e-3, atol=1e-3)
+        for ours, theirs in zip(torch.autograd.grad(y.sum(), inputs), torch.autograd.grad(y_torch.sum(), inputs)):
+            assert (ours - theirs).abs().max() <= 1e-3 * theirs.abs().max()
+
+    def test_mamba_under_autocast(self):
+        if scan_cuda.load_mamba()[0] is None:
+            pytest.skip("mamba-ssm is not installed")
+        inputs = [tensor.detach().cuda() for tensor in make(dtype=torch.float32)]
+        with torch.autocast("cuda", torch.bfloat16):
+            y = selective_scan(*inputs, backend="cuda")
+        assert torch.equal(y, selective_scan(*inputs, backend="cuda"))
