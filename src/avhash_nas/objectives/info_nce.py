@@ -5,8 +5,8 @@ Eq. 36 compares an anchor a with one positive p and n0 negatives n_i, by cosine 
     L(a, p, n) = -log( e^{s(a,p)/t} / (e^{s(a,p)/t} + sum_i e^{s(a,n_i)/t}) )
 
 `info_nce_triplets` is that equation on rows that a sampler has grouped, as in the authors' training (n0 = 4, each
-negative of another class). `info_nce` draws the same comparison from a batch of P classes x K videos, where each video is
-anchor, positive and negative at once: one forward pass per video instead of one per role.
+negative of another class). `info_nce` draws the same comparison from a batch of P classes x K videos, where each video
+is anchor, positive and negative at once: one forward pass per video instead of one per role.
 """
 
 import torch
@@ -26,8 +26,9 @@ def info_nce(codes: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     would weigh a video by the size of its class in the batch.
 
     Anchors without a positive are left out; a batch in which none has one gives 0. An anchor without negatives gives
-    0, as Eq. 36 does with an empty sum. A zero code has similarity 0 to all. The loss is computed in float32, under
-    autocast too. In data-parallel training each process compares the videos of its own batch.
+    0, as Eq. 36 does with an empty sum. A zero code has similarity 0 to all. The loss is computed in
+    float32 at least, under autocast too. In data-parallel training each process compares the videos of its own
+    batch.
 
     Args:
         codes: Real-valued codes, shape (B, q).

@@ -1,0 +1,206 @@
+"""All retrieval measures of a set of queries against a database, in one pass over their codes."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avhash_nas.metrics.arguments import check_codes, check_ids, check_labels, check_options, own_positions
+from avhash_nas.metrics.average_precision import NORMALISATIONS, average_precision, expected_average_precision
+from avhash_nas.metrics.hamming import Words, as_words, row_chunks, word_distances
+from avhash_nas.metrics.precision_recall import (
+    PrecisionRecallCurve,
+    add_hits_by_rank,
+    curve_by_rank,
+    precision_by_recall,
+    precision_recall,
+    precision_recall_by_radius,
+)
+from avhash_nas.metrics.ranking import Bools, Floats, Integers, RankedHits, TieGroups, group, rank
+from avhash_nas.metrics.relevance import relevance
+from avhash_nas.metrics.scores import RetrievalScores, Ties
+from avhash_nas.metrics.ties import tie_order
+
+_RECALL_STEPS = 20
+_BYTES_PER_PAIR = 128
+"""Bound on what a pair of query and item takes while its chunk is worked on, reached where all items are relevant."""
+_PAIRS_IN_CACHE = 2**20
+"""Larger chunks are slower: their rankings no longer fit into a processor's second-level cache."""
+
+
+def evaluate(
+    query_codes: Tensor,
+    query_labels: Tensor,
+    database_codes: Tensor,
+    database_labels: Tensor,
+    *,
+    ks: Sequence[int | None] = (5, 20, 100),
+    ties: Ties = "permuted",
+    seed: int = 0,
+    query_ids: Tensor | None = None,
+    database_ids: Tensor | None = None,
+    exclude_self: bool = False,
+    bits: int | None = None,
+    memory: int = 2**28,
+) -> RetrievalScores:
+    """Ranks the database for each query by Hamming distance and computes all measures, exactly.
+
+    Items at one distance from a query are tied. `permuted` orders them by one random permutation of the database,
+    drawn from the seed and the items' ids: the order in which the database comes changes nothing. `expected` gives the
+    mean of each measure over all their orders, in closed form; `avhash_nas.metrics.precision_recall` says what that
+    means for by_recall.
+
+    Args:
+        query_codes: Packed codes, uint8, shape (Q, bytes).
+        query_labels: Whether query i has class c, bool, shape (Q, C). Items that share at least one label are relevant.
+        database_codes: Packed codes, uint8, shape (N, bytes).
+        database_labels: Whether item j has class c, bool, shape (N, C).
+        ks: The K of mAP@K, P@K and R@K, each at least 1; None is the whole database. A K above N is allowed: the list
+            ends with the database, while P@K and the normalisation `k` still divide by K.
+        ties: `permuted` or `expected`.
+        seed: Seed of the permutation.
+        query_ids: Ids of the queries, int64, shape (Q,); read only to exclude queries from their own ranking.
+        database_ids: Distinct ids of the items, int64, shape (N,). Without them an item's position is its id, and the
+            permutation then depends on the order of the database.
+        exclude_self: Take the item with the query's own id out of its ranking.
+        bits: Code length q, where not a multiple of 8.
+        memory: Bytes to work in, beside inputs and result; at least one query per thread is worked on at a time.
+
+    Returns:
+        Scores and curves.
+
+    Raises:
+        AvnasError: If an argument is not as stated, or there are no queries or no items.
+
+    Example:
+        >>> codes, labels = torch.tensor([[0b1100], [0b1111]]).byte(), torch.tensor([[True, False], [False, True]])
+        >>> evaluate(codes[:1], labels[:1], codes, labels, ks=(1,)).to_dict()["map@1"]
+        {'retrieved': 1.0, 'standard': 1.0, 'k': 1.0}
+    """
+    bits = check_codes(query_codes, database_codes, bits)
+    check_labels(query_codes, query_labels, database_codes, database_labels)
+    check_options(ks, ties, memory)
+    ids = check_ids(query_ids, len(query_codes), database_ids, len(database_codes), exclude_self)
+    order = tie_order(ids.database, seed)
+    task = _Task(
+        query_words=as_words(query_codes),
+        query_labels=query_labels.cpu().numpy(),
+        words=np.ascontiguousarray(as_words(database_codes)[:, order]),
+        members=np.ascontiguousarray(database_labels.cpu().numpy()[order].T),
+        own=own_positions(ids.queries, ids.database[order]),
+        bits=bits,
+        ks=tuple(dict.fromkeys(ks)),
+        ties=ties,
+    )
+    return _run(task, memory)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The checked arguments of `evaluate`, the database in the order that breaks ties."""
+
+    query_words: Words
+    """Shape (words, Q)."""
+    query_labels: Bools
+    """Shape (Q, C)."""
+    words: Words
+    """Shape (words, N)."""
+    members: Bools
+    """Shape (C, N)."""
+    own: Integers | None
+    """Position of the query itself in the database, or -1, shape (Q,); None leaves queries in their own rankings."""
+    bits: int
+    ks: tuple[int | None, ...]
+    ties: Ties
+
+    def rank(self, rows: slice) -> tuple[RankedHits | TieGroups, TieGroups]:
+        """Ranks the database for some queries: the ranking that ties are settled for, and the counts per distance."""
+        distances = word_distances(self.query_words[:, rows], self.words, np.min_scalar_type(self.bits + 1))
+        relevant = relevance(self.query_labels[rows], self.members)
+        if self.own is not None:
+            own = self.own[rows]
+            there = np.flatnonzero(own >= 0)
+            distances[there, own[there]] = self.bits + 1
+            relevant[there, own[there]] = False
+        if self.ties == "permuted":
+            return rank(distances, relevant, self.bits)
+        groups = group(distances, relevant, self.bits)
+        return groups, groups
+
+
+class _Tally:
+    """Sums over queries."""
+
+    def __init__(self, task: _Task) -> None:
+        items = task.words.shape[1]
+        self.average_precision: Floats = np.zeros((len(task.ks), len(NORMALISATIONS)))
+        self.at_k: Floats = np.zeros((len(task.ks), 2))  # precision, recall
+        self.by_rank: Floats = np.zeros((2, items))  # hits, hits over relevant
+        self.by_recall: Floats = np.zeros(_RECALL_STEPS + 1)
+        self.by_radius: Floats = np.zeros((2, task.bits + 1))  # precision, recall
+        self.without_relevant = 0
+
+    def add(self, ranking: RankedHits | TieGroups, groups: TieGroups, ks: tuple[int | None, ...]) -> None:
+        for place, k in enumerate(ks):
+            if isinstance(ranking, RankedHits):
+                by_name = average_precision(ranking, k)
+            else:
+                by_name = expected_average_precision(ranking, k)
+            self.average_precision[place] += [by_name[name].sum() for name in NORMALISATIONS]
+            self.at_k[place] += [values.sum() for values in precision_recall(ranking, k)]
+        add_hits_by_rank(ranking, self.by_rank[0], self.by_rank[1])
+        self.by_recall += precision_by_recall(ranking, _RECALL_STEPS).sum(axis=0)
+        self.by_radius += [values.sum(axis=0) for values in precision_recall_by_radius(groups)]
+        self.without_relevant += int((groups.relevant.sum(axis=1) == 0).sum())
+
+    def merge(self, other: "_Tally") -> None:
+        self.average_precision += other.average_precision
+        self.at_k += other.at_k
+        self.by_rank += other.by_rank
+        self.by_recall += other.by_recall
+        self.by_radius += other.by_radius
+        self.without_relevant += other.without_relevant
+
+
+def _run(task: _Task, memory: int) -> RetrievalScores:
+    """Shares the queries out to as many threads as torch may use and adds their sums up in order."""
+    items, queries = task.words.shape[1], len(task.query_labels)
+    threads = min(torch.get_num_threads(), queries)
+    budget = min(memory // threads, _PAIRS_IN_CACHE * _BYTES_PER_PAIR)
+    chunks = list(row_chunks(queries, row_bytes=_BYTES_PER_PAIR * items, memory=budget))
+
+    def work(first: int) -> _Tally:
+        tally = _Tally(task)
+        for rows in chunks[first::threads]:
+            tally.add(*task.rank(rows), task.ks)
+        return tally
+
+    total = _Tally(task)
+    with ThreadPoolExecutor(threads) as pool:
+        for tally in pool.map(work, range(threads)):
+            total.merge(tally)
+    return _scores(task, total)
+
+
+def _scores(task: _Task, total: _Tally) -> RetrievalScores:
+    queries = len(task.query_labels)
+    levels = torch.arange(_RECALL_STEPS + 1, dtype=torch.float64) / _RECALL_STEPS
+    precision, recall = torch.from_numpy(total.by_radius / queries)
+    return RetrievalScores(
+        average_precision={
+            k: dict(zip(NORMALISATIONS, (sums / queries).tolist(), strict=True))
+            for k, sums in zip(task.ks, total.average_precision, strict=True)
+        },
+        precision={k: float(sums[0] / queries) for k, sums in zip(task.ks, total.at_k, strict=True)},
+        recall={k: float(sums[1] / queries) for k, sums in zip(task.ks, total.at_k, strict=True)},
+        by_rank=curve_by_rank(total.by_rank[0], total.by_rank[1], queries),
+        by_recall=PrecisionRecallCurve(levels, torch.from_numpy(total.by_recall / queries), levels),
+        by_radius=PrecisionRecallCurve(torch.arange(task.bits + 1), precision, recall),
+        queries=queries,
+        queries_without_relevant=total.without_relevant,
+        database=task.words.shape[1],
+        ties=task.ties,
+    )

@@ -1,0 +1,162 @@
+"""Precision and recall within the first K ranks, and the three curves drawn from them.
+
+P@K = hits within K / K, also where the database holds fewer than K items; R@K = hits within K / relevant items, 0 for
+a query without relevant items. Both are linear in the hits, so with ties left open their means over all orders follow
+from the expected hits.
+
+The literature calls three curves "precision-recall", so each has its own name here:
+
+- by rank: mean P@k against mean R@k over the queries, for each k. Hashing papers draw this one, so it is the one to
+  hold against Fig. 6 of AV-NAS, which does not say; its two columns are the P@K and R@K curves of that figure.
+- by recall: the precision at the rank where recall first reaches a level, averaged over the queries, level by level
+  (not interpolated). With ties left open it is c / E[rank of hit c], Cooper's expected search length (1968) as used by
+  Raghavan, Bollmann and Jung (1989): the rank is averaged over the orders, not the precision.
+- by radius: all items within a Hamming distance are retrieved (hash lookup), for which ties do not matter. A lookup
+  that finds nothing has precision 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avhash_nas.metrics.ranking import Floats, Integers, RankedHits, TieGroups, ratio
+
+
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """Points of a curve, in order."""
+
+    at: Tensor
+    """Ranks 1..N (int64), recall levels (float64) or Hamming radii 0..q (int64), shape (points,)."""
+    precision: Tensor
+    """Mean precision over the queries, 0..1, float64, shape (points,)."""
+    recall: Tensor
+    """Mean recall over the queries, 0..1, float64, shape (points,)."""
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Gives the points as plain lists, for JSON."""
+        return {"at": self.at.tolist(), "precision": self.precision.tolist(), "recall": self.recall.tolist()}
+
+
+def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
+    """Counts the hits within K of each query; with ties left open, the mean over all orders.
+
+    Args:
+        ranking: Ranks of the hits, or counts per distance.
+        k: K, at least 1; None takes whole rankings.
+
+    Returns:
+        Hits within K, shape (queries,).
+    """
+    if k is None:
+        return totals(ranking)[0].astype(np.float64)
+    if isinstance(ranking, RankedHits):
+        return np.bincount(ranking.queries[ranking.ranks <= k], minlength=len(ranking.relevant)).astype(np.float64)
+    before = np.cumsum(ranking.items, axis=1) - ranking.items
+    places = np.clip(k - before, 0, ranking.items)
+    hits: Floats = (places * ratio(ranking.relevant, ranking.items)).sum(axis=1)
+    return hits
+
+
+def precision_recall(ranking: RankedHits | TieGroups, k: int | None) -> tuple[Floats, Floats]:
+    """Computes P@K and R@K of each query; with ties left open, the means over all orders.
+
+    Args:
+        ranking: Ranks of the hits, or counts per distance.
+        k: K, at least 1; None takes whole rankings.
+
+    Returns:
+        P@K and R@K, 0..1, each of shape (queries,).
+    """
+    relevant, ranked = totals(ranking)
+    hits = hits_within(ranking, k)
+    return ratio(hits, ranked if k is None else np.full(len(hits), k)), ratio(hits, relevant)
+
+
+def precision_by_recall(ranking: RankedHits | TieGroups, steps: int) -> Floats:
+    """Computes each query's precision where recall first reaches 0, 1 / steps, ..., 1 (level 0: at the first hit).
+
+    Args:
+        ranking: Ranks of the hits, or counts per distance.
+        steps: Number of levels above 0.
+
+    Returns:
+        Precision, 0 for a query without relevant items, shape (queries, steps + 1).
+    """
+    relevant, _ = totals(ranking)
+    wanted = np.maximum(1, -(-relevant[:, None] * np.arange(steps + 1) // steps))  # hits, shape (queries, levels)
+    some = relevant > 0
+    precision = np.zeros(wanted.shape)
+    if isinstance(ranking, RankedHits):
+        start = np.cumsum(relevant) - relevant
+        precision[some] = wanted[some] / ranking.ranks[start[some, None] + wanted[some] - 1]
+    else:
+        precision[some] = wanted[some] / _expected_rank(ranking.items[some], ranking.relevant[some], wanted[some])
+    return precision
+
+
+def _expected_rank(items: Integers, relevant: Integers, wanted: Integers) -> Floats:
+    """Mean rank of hit number `wanted` over all orders: hit c of r among n items lies at c (n + 1) / (r + 1)."""
+    hits = np.cumsum(relevant, axis=1)
+    column = (hits[:, None, :] < wanted[:, :, None]).sum(axis=2)  # the distance at which the hit lies
+    row = np.arange(len(items))[:, None]
+    group_items, group_relevant = items[row, column], relevant[row, column]
+    items_before = np.cumsum(items, axis=1)[row, column] - group_items
+    ordinal = wanted - (hits[row, column] - group_relevant)
+    ranks: Floats = items_before + ordinal * (group_items + 1) / (group_relevant + 1)
+    return ranks
+
+
+def precision_recall_by_radius(groups: TieGroups) -> tuple[Floats, Floats]:
+    """Computes each query's precision and recall of the items within radius 0..q.
+
+    Args:
+        groups: Items and relevant items at each distance.
+
+    Returns:
+        Precision and recall, each of shape (queries, q + 1).
+    """
+    hits = np.cumsum(groups.relevant, axis=1)
+    return ratio(hits, np.cumsum(groups.items, axis=1)), ratio(hits, hits[:, -1:])
+
+
+def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floats) -> None:
+    """Adds the hits of some queries to sums over queries, from which the curve by rank follows.
+
+    Args:
+        ranking: Ranks of the hits, or counts per distance.
+        hits: Sum over queries of the (expected) hits at each rank, shape (N,), changed in place.
+        recall: The same with each hit divided by the relevant items of its query, shape (N,), changed in place.
+    """
+    size = len(hits)
+    if isinstance(ranking, RankedHits):
+        at = ranking.ranks - 1
+        hits += np.bincount(at, minlength=size)
+        recall += np.bincount(at, 1 / ranking.relevant[ranking.queries], minlength=size)
+        return
+    rows, columns = np.nonzero(ranking.relevant)
+    items, relevant = ranking.items[rows, columns], ranking.relevant[rows, columns]
+    start = (np.cumsum(ranking.items, axis=1) - ranking.items)[rows, columns]
+    density = relevant / items  # at each rank of the group
+    for sums, height in ((hits, density), (recall, density / ranking.relevant.sum(axis=1)[rows])):
+        steps = np.bincount(start, height, size + 1) - np.bincount(start + items, height, size + 1)
+        sums += np.cumsum(steps[:-1])
+
+
+def curve_by_rank(hits: Floats, recall: Floats, queries: int) -> PrecisionRecallCurve:
+    """Turns the sums of `add_hits_by_rank` over all queries into the curve of mean P@k against mean R@k, k = 1..N."""
+    ranks = np.arange(1, len(hits) + 1)
+    return PrecisionRecallCurve(
+        at=torch.from_numpy(ranks),
+        precision=torch.from_numpy(np.cumsum(hits) / ranks / queries),
+        recall=torch.from_numpy(np.cumsum(recall) / queries),
+    )
+
+
+def totals(ranking: RankedHits | TieGroups) -> tuple[Integers, Integers]:
+    """Gives each query's number of relevant items and of ranked items, each of shape (queries,)."""
+    if isinstance(ranking, RankedHits):
+        return ranking.relevant, ranking.ranked
+    return ranking.relevant.sum(axis=1), ranking.items.sum(axis=1)

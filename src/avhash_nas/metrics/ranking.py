@@ -1,0 +1,106 @@
+"""Rankings by Hamming distance, as the few numbers that all measures follow from.
+
+Distances are small whole numbers, so ranking is a counting sort, and what matters of a ranking is where the relevant
+items lie (`RankedHits`), or only how many items and relevant items there are at each distance (`TieGroups`).
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+Distances: TypeAlias = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class RankedHits:
+    """Where the relevant items of some queries lie, ties broken: one entry per hit, by query and then by rank."""
+
+    queries: Integers
+    """Index of the hit's query, shape (hits,)."""
+    ranks: Integers
+    """Place of the hit in the ranking of its query, from 1, shape (hits,)."""
+    ordinals: Integers
+    """1 for the first hit of a query, 2 for its second and so on, shape (hits,)."""
+    relevant: Integers
+    """Relevant items of each query, shape (queries,)."""
+    ranked: Integers
+    """Length of each query's ranking, shape (queries,)."""
+
+
+@dataclass(frozen=True)
+class TieGroups:
+    """How many items each query has at each distance, ties left open."""
+
+    items: Integers
+    """Items at distance 0..q, shape (queries, q + 1)."""
+    relevant: Integers
+    """Relevant items at distance 0..q, shape (queries, q + 1)."""
+
+
+def rank(distances: Distances, relevance: Bools, bits: int) -> tuple[RankedHits, TieGroups]:
+    """Ranks by distance; items at one distance keep the order of their columns.
+
+    Args:
+        distances: Hamming distances of 0..q, shape (queries, items); q + 1 takes an item out of the query's ranking.
+        relevance: Whether the item is relevant to the query, shape (queries, items); false for items taken out.
+        bits: Length q of a code.
+
+    Returns:
+        The hits' ranks and the counts per distance.
+    """
+    rows, columns = distances.shape
+    order = np.argsort(distances, axis=1, kind="stable")  # a radix sort for 8 and 16 bits
+    order += np.arange(rows)[:, None] * columns
+    ranked = _with_relevance(distances, relevance, bits).ravel().take(order)  # (queries, items)
+    del order
+    hits = _hits(ranked)
+    groups = _groups(ranked, hits, bits)
+    relevant = groups.relevant.sum(axis=1)
+    queries = np.repeat(np.arange(rows), relevant)
+    ordinals = np.arange(1, len(hits) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
+    hits += 1 - queries * columns
+    return RankedHits(queries, hits, ordinals, relevant, groups.items.sum(axis=1)), groups
+
+
+def group(distances: Distances, relevance: Bools, bits: int) -> TieGroups:
+    """Counts items and relevant items at each distance; arguments as for `rank`."""
+    ranked = np.sort(_with_relevance(distances, relevance, bits), axis=1, kind="stable")
+    return _groups(ranked, _hits(ranked), bits)
+
+
+def _with_relevance(distances: Distances, relevance: Bools, bits: int) -> Distances:
+    """Puts distance and relevance into one number, 2 * distance + relevance, in the smallest type that holds it."""
+    both = distances.astype(np.min_scalar_type(2 * (bits + 1) + 1))
+    both <<= 1
+    both |= relevance
+    return both
+
+
+def _hits(ranked: Distances) -> Integers:
+    """Finds the flat positions of the relevant items."""
+    return np.flatnonzero((ranked & 1).astype(bool))
+
+
+def _groups(ranked: Distances, hits: Integers, bits: int) -> TieGroups:
+    """Counts per distance of rows sorted by distance, whose hits lie at the given flat positions."""
+    rows, columns = ranked.shape
+    distances = ranked >> 1
+    ends = np.flatnonzero(distances[:, 1:] != distances[:, :-1])  # the last items of their distances
+    end_rows, end_columns = np.divmod(ends, max(1, columns - 1))
+    up_to = np.zeros((rows, bits + 2), np.int64)  # items at a distance or below it
+    up_to[end_rows, distances[end_rows, end_columns]] = end_columns + 1
+    up_to[np.arange(rows), distances[:, -1]] = columns
+    items = np.diff(np.maximum.accumulate(up_to, axis=1), axis=1, prepend=0)
+    cells = hits // columns * (bits + 2) + distances.ravel()[hits]
+    relevant = np.bincount(cells, minlength=rows * (bits + 2)).reshape(rows, bits + 2)
+    return TieGroups(items[:, : bits + 1], relevant[:, : bits + 1])
+
+
+def ratio(top: Floats | Integers, bottom: Floats | Integers) -> Floats:
+    """Divides, with 0 where the denominator is 0."""
+    return np.divide(top, bottom, out=np.zeros(np.broadcast_shapes(top.shape, bottom.shape)), where=bottom != 0)

@@ -1,0 +1,176 @@
+"""The retrieval measures as a torchmetrics Metric that gathers codes over batches and ranks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.metrics.codes import pack, unpack
+from avhash_nas.metrics.evaluation import evaluate
+from avhash_nas.metrics.scores import RetrievalScores, Ties
+
+Role = Literal["query", "database"]
+
+
+@dataclass(frozen=True)
+class _Videos:
+    packed: Tensor
+    labels: Tensor
+    index: Tensor
+
+
+class RetrievalMetric(Metric):
+    """Gathers the codes of queries and database, then evaluates them with `evaluate`.
+
+    Codes and labels are kept as bits. A video that comes twice in one role, as `DistributedSampler` lets it to fill
+    the last batch, counts once. Under several ranks each holds its share, even none; `compute` gathers all and gives
+    the same on each.
+
+    Args:
+        ks: The K of mAP@K, P@K and R@K; None is the whole database.
+        ties: `permuted` breaks ties by a permutation drawn from the seed and the videos' indices, `expected` averages
+            over all orders.
+        seed: Seed of the permutation.
+        exclude_self: Take the item with the query's own index out of its ranking.
+        memory: Bytes to work in.
+        **kwargs: Passed on to torchmetrics' Metric.
+
+    Example:
+        >>> metric = RetrievalMetric(ks=(1,))
+        >>> codes, labels = torch.tensor([[0.9, -0.2], [-0.3, 0.8]]), torch.tensor([[True, False], [False, True]])
+        >>> metric.update(codes, labels, torch.tensor([0, 1]), role="database")
+        >>> metric.update(codes[:1], labels[:1], torch.tensor([0]), role="query")
+        >>> metric.compute()["map@1_retrieved"]
+        tensor(1.)
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    packed: list[Tensor]
+    labels: list[Tensor]
+    index: list[Tensor]
+    is_query: list[Tensor]
+    bits: Tensor
+    classes: Tensor
+
+    def __init__(
+        self,
+        ks: Sequence[int | None] = (5, 20, 100),
+        ties: Ties = "permuted",
+        seed: int = 0,
+        exclude_self: bool = False,
+        memory: int = 2**28,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ks = tuple(ks)
+        self.ties: Ties = ties
+        self.seed = seed
+        self.exclude_self = exclude_self
+        self.memory = memory
+        # Flat bytes: ranks that saw no video then hold an empty tensor that joins the others' whatever their width.
+        for name in ("packed", "labels", "index", "is_query"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+        for name in ("bits", "classes"):
+            self.add_state(name, default=torch.tensor(0), dist_reduce_fx="max")
+
+    def update(self, codes: Tensor, labels: Tensor, index: Tensor, role: Role) -> None:
+        """Takes in one batch.
+
+        Args:
+            codes: Real-valued codes, of which the sign counts (sign(0) = +1), shape (B, q).
+            labels: Whether video b has class c, bool, shape (B, C).
+            index: What identifies the video within its role (within both for exclude_self), int64, shape (B,).
+            role: Whether these are queries or items of the database.
+
+        Raises:
+            AvnasError: If an argument is not as stated, or q or C differ from earlier batches.
+        """
+        if role not in ("query", "database"):
+            raise AvnasError(f"role: expected query or database, got {role!r}")
+        if labels.dtype != torch.bool or labels.ndim != 2 or len(labels) != len(codes):
+            raise AvnasError(
+                f"labels: expected bool of shape ({len(codes)}, C), got {labels.dtype} of shape {tuple(labels.shape)}"
+            )
+        if index.dtype != torch.int64 or index.shape != (len(codes),):
+            raise AvnasError(
+                f"index: expected int64 of shape ({len(codes)},), got {index.dtype} of shape {tuple(index.shape)}"
+            )
+        packed = pack(codes.detach())
+        for state, size, name in ((self.bits, codes.shape[1], "bits"), (self.classes, labels.shape[1], "classes")):
+            if int(state) not in (0, size):
+                raise AvnasError(f"{name}: {int(state)} in earlier batches, {size} in this one")
+            state.fill_(size)
+        self.packed.append(packed.flatten())
+        self.labels.append(pack(labels).flatten())
+        self.index.append(index)
+        self.is_query.append(torch.full_like(index, role == "query", dtype=torch.uint8))
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gathers the states of all ranks; torchmetrics would let a rank without videos send floats among bytes."""
+        empty = torch.empty(0, dtype=torch.uint8, device=self.device)
+        for state in (self.packed, self.labels, self.is_query):
+            if isinstance(state, list) and not state:
+                state.append(empty)
+        if isinstance(self.index, list) and not self.index:
+            self.index.append(empty.long())
+        super().sync(*args, **kwargs)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Computes the scores of all videos seen, as a flat dict of scalars to log; `scores` gives the rest.
+
+        Returns:
+            "map@K_retrieved", "map@K_standard", "map@K_k", "precision@K" and "recall@K" for each K (None is "all").
+
+        Raises:
+            AvnasError: If no query or no item of the database was seen.
+        """
+        self._scores = scores = self._evaluate()
+        flat: dict[str, float] = {}
+        for k, by_name in scores.average_precision.items():
+            name = "all" if k is None else str(k)
+            flat |= {f"map@{name}_{kind}": value for kind, value in by_name.items()}
+            flat |= {f"precision@{name}": scores.precision[k], f"recall@{name}": scores.recall[k]}
+        return {name: torch.tensor(value, device=self.device) for name, value in flat.items()}
+
+    def scores(self) -> RetrievalScores:
+        """Computes all scores and curves in double precision; under several ranks, call it on each."""
+        self.compute()
+        return self._scores
+
+    def _evaluate(self) -> RetrievalScores:
+        queries, database = self._videos("query"), self._videos("database")
+        return evaluate(
+            queries.packed,
+            queries.labels,
+            database.packed,
+            database.labels,
+            ks=self.ks,
+            ties=self.ties,
+            seed=self.seed,
+            query_ids=queries.index,
+            database_ids=database.index,
+            exclude_self=self.exclude_self,
+            bits=int(self.bits),
+            memory=self.memory,
+        )
+
+    def _videos(self, role: Role) -> _Videos:
+        """Gives the videos of one role, each index once, in the order of their indices."""
+        if not len(self.index) or not bool((dim_zero_cat(self.is_query) == (role == "query")).any()):
+            raise AvnasError(f"no video with role={role!r} was seen: update the metric with queries and database first")
+        index = dim_zero_cat(self.index).cpu()
+        chosen = (dim_zero_cat(self.is_query).cpu() == (role == "query")).nonzero().flatten()
+        distinct, first = np.unique(index[chosen].numpy(), return_index=True)
+        rows = chosen[torch.from_numpy(first)]
+        packed = dim_zero_cat(self.packed).cpu().view(len(index), -1)[rows]
+        labels = unpack(dim_zero_cat(self.labels).cpu().view(len(index), -1)[rows], int(self.classes)) > 0
+        return _Videos(packed, labels, torch.from_numpy(distinct))

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.metrics import binarize, pack, unpack
+
+
+def test_zero_of_either_sign_becomes_plus_one():
+    assert binarize(torch.tensor([[0.0, -0.0, 1e-30, -1e-30]])).tolist() == [[1, 1, 1, -1]]
+
+
+@given(seed=st.integers(0, 2**20), rows=st.integers(0, 4), bits=st.integers(1, 70))
+def test_packing_is_numpys_and_comes_back(seed, rows, bits):
+    values = torch.randn(rows, bits, generator=torch.Generator().manual_seed(seed))
+    packed = pack(values)
+    np.testing.assert_array_equal(packed.numpy(), np.packbits(values.numpy() >= 0, axis=1))
+    assert torch.equal(unpack(packed, bits), binarize(values))
+
+
+def test_real_values_signs_and_bools_pack_alike():
+    values = torch.randn(5, 19).bfloat16()
+    assert torch.equal(pack(values), pack(binarize(values)))
+    assert torch.equal(pack(values), pack(values >= 0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: binarize(torch.tensor([[1.0], [float("nan")]])), "row 1 has nan"),
+        (lambda: pack(torch.zeros(3)), r"shape \(n, q\), got \(3,\)"),
+        (lambda: pack(torch.zeros(3, dtype=torch.bool)), r"shape \(n, q\), got \(3,\)"),
+        (lambda: unpack(torch.zeros(2, 2, dtype=torch.uint8), 17), r"\(n, 3\) for 17 bits"),
+        (lambda: unpack(torch.zeros(2, 2, dtype=torch.uint8), 8), r"\(n, 1\) for 8 bits"),
+    ],
+)
+def test_bad_codes_are_named(call, message):
+    with pytest.raises(AvnasError, match=message):
+        call()
