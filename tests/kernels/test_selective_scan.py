@@ -161,3 +161,16 @@ def test_inputs_on_two_devices():
     inputs[3] = inputs[3].to("meta")
     with pytest.raises(AvnasError, match="B is on meta and x on cpu"):
         selective_scan(*inputs)
+
+
+def test_an_exported_graph_serves_any_batch_size():
+    class Scan(torch.nn.Module):
+        def forward(self, x, delta, A, B, C):
+            return selective_scan(x, delta, A, B, C)
+
+    inputs = [tensor.detach() for tensor in make(batch=3)[:5]]
+    batch = {0: torch.export.Dim("batch", min=2)}
+    with torch.no_grad():
+        exported = torch.export.export(Scan(), tuple(inputs), dynamic_shapes=(batch, batch, None, batch, batch))
+    others = [tensor.detach() for tensor in make(batch=5)[:5]]
+    torch.testing.assert_close(exported.module()(*others), selective_scan(*others))

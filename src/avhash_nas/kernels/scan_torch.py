@@ -35,14 +35,15 @@ def scan_torch(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Ten
         C: Output projections, (B, T, N).
 
     Returns:
-        The output, (B, T, E), which lies in memory with time first.
+        The output, (B, T, E).
     """
     parts = 1
-    if x.device.type == "cpu":
-        parts = max(1, math.ceil(x.shape[0] * A.numel() / _CACHED))
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():  # an exported graph is to serve any batch size
+        parts = math.ceil(x.shape[0] * A.numel() / _CACHED)
+    if parts <= 1:
+        return _scan(x, delta, A, B, C)
     chunks = zip(*(tensor.chunk(parts) for tensor in (x, delta, B, C)))
-    outputs = [_scan(x, delta, A, B, C) for x, delta, B, C in chunks]
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return torch.cat([_scan(x, delta, A, B, C) for x, delta, B, C in chunks])
 
 
 def _scan(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ def _forward(
     """
     (batch, steps, width), states = x.shape, A.shape[1]
     a_binary = A.t().contiguous() * math.log2(math.e)  # (N, E)
-    delta, drive, B, C = (_time_first(tensor) for tensor in (delta, delta * x, B, C))
+    delta, drive, B, C = (_swap(tensor) for tensor in (delta, delta * x, B, C))
     y = x.new_empty((steps, batch, width))
     kept = x.new_empty((math.ceil(steps / segment) if segment else 0, batch, states, width))
     decay, state = x.new_zeros((2, batch, states, width))
@@ -94,7 +95,7 @@ def _forward(
             kept[t // segment] = state
         _advance(delta[t], a_binary, B[t], drive[t], state, decay, state)
         torch.bmm(C[t, :, None], state, out=y[t, :, None])
-    return y.transpose(0, 1), kept
+    return _swap(y), kept
 
 
 def _backward(
@@ -109,7 +110,7 @@ def _backward(
     segment = _segment(steps)
     a = A.t().contiguous()  # (N, E)
     a_binary = a * math.log2(math.e)
-    grad_y, x, delta, B, C = (_time_first(tensor) for tensor in (grad_y, x, delta, B, C))
+    grad_y, x, delta, B, C = (_swap(tensor) for tensor in (grad_y, x, delta, B, C))
     drive = delta * x
     grad_drive, grad_delta, grad_a = torch.empty_like(drive), torch.empty_like(drive), torch.zeros_like(a)
     grad_B, grad_C = torch.empty_like(B), torch.empty_like(C)
@@ -131,9 +132,7 @@ def _backward(
             grad_a += grad_exponent.mul_(delta[t, :, None]).sum(0)
     grad_delta.addcmul_(grad_drive, x)
     grad_x = grad_drive.mul_(delta)
-    return tuple(  # type: ignore[return-value]
-        gradient.transpose(0, 1) for gradient in (grad_x, grad_delta, grad_a, grad_B, grad_C)
-    )
+    return _swap(grad_x), _swap(grad_delta), grad_a.t(), _swap(grad_B), _swap(grad_C)
 
 
 def _advance(
@@ -144,6 +143,6 @@ def _advance(
     torch.mul(decay, state, out=following).addcmul_(B[:, :, None], drive[:, None])
 
 
-def _time_first(tensor: Tensor) -> Tensor:
-    """Copies (B, T, W) to (T, B, W), so that each step is one block of memory."""
+def _swap(tensor: Tensor) -> Tensor:
+    """Copies (B, T, W) to (T, B, W), where each step is one block of memory, or back."""
     return tensor.transpose(0, 1).contiguous()

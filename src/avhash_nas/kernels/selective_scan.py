@@ -64,8 +64,9 @@ def selective_scan(
     given = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
     wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in given) else torch.float32
     x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in given))
-    kernel = _choose(backend, x.device, wide) if x.numel() else None
-    y = scan_torch(x_wide, *rest[:4]) if kernel is None else scan_cuda(kernel, x_wide, *rest[:4])
+    kernel = _choose(backend, x.device, wide)
+    empty = x.numel() == 0  # which mamba-ssm's kernel does not take
+    y = scan_torch(x_wide, *rest[:4]) if kernel is None or empty else scan_cuda(kernel, x_wide, *rest[:4])
     return (y if D is None else torch.addcmul(y, x_wide, rest[4])).to(x.dtype)
 
 
