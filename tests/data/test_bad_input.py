@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+
 from avhash_nas.data import HashingData, check
 from avhash_nas.errors import AvnasError, DataError
 

@@ -6,6 +6,7 @@ import threading
 import h5py
 import numpy as np
 import pytest
+
 from avhash_nas.data import features
 from avhash_nas.data.features import default_cache_dir, open_features
 from avhash_nas.errors import DataError
@@ -156,7 +157,7 @@ def test_pickle_holds_the_path_alone(make_set, tmp_path):
 def test_unusable_cache_folder_is_one_line(source, tmp_path, below_file):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "cache" if below_file else tmp_path / "file"
-    with pytest.raises(DataError, match="file.*: the cache cannot be written: ") as caught:
+    with pytest.raises(DataError, match=r"file.*: the cache cannot be written: ") as caught:
         open_features(source, IDS, cache_dir=folder)
     assert len(caught.value.problems) == 1
 

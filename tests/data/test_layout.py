@@ -1,4 +1,5 @@
 import pytest
+
 from avhash_nas.data.layout import parse_layout, read_layout
 from avhash_nas.errors import DataError
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, read_layout
 from avhash_nas.data.splits import parse_splits, read_splits
 from avhash_nas.errors import DataError

@@ -1,27 +1,23 @@
 """A data set as a Lightning data module."""
 
 import math
-import warnings
 from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from typing import Self, cast
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, different_frames, read_layout
-from avhash_nas.data.loading import Batches, OrderedBatches, RankSampler, Rows, SampledBatches, Videos
+from avhash_nas.data.loading import Batches, BatchLoader, OrderedBatches, RankSampler, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import AvnasError, DataError
-
-Loader: TypeAlias = DataLoader[Batch]
 
 
 class HashingData(LightningDataModule):
@@ -31,7 +27,8 @@ class HashingData(LightningDataModule):
     ``class_names``, ``ids`` (row -> video id), ``splits`` (name -> rows), ``labels`` (V, C) and ``database`` (a split's
     name). Evaluation loaders come in pairs: queries, database.
 
-    Training goes on exactly within an epoch: the state holds the number of batches done, which the sampler then skips.
+    A resumed run sees exactly the batches that an uninterrupted one sees: the training loader's state, which Lightning
+    saves, holds the number of batches done, and the sampler skips as many.
 
     Args:
         root: Folder with image.h5, audio.h5, train.txt, val.txt, test.txt and, where these names or the format of the
@@ -82,7 +79,6 @@ class HashingData(LightningDataModule):
         self.seed = seed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._videos: Videos | None = None
-        self._done = 0
 
     def prepare(self) -> Self:
         """Converts and opens the data, for use without a Trainer.
@@ -112,7 +108,6 @@ class HashingData(LightningDataModule):
         Raises:
             DataError: The data set cannot be used, or has no split of the database's name.
         """
-        self._done = 0
         if self._videos is not None:
             return
         layout = read_layout(self.root)
@@ -138,8 +133,8 @@ class HashingData(LightningDataModule):
         """
         return self._opened().batch(rows)
 
-    def sampled_loader(self, rows: Rows, sampling: BatchSampling | None = None, seed: int | None = None) -> Loader:
-        """Endlessly varied batches of some videos, for instance of one half of the training split.
+    def sampled_loader(self, rows: Rows, sampling: BatchSampling | None = None, seed: int | None = None) -> BatchLoader:
+        """Training batches of some videos, for instance of one half of the training split.
 
         Args:
             rows: The videos to draw from; their labels among themselves decide positives and negatives.
@@ -149,65 +144,58 @@ class HashingData(LightningDataModule):
         seed = self.seed if seed is None else seed
         return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed))
 
-    def split_loader(self, split: str) -> Loader:
+    def split_loader(self, split: str) -> BatchLoader:
         """A split's videos in order, each once, shared out among the ranks.
 
         Args:
             split: The split's name.
         """
-        return self._loader(OrderedBatches(self._opened(), self.splits[split], self.eval_batch_size, self._ranks()[0]))
+        return self._loader(OrderedBatches(self._opened(), self._rows(split), self.eval_batch_size, self._ranks()[0]))
 
-    def train_dataloader(self) -> Loader:
-        """Training batches, from where a resumed run stopped."""
-        start, self._done = self._done, 0
-        batches = SampledBatches(self._opened(), self.splits["train"], self.sampling, self.seed)
-        return self._loader(batches, start)
+    def train_dataloader(self) -> BatchLoader:
+        """Training batches, drawn from the training split."""
+        return self.sampled_loader(self._rows("train"))
 
-    def val_dataloader(self) -> list[Loader]:
+    def val_dataloader(self) -> list[BatchLoader]:
         """Loaders of the validation queries and of the database."""
         return [self.split_loader("val"), self.split_loader(self.database)]
 
-    def test_dataloader(self) -> list[Loader]:
+    def test_dataloader(self) -> list[BatchLoader]:
         """Loaders of the test queries and of the database."""
         return [self.split_loader("test"), self.split_loader(self.database)]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Batches of the current epoch that this rank has done, and the number of ranks."""
-        done = 0
-        if self.trainer is not None and math.isfinite(self.trainer.num_training_batches):
-            # `processed`, as `completed` is one behind in on_train_batch_end, where checkpoints are written.
-            progress = cast(_ProcessedTracker, self.trainer.fit_loop.epoch_loop.batch_progress.current)
-            done = progress.processed % max(1, int(self.trainer.num_training_batches))
-        return {"done": done, "ranks": self._ranks()[0]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Makes the next training loader start where the saved run stopped.
-
-        Args:
-            state_dict: What ``state_dict`` gave.
-        """
-        self._done = state_dict["done"]
-        if self._done and state_dict["ranks"] != self._ranks()[0]:
-            warnings.warn(
-                f"resumed within an epoch on {self._ranks()[0]} ranks after {state_dict['ranks']}:"
-                " until this epoch ends, batches differ from those of an uninterrupted run",
-                stacklevel=2,
-            )
 
     def _opened(self) -> Videos:
         if self._videos is None:
             raise RuntimeError("HashingData is not open: call prepare() first, or let a Trainer do so")
         return self._videos
 
+    def _rows(self, split: str) -> Rows:
+        self._opened()
+        return self.splits[split]
+
     def _ranks(self) -> tuple[int, int]:
         """Number of ranks, and this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
-    def _loader(self, batches: Batches, start: int = 0) -> Loader:
+    def _progress(self) -> tuple[int, int]:
+        """The epoch that training is in, and how many of its batches each rank has done."""
+        if self.trainer is None:
+            return 0, 0
+        fit = self.trainer.fit_loop
+        epochs = cast(_ProcessedTracker, fit.epoch_progress.current)
+        batches = self.trainer.num_training_batches  # infinite until the training loader is there
+        if epochs.started <= epochs.processed or not math.isfinite(batches):  # between two epochs
+            return epochs.processed, 0
+        # `processed`, as `completed` is one behind in on_train_batch_end, where checkpoints are written.
+        done = cast(_ProcessedTracker, fit.epoch_loop.batch_progress.current).processed
+        whole, done = divmod(done, int(batches))
+        return epochs.processed + whole, done
+
+    def _loader(self, batches: Batches) -> BatchLoader:
         ranks, rank = self._ranks()
-        return DataLoader(
+        return BatchLoader(
             batches,
-            sampler=RankSampler(batches, ranks=ranks, rank=rank, start=start),
+            sampler=RankSampler(batches, ranks=ranks, rank=rank, progress=self._progress),
             batch_size=None,  # an item is a batch already
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

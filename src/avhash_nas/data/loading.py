@@ -1,12 +1,13 @@
 """From videos on disk to ready batches, and the order in which a rank gets them."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from avhash_nas.data.batch import Batch
@@ -148,16 +149,67 @@ class RankSampler(DistributedSampler[Rows]):
         batches: The epoch's batches.
         ranks: W, number of processes.
         rank: This process, from 0 to W - 1.
-        start: Batches of this rank to leave out of the first epoch that is iterated.
+        progress: Tells the epoch that training is in and how many of its batches each rank has done.
     """
 
-    def __init__(self, batches: Batches, *, ranks: int = 1, rank: int = 0, start: int = 0) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        *,
+        ranks: int = 1,
+        rank: int = 0,
+        progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
+    ) -> None:
         super().__init__(batches, num_replicas=ranks, rank=rank, shuffle=False)
         self.batches = batches
-        self.start = start
+        self.progress = progress
+        self.start = 0
+        # Workers read ahead as soon as an iterator is made, which in a resumed run is before `set_epoch`.
+        self.set_epoch(progress()[0])
 
     def __iter__(self) -> Iterator[Rows]:
         start, self.start = self.start, 0
         plan = self.batches.plan(self.epoch)
-        steps = range(start, len(self))
-        return (plan((self.rank + step * self.num_replicas) % len(self.batches)) for step in steps)
+        for step in range(start, len(self)):
+            yield plan((self.rank + step * self.num_replicas) % len(self.batches))
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training is: the epoch, the batches of it that each rank has done, and the number of ranks."""
+        epoch, done = self.progress()
+        return {"epoch": epoch, "done": done, "ranks": self.num_replicas}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next iteration start where training was.
+
+        Args:
+            state: What ``state_dict`` gave.
+        """
+        self.set_epoch(state["epoch"])
+        self.start = state["done"] % len(self)
+        if self.start and state["ranks"] != self.num_replicas:
+            warnings.warn(
+                f"resumed within an epoch on {self.num_replicas} ranks after {state['ranks']}: until this epoch ends,"
+                " batches differ from those of an uninterrupted run",
+                stacklevel=2,
+            )
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A loader that goes on exactly where training stopped, within an epoch too.
+
+    Lightning saves the state of training loaders that have one. The state counts the batches that training has done, as
+    workers have already read further.
+    """
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training is; empty when Lightning has replaced the sampler (``overfit_batches``)."""
+        return self.sampler.state_dict() if isinstance(self.sampler, RankSampler) else {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next iteration start where training was.
+
+        Args:
+            state: What ``state_dict`` gave.
+        """
+        if isinstance(self.sampler, RankSampler) and state:
+            self.sampler.load_state_dict(state)
