@@ -20,6 +20,7 @@ class MeanPoolMLP(HashNetwork):
         hidden: Width of the hidden layer.
         dropout: Behind the hidden layer.
         input_dropout: Of the pooled features, element by element.
+        balance: Batch-normalise every bit's value before tanh, for balanced bits.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class MeanPoolMLP(HashNetwork):
         hidden: int = 512,
         dropout: float = 0.1,
         input_dropout: float = 0.0,
+        balance: bool = False,
     ) -> None:
         super().__init__()
         self.bits = bits
         self._arguments: dict[str, Any] = {
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
             **{"hidden": hidden, "dropout": dropout, "input_dropout": input_dropout},
+            "balance": balance,
         }
         self.layers = nn.Sequential(
             nn.Dropout(input_dropout),
@@ -44,6 +47,7 @@ class MeanPoolMLP(HashNetwork):
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, bits),
+            nn.BatchNorm1d(bits, affine=False) if balance else nn.Identity(),
         )
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import lightning as L
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from avhash_nas.cli.names import Choice, import_class
@@ -120,28 +121,29 @@ def network_factory(path: str, arguments: dict[str, Any], options: Namespace) ->
 
 def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> Callable[..., L.Trainer]:
     """Makes Trainers with the user's options under a stage's own."""
-    extra_callbacks = options.pop("callbacks", None) or []
-    given: Any = options.pop("logger", None)
-    extra_loggers: list[Logger] = (
-        [given] if isinstance(given, Logger) else list(given) if isinstance(given, list) else []
-    )
+    more_callbacks = _as_list(options.pop("callbacks", None))
+    more_loggers = [given for given in _as_list(options.pop("logger", None)) if isinstance(given, Logger)]
 
-    def make(*, max_epochs: int, callbacks: list[Any], folder: Path) -> L.Trainer:
+    def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
         return L.Trainer(
             **options,
             max_epochs=max_epochs,
-            callbacks=[*callbacks, *(extra_callbacks if isinstance(extra_callbacks, list) else [extra_callbacks])],
-            logger=[*make_loggers(logger, run, folder.name), *extra_loggers] or False,
-            default_root_dir=folder,
-            enable_checkpointing=True,
+            callbacks=[*callbacks, *more_callbacks],
+            logger=[*make_loggers(logger, folder.path, folder_of_stage.name), *more_loggers] or False,
+            default_root_dir=folder_of_stage,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_model_summary=False,
-            enable_progress_bar=any(getattr(callback, "is_progress_bar", False) for callback in callbacks),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
 
-    run = folder.path
     return make
+
+
+def _as_list(value: Any) -> list[Any]:
+    """A value, a list of values or nothing, as a list."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def plain_values(namespace: Namespace | None) -> dict[str, Any]:
@@ -176,6 +178,7 @@ def quiet() -> None:
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for text in (
+        "is deprecated, use `isinstance",
         "does not have many workers",
         "Checkpoint directory",
         "exists and is not empty",

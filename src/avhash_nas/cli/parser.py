@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import yaml
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace, get_loader, set_dumper, set_loader
+from jsonargparse import ArgumentParser, Namespace, get_loader, set_dumper, set_loader
 
 from avhash_nas.cli.names import Choice, resolve
 from avhash_nas.errors import AvnasError
@@ -76,7 +76,7 @@ def make_parser(command: str, description: str, choices: Mapping[str, Choice] | 
         allow_abbrev=False,
     )
     parser.choices = choices or {}
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with options; options given beside it win")
+    parser.add_argument("--config", action="config", help="YAML file with options; options given beside it win")
     return parser
 
 

@@ -33,6 +33,7 @@ class AudioVisualNetwork(HashNetwork):
         input_dropout: Of input features, element by element. Not in the paper.
         head_hidden: Width of the hash layer's hidden layer; 0 for the paper's plain FC.
         head_dropout: Of that hidden layer.
+        balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class AudioVisualNetwork(HashNetwork):
         input_dropout: float = 0.0,
         head_hidden: int = 0,
         head_dropout: float = 0.0,
+        balance: bool = False,
     ) -> None:
         super().__init__()
         self.space = space
@@ -58,6 +60,7 @@ class AudioVisualNetwork(HashNetwork):
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "space": space.to_dict()},
             **{"width": width, "heads": heads, "states": states, "rank": rank, "dropout": dropout},
             **{"input_dropout": input_dropout, "head_hidden": head_hidden, "head_dropout": head_dropout},
+            "balance": balance,
         }
         sizes: dict[str, float] = {
             **{"model_width": width, "hidden": 4 * width, "expand": space.expand or 1},
@@ -71,7 +74,7 @@ class AudioVisualNetwork(HashNetwork):
         behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
         for name in behind:
             self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
-        self.hash = HashLayer(width, bits, head_hidden, head_dropout)
+        self.hash = HashLayer(width, bits, head_hidden, head_dropout, balance=balance)
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         """Relaxed codes.
@@ -85,16 +88,18 @@ class AudioVisualNetwork(HashNetwork):
             Shape (B, q), values in (-1, 1).
         """
         inputs = {"visual": visual, "audio": audio}
-        streams = [
-            self.get_submodule(modality)(self.get_submodule(f"{modality}_input")(inputs[modality]), route)
-            for modality in self.space.modalities
-        ]
+
+        def run(name: str, *tensors: Tensor) -> Tensor:
+            output: Tensor = self.get_submodule(name)(*tensors, route=route)
+            return output
+
+        streams = [run(name, self.get_submodule(f"{name}_input")(inputs[name])) for name in self.space.modalities]
         if len(streams) == 1:
-            fused = self.S(streams[0], route=route)
+            fused = run("S", streams[0])
         else:
             v, a = streams
-            fused = self.F(self.I1(v, a, route=route), self.I2(a, v, route=route), route=route)
-        code: Tensor = self.hash(self.T(fused, route=route))
+            fused = run("F", run("I1", v, a), run("I2", a, v))
+        code: Tensor = self.hash(run("T", fused))
         return code
 
     def arguments(self) -> dict[str, Any]:

@@ -60,8 +60,11 @@ class Encoder(nn.Module):
         Returns:
             Shape (B, T, D).
         """
-        left = self.M2(self.U1(self.M1(self.up(x), route=route), route=route), route=route)
-        right = self.U2(self.up_gate(x), route=route)
-        e1 = self.U3(self.down(self.D1(left, right, route=route)), route=route)
-        e2: Tensor = self.U4(self.D2(self.M3(e1, route=route), e1, route=route), route=route)
-        return e2
+
+        def cell(leaf: str, *inputs: Tensor) -> Tensor:
+            output: Tensor = self.get_submodule(leaf)(*inputs, route=route)
+            return output
+
+        left = cell("M2", cell("U1", cell("M1", self.up(x))))
+        e1 = cell("U3", self.down(cell("D1", left, cell("U2", self.up_gate(x)))))
+        return cell("U4", cell("D2", cell("M3", e1), e1))

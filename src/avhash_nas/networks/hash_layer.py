@@ -16,14 +16,17 @@ class HashLayer(nn.Module):
             0 for the paper's plain FC. Not in the paper: pooled features of few videos profit from one more
             non-linearity (experiments/stamps).
         dropout: Of the hidden layer.
+        balance: Normalise every bit's value over the batch before tanh (batch normalisation without scale and shift),
+            so that each bit is +1 for about half of the videos. Not in the paper.
     """
 
-    def __init__(self, width: int, bits: int, hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, bits: int, hidden: int = 0, dropout: float = 0.0, *, balance: bool = False) -> None:
         super().__init__()
         self.body: nn.Module = nn.Identity()
         if hidden:
             self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
         self.fc = nn.Linear(hidden or width, bits)
+        self.balance = nn.BatchNorm1d(bits, affine=False) if balance else nn.Identity()
 
     def forward(self, h: Tensor) -> Tensor:
         """Relaxed code of each video.
@@ -34,4 +37,4 @@ class HashLayer(nn.Module):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        return torch.tanh(self.fc(self.body(h.mean(dim=1))))
+        return torch.tanh(self.balance(self.fc(self.body(h.mean(dim=1)))))

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -88,10 +87,10 @@ class HashNetwork(nn.Module, ABC):
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         partial = folder / "model.safetensors.partial"
         save_file(weights, partial)
-        os.replace(partial, folder / "model.safetensors")
+        partial.replace(folder / "model.safetensors")
         partial = folder / "config.json.partial"
         partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, folder / "config.json")
+        partial.replace(folder / "config.json")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:

@@ -119,7 +119,11 @@ class SearchStrategy(Callback, ABC):
         module.attach(self.architecture, self.parameter_groups())
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Lightning's hook: set the route of the step."""
         as_searchable(pl_module).route = self.route(moment_of(trainer, batch_idx))

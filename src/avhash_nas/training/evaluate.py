@@ -8,8 +8,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from avhash_nas.data import HashingData
 from avhash_nas.codes import pack
+from avhash_nas.data import HashingData
+from avhash_nas.data.loading import Rows
 from avhash_nas.metrics import RetrievalScores, chance_scores, evaluate, random_projection_codes
 from avhash_nas.networks import HashNetwork
 from avhash_nas.training.module import HashingModule
@@ -47,7 +48,7 @@ def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
     """
     rows = {"query": data.splits["test"], "database": data.splits[data.database]}
     labels = {role: torch.from_numpy(data.labels[chosen]) for role, chosen in rows.items()}
-    pooled = {role: _pooled(data, torch.from_numpy(chosen)) for role, chosen in rows.items()}
+    pooled = {role: _pooled(data, chosen) for role, chosen in rows.items()}
     codes = {
         role: pack(random_projection_codes(features, bits, seed, reference=pooled["database"]))
         for role, features in pooled.items()
@@ -57,11 +58,11 @@ def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
     return {name: {"map@100": score.to_dict()["map@100"]} for name, score in scores.items()}
 
 
-def _pooled(data: HashingData, rows: Tensor) -> Tensor:
+def _pooled(data: HashingData, rows: Rows) -> Tensor:
     """Features averaged over time, both modalities side by side."""
     parts = []
-    for chunk in rows.split(1024):
-        batch = data.batch(chunk.numpy())
+    for start in range(0, len(rows), 1024):
+        batch = data.batch(rows[start : start + 1024])
         parts.append(torch.cat([batch.visual.mean(dim=1), batch.audio.mean(dim=1)], dim=1))
     return torch.cat(parts)
 

@@ -106,7 +106,7 @@ def _test(
     plan: Plan, network: HashNetwork, searched: StageResult | None, tuned: StageResult, folder: RunFolder
 ) -> dict[str, Any]:
     network.save_pretrained(folder.model)
-    trainer = plan.make_trainer(max_epochs=1, callbacks=[], folder=folder.path)
+    trainer = plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=folder.path)
     scores = evaluate_network(network, plan.data, trainer)
     metrics: dict[str, Any] = {
         "strategy": type(plan.strategy).__name__.lower() if searched else None,

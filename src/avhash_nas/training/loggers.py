@@ -1,7 +1,7 @@
 """Loggers by name. What a run needs to go on, and its curves, lie in epochs.csv without any of them."""
 
 import hashlib
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from lightning.pytorch.loggers import Logger
@@ -23,8 +23,8 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
         MissingExtraError: The package is not installed.
         AvnasError: wandb refuses to start.
     """
-    makers = {"csv": list, "wandb": partial(_wandb, run, stage), "tensorboard": partial(_tensorboard, run, stage)}
-    return makers[name]()
+    makers: dict[str, Callable[[Path, str], list[Logger]]] = {"wandb": _wandb, "tensorboard": _tensorboard}
+    return makers[name](run, stage) if name in makers else []
 
 
 def _tensorboard(run: Path, stage: str) -> list[Logger]:

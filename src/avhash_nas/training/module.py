@@ -1,7 +1,7 @@
 """The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from avhash_nas.data import Batch
-from avhash_nas.metrics import RetrievalMetric, RetrievalScores, Role
+from avhash_nas.metrics import RetrievalMetric, RetrievalScores
 from avhash_nas.networks import HashNetwork, Route
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.recipe import Recipe
 
-ROLES: tuple[Role, Role] = ("query", "database")
+ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
 """What the first and the second loader of a validation or test hold."""
 
 

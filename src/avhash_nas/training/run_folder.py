@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.space.architecture import read_json
@@ -49,7 +49,7 @@ class RunFolder:
         Raises:
             AvnasError: The folder holds a run with other options, or something that is no run, or is not writable.
         """
-        if rank_zero_only.rank != 0:
+        if getattr(rank_zero_only, "rank", 0) != 0:
             return
         if self.path.exists() and not self.path.is_dir():
             raise AvnasError(f"{self.path}: --out must name a folder, this is a file")

@@ -19,7 +19,7 @@ from avhash_nas.training.module import HashingModule
 from avhash_nas.training.progress import progress
 
 TrainerFactory = Callable[..., L.Trainer]
-"""Makes a Trainer from `max_epochs`, `callbacks` and `folder`, with everything else as the user asked for."""
+"""Makes a Trainer from `max_epochs`, `callbacks` and `folder_of_stage`, with everything else as the user asked for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StageResult:
 
 
 class Stage:
-    """Trains a HashingModule in a folder: `last.ckpt`, `best.pt`, `epochs.csv`, and `done.json` when finished.
+    """Trains a HashingModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
 
     Args:
         name: `search` or `finetune`, for progress.
@@ -106,7 +106,7 @@ class Stage:
             own.insert(1, AveragedWeights(recipe.average))
         if recipe.patience:
             own.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
-        trainer = make_trainer(max_epochs=recipe.epochs, callbacks=[*callbacks, *own], folder=self.folder)
+        trainer = make_trainer(max_epochs=recipe.epochs, callbacks=[*callbacks, *own], folder_of_stage=self.folder)
         resume = str(checkpoint.path) if checkpoint.path.exists() else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -120,4 +120,5 @@ class Stage:
         if trainer.is_global_zero:
             result = StageResult(best.best, len(history.rows), history.seconds_per_epoch)
             write_json(self.done, vars(result))
+            checkpoint.path.unlink(missing_ok=True)
         trainer.strategy.barrier()
