@@ -57,6 +57,10 @@ def put(video, values, file="image.h5"):
 CASES = {
     "missing file": (lambda root, _: (root / "audio.h5").unlink(), "audio.h5: no such file"),
     "truncated": (truncate, "image.h5: not a whole HDF5 file, copy it again"),
+    "folder as file": (
+        lambda root, _: ((root / "image.h5").unlink(), (root / "image.h5").mkdir()),
+        "image.h5: cannot be read: Is a directory",
+    ),
     "not HDF5": (write("image.h5", "text"), "image.h5: not a whole HDF5 file"),
     "no vectors": (no_vectors, "audio.h5: video c: the group has no data set 'vectors'"),
     "vectors is a group": (vectors_is_a_group, "audio.h5: video c: 'vectors' is not a data set"),

@@ -1,6 +1,7 @@
 import errno
 import os
 import pickle
+import platform
 import threading
 
 import h5py
@@ -121,7 +122,7 @@ def test_remains_of_a_killed_process_are_removed(source, tmp_path):
     cache = tmp_path / "cache"
     path = open_features(source, IDS, cache_dir=cache).path
     path.unlink()
-    (cache / f"{path.stem}.4711.tmp").write_bytes(b"half")
+    (cache / f"{path.stem}.{platform.node()}-4711.tmp").write_bytes(b"half")
     open_features(source, IDS, cache_dir=cache)
     assert cached(cache) == [path.name]
 

@@ -13,7 +13,8 @@ class ClassBalanced(BatchSampling):
     """P x K batches: P groups of K videos, the videos of a group sharing one label (Hermans et al., 2017, sec. 2).
 
     The rows of a batch are ordered by group, so ``codes.reshape(P, K, q)`` holds a group in each row. When the split
-    has fewer than P classes, a batch has as many groups as there are classes.
+    has fewer than P classes, a batch has as many groups as there are classes; a class of fewer than K videos repeats
+    some of them within its group.
 
     A class with a single training video offers no positive. Such videos form one group together, which counts as one
     more class: each is a negative for the others and, never in a batch twice, never an anchor. Where they are fewer

@@ -126,12 +126,13 @@ def _check_file(layout: Layout, splits: Splits, modality: str) -> tuple[FileRepo
                     zero.append(video.id)
                 elif video.array is not None and len(video.array) > 1 and (video.array == video.array[0]).all():
                     constant.append(video.id)
+            listed = set(splits.ids)
+            unlisted = sum(name not in listed for name in file)
             held = len(file)
-            found = sum(name in file for name in splits.ids)
     except DataError as error:
         return FileReport(path), error.problems
     report = FileReport(
-        path, held, held - found, len(splits.ids) - len(problems),
+        path, held, unlisted, len(splits.ids) - len(problems),
         shape and shape.frames, shape and shape.dim, shape and str(shape.dtype),
         tuple(constant), tuple(zero), tuple(non_finite),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ class Features:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._array: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
+        self._array: NDArray[np.floating[Any]] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         if self._array.ndim != 3:
             raise ValueError(f"{path}: holds {self._array.ndim} dimensions, not 3")
 
@@ -104,6 +105,8 @@ def open_features(
         with _locked(target.with_suffix(".lock")):
             opened = _open_cached(target, len(ids))
             if opened is None:
+                if target.exists():
+                    warnings.warn(f"{target}: damaged, so it is made anew", stacklevel=2)
                 _convert(source, ids, frames, target)
                 opened = Features(target)
     except OSError as error:
@@ -124,15 +127,10 @@ def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:
 def _open_cached(target: Path, count: int) -> Features | None:
     """The cached array; None when there is none or it is damaged."""
     try:
-        features: Features | None = Features(target)
-    except (FileNotFoundError, NotADirectoryError):
+        features = Features(target)
+    except (FileNotFoundError, NotADirectoryError, ValueError, EOFError):
         return None
-    except (ValueError, EOFError):
-        features = None
-    if features is None or len(features) != count:
-        warnings.warn(f"{target}: damaged, so it is made anew", stacklevel=3)
-        return None
-    return features
+    return features if len(features) == count else None
 
 
 @contextmanager
@@ -146,7 +144,7 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            for stale in path.parent.glob(f"{path.stem}.*.tmp"):  # of a process that was killed
+            for stale in path.parent.glob(f"{path.stem}.{platform.node()}-*.tmp"):  # of a killed process
                 stale.unlink(missing_ok=True)
         except OSError as error:
             warnings.warn(f"{path}: no lock ({error.strerror}): processes may convert side by side", stacklevel=3)
@@ -155,7 +153,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path) -> None:
     """Checks every video and writes the array, or raises all problems and leaves nothing."""
-    temporary = target.with_name(f"{target.stem}.{os.getpid()}.tmp")
+    temporary = target.with_name(f"{target.stem}.{platform.node()}-{os.getpid()}.tmp")
     problems: list[str] = []
     try:
         with open_file(source) as file, temporary.open("wb") as out:

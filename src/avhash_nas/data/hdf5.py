@@ -1,5 +1,6 @@
 """Reading and checking feature files: HDF5 with one group per video that holds the data set ``vectors``, (T, dim)."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,9 +60,9 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except FileNotFoundError:
         raise DataError([f"{path}: no such file; dataset.yaml can name another, under files"]) from None
-    except PermissionError:
-        raise DataError([f"{path}: cannot be read: permission denied"]) from None
     except OSError as error:
+        if error.errno is not None:
+            raise DataError([f"{path}: cannot be read: {os.strerror(error.errno)}"]) from None
         raise DataError([f"{path}: not a whole HDF5 file, copy it again ({_line(error)})"]) from None
     with file:
         yield file
