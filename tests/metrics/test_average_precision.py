@@ -30,7 +30,7 @@ CUTOFFS = st.one_of(st.none(), st.integers(1, 8))
 def test_expected_ap_is_the_mean_over_every_order_of_tied_items(items, k):
     distances, relevance = zip(*items)
     rankings = list(oracle.all_rankings(distances, relevance))
-    found = expected_average_precision(group(*one_query(distances, relevance)), k)
+    found = expected_average_precision(group(*one_query(distances, relevance)), [k])[0]
     for name in NORMALISATIONS:
         exact = oracle.mean([oracle.average_precision(ranking, k, name) for ranking in rankings])
         assert found[name][0] == pytest.approx(float(exact), abs=1e-14), name
@@ -65,7 +65,7 @@ def test_k_is_at_most_standard_is_at_most_retrieved(seed, k):
     random = np.random.default_rng(seed)
     distances, relevance = random.integers(0, 9, (5, 80)).astype(np.uint8), random.random((5, 80)) < random.random()
     hits, groups = rank(distances, relevance, BITS)
-    for found in (average_precision(hits, k), expected_average_precision(groups, k)):
+    for found in (average_precision(hits, k), expected_average_precision(groups, [k])[0]):
         assert (found["k"] <= found["standard"] + 1e-12).all()
         assert (found["standard"] <= found["retrieved"] + 1e-12).all()
         assert (found["retrieved"] <= 1 + 1e-12).all()
@@ -79,7 +79,7 @@ def test_expected_ap_is_what_random_tie_breaking_averages_to_where_k_cuts_a_larg
     relevance[0, random.choice(1000, 60, replace=False)] = True
     drawn = np.array([random.permutation(1000) for _ in range(4000)])
     hits, groups = rank(distances[0][drawn], relevance[0][drawn], BITS)
-    for name, expected in expected_average_precision(group(distances, relevance, BITS), 50).items():
+    for name, expected in expected_average_precision(group(distances, relevance, BITS), [50])[0].items():
         sample = average_precision(hits, 50)[name]
         assert abs(expected[0] - sample.mean()) < 4 * sample.std() / np.sqrt(len(sample)), name
     assert groups.items.sum() == drawn.size

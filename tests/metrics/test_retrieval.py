@@ -1,5 +1,6 @@
 import json
 import pickle
+import sys
 
 import pytest
 import torch
@@ -115,7 +116,9 @@ def _rank(rank, ranks, folder):
 
 def test_two_ranks_agree_with_one_process(tmp_path):
     """Shards as DistributedSampler pads them, uneven shards, and a rank that saw nothing at all."""
-    mp.spawn(_rank, args=(2, tmp_path), nprocs=2)
+    # Forked processes start at once; fresh ones would spend many times the test's own time on imports.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    mp.start_processes(_rank, args=(2, tmp_path), nprocs=2, start_method=method)
     one = expected().to_dict()
     for rank in range(2):
         results = json.loads((tmp_path / f"rank{rank}.json").read_text())
@@ -148,6 +151,13 @@ def test_bad_batches_are_named(change, message):
     metric.update(**good)
     with pytest.raises(AvnasError, match=message):
         metric.update(**(good | change))
+
+
+def test_bad_options_fail_before_the_first_batch():
+    with pytest.raises(AvnasError, match="ks: expected numbers of at least 1"):
+        RetrievalMetric(ks=(0,))
+    with pytest.raises(AvnasError, match="ties: expected one of permuted, expected, got 'first'"):
+        RetrievalMetric(ties="first")
 
 
 def test_computing_too_early_says_what_is_missing():

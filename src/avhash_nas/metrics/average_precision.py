@@ -16,11 +16,12 @@ cuts a distance; there the number of hits drawn is hypergeometric, and given tha
 with equal chance.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from avhash_nas.metrics.ranking import Floats, Integers, RankedHits, TieGroups, ratio
+from avhash_nas.metrics.ranking import Floats, Integers, RankedHits, TieGroups, accumulate, ratio
 
 Normalisation = Literal["retrieved", "standard", "k"]
 NORMALISATIONS: tuple[Normalisation, ...] = ("retrieved", "standard", "k")
@@ -52,37 +53,39 @@ def average_precision(hits: RankedHits, k: int | None) -> dict[Normalisation, Fl
     }
 
 
-def expected_average_precision(groups: TieGroups, k: int | None) -> dict[Normalisation, Floats]:
+def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> list[dict[Normalisation, Floats]]:
     """Computes the mean AP@K of each query over all orders of the items within each distance.
 
     Args:
         groups: Items and relevant items at each distance.
-        k: K, at least 1; None takes whole rankings.
+        ks: Each K, at least 1; None takes whole rankings.
 
     Returns:
-        Of each normalisation the expected AP@K, 0..1, shape (queries,).
+        For each K and normalisation the expected AP@K, 0..1, shape (queries,).
     """
-    items, relevant = groups.items, groups.relevant
-    cutoff = items.sum(axis=1) if k is None else np.full(len(items), k)
-    before = np.cumsum(items, axis=1) - items
-    hits_before = np.cumsum(relevant, axis=1) - relevant
-    places = np.clip(cutoff[:, None] - before, 0, items)  # of the group, within K
-    density = ratio(relevant, items)
-    slope = ratio(relevant - 1, items - 1)
-    sums = _precision_sum(before, hits_before, places, density, slope)
-    total = sums.sum(axis=1)
+    density = ratio(groups.relevant, groups.items)
+    slope = ratio(groups.relevant - 1, groups.items - 1)
+    whole = _precision_sum(groups.items_before[:, :-1], groups.relevant_before[:, :-1], groups.items, density, slope)
+    earlier = accumulate(whole)  # (queries, q + 2)
+    return [_expected_within(groups, k, earlier, density, slope) for k in ks]
 
-    whole = places == items
-    retrieved = ratio(np.where(whole, sums, 0).sum(axis=1), np.where(whole, relevant, 0).sum(axis=1))
-    rows, columns = np.nonzero(~whole & (places > 0))  # at most one group of a query is cut
-    cut = rows, columns
-    earlier = np.where(np.arange(items.shape[1]) < columns[:, None], sums[rows], 0).sum(axis=1)
-    retrieved[rows] = _cut_group(earlier, before[cut], hits_before[cut], places[cut], items[cut], relevant[cut])
-    return {
-        "retrieved": retrieved,
-        "standard": ratio(total, np.minimum(cutoff, relevant.sum(axis=1))),
-        "k": ratio(total, cutoff),
-    }
+
+def _expected_within(
+    groups: TieGroups, k: int | None, earlier: Floats, density: Floats, slope: Floats
+) -> dict[Normalisation, Floats]:
+    """Adds to the sums of the whole groups within K what the group that K cuts gives; arguments as computed above."""
+    relevant, ranked = groups.relevant_before[:, -1], groups.items_before[:, -1]
+    cutoff = ranked if k is None else np.full(len(ranked), k)
+    at, places = groups.cut(k)
+    rows = np.arange(len(at))
+    sums = earlier[rows, at]
+    retrieved = ratio(sums, groups.relevant_before[rows, at])
+    rows = np.flatnonzero(places)  # where a group is cut
+    cut, places = (rows, at[rows]), places[rows]
+    before, hits_before = groups.items_before[cut], groups.relevant_before[cut]
+    retrieved[rows] = _cut_group(earlier[cut], before, hits_before, places, groups.items[cut], groups.relevant[cut])
+    sums[rows] += _precision_sum(before, hits_before, places, density[cut], slope[cut])
+    return {"retrieved": retrieved, "standard": ratio(sums, np.minimum(cutoff, relevant)), "k": ratio(sums, cutoff)}
 
 
 def _precision_sum(before: Integers, hits_before: Integers, places: Integers, density: Floats, slope: Floats) -> Floats:

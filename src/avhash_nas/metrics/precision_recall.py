@@ -54,9 +54,10 @@ def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
         return totals(ranking)[0].astype(np.float64)
     if isinstance(ranking, RankedHits):
         return np.bincount(ranking.queries[ranking.ranks <= k], minlength=len(ranking.relevant)).astype(np.float64)
-    before = np.cumsum(ranking.items, axis=1) - ranking.items
-    places = np.clip(k - before, 0, ranking.items)
-    hits: Floats = (places * ratio(ranking.relevant, ranking.items)).sum(axis=1)
+    at, places = ranking.cut(k)
+    rows, last = np.arange(len(at)), np.minimum(at, ranking.items.shape[1] - 1)
+    share = ratio(ranking.relevant[rows, last], ranking.items[rows, last])
+    hits: Floats = ranking.relevant_before[rows, at] + places * share
     return hits
 
 
@@ -93,19 +94,18 @@ def precision_by_recall(ranking: RankedHits | TieGroups, steps: int) -> Floats:
         start = np.cumsum(relevant) - relevant
         precision[some] = wanted[some] / ranking.ranks[start[some, None] + wanted[some] - 1]
     else:
-        precision[some] = wanted[some] / _expected_rank(ranking.items[some], ranking.relevant[some], wanted[some])
+        precision[some] = (wanted / _expected_rank(ranking, wanted))[some]
     return precision
 
 
-def _expected_rank(items: Integers, relevant: Integers, wanted: Integers) -> Floats:
+def _expected_rank(groups: TieGroups, wanted: Integers) -> Floats:
     """Mean rank of hit number `wanted` over all orders: hit c of r among n items lies at c (n + 1) / (r + 1)."""
-    hits = np.cumsum(relevant, axis=1)
-    column = (hits[:, None, :] < wanted[:, :, None]).sum(axis=2)  # the distance at which the hit lies
-    row = np.arange(len(items))[:, None]
-    group_items, group_relevant = items[row, column], relevant[row, column]
-    items_before = np.cumsum(items, axis=1)[row, column] - group_items
-    ordinal = wanted - (hits[row, column] - group_relevant)
-    ranks: Floats = items_before + ordinal * (group_items + 1) / (group_relevant + 1)
+    column = (groups.relevant_before[:, None, 1:] < wanted[:, :, None]).sum(
+        axis=2
+    )  # the distance at which the hit lies
+    at = np.arange(len(wanted))[:, None], np.minimum(column, groups.items.shape[1] - 1)
+    ordinal = wanted - groups.relevant_before[at]
+    ranks: Floats = groups.items_before[at] + ordinal * (groups.items[at] + 1) / (groups.relevant[at] + 1)
     return ranks
 
 
@@ -118,8 +118,8 @@ def precision_recall_by_radius(groups: TieGroups) -> tuple[Floats, Floats]:
     Returns:
         Precision and recall, each of shape (queries, q + 1).
     """
-    hits = np.cumsum(groups.relevant, axis=1)
-    return ratio(hits, np.cumsum(groups.items, axis=1)), ratio(hits, hits[:, -1:])
+    hits = groups.relevant_before[:, 1:]
+    return ratio(hits, groups.items_before[:, 1:]), ratio(hits, hits[:, -1:])
 
 
 def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floats) -> None:
@@ -138,9 +138,9 @@ def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floa
         return
     rows, columns = np.nonzero(ranking.relevant)
     items, relevant = ranking.items[rows, columns], ranking.relevant[rows, columns]
-    start = (np.cumsum(ranking.items, axis=1) - ranking.items)[rows, columns]
+    start = ranking.items_before[rows, columns]
     density = relevant / items  # at each rank of the group
-    for sums, height in ((hits, density), (recall, density / ranking.relevant.sum(axis=1)[rows])):
+    for sums, height in ((hits, density), (recall, density / ranking.relevant_before[rows, -1])):
         steps = np.bincount(start, height, size + 1) - np.bincount(start + items, height, size + 1)
         sums += np.cumsum(steps[:-1])
 
@@ -159,4 +159,4 @@ def totals(ranking: RankedHits | TieGroups) -> tuple[Integers, Integers]:
     """Gives each query's number of relevant items and of ranked items, each of shape (queries,)."""
     if isinstance(ranking, RankedHits):
         return ranking.relevant, ranking.ranked
-    return ranking.relevant.sum(axis=1), ranking.items.sum(axis=1)
+    return ranking.relevant_before[:, -1], ranking.items_before[:, -1]

@@ -5,7 +5,8 @@ items lie (`RankedHits`), or only how many items and relevant items there are at
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cached_property
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Distances: TypeAlias = npt.NDArray[np.integer]
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,32 @@ class TieGroups:
     relevant: Integers
     """Relevant items at distance 0..q, shape (queries, q + 1)."""
 
+    @cached_property
+    def items_before(self) -> Integers:
+        """Items nearer than distance 0..q + 1, shape (queries, q + 2)."""
+        return accumulate(self.items)
+
+    @cached_property
+    def relevant_before(self) -> Integers:
+        """Relevant items nearer than distance 0..q + 1, shape (queries, q + 2)."""
+        return accumulate(self.relevant)
+
+    def cut(self, k: int | None) -> tuple[Integers, Integers]:
+        """Finds the distance at which K cuts each ranking.
+
+        Args:
+            k: K, at least 1; None takes whole rankings.
+
+        Returns:
+            The first distance that does not lie within K as a whole (q + 1 where all do), and how many of its items lie
+            within K, each of shape (queries,).
+        """
+        whole = self.items_before[:, 1:] <= (self.items_before[:, -1:] if k is None else k)
+        at = whole.sum(axis=1)
+        beyond = at == self.items.shape[1]
+        places = 0 if k is None else k - self.items_before[np.arange(len(at)), at]
+        return at, np.where(beyond, 0, places)
+
 
 def rank(distances: Distances, relevance: Bools, bits: int) -> tuple[RankedHits, TieGroups]:
     """Ranks by distance; items at one distance keep the order of their columns.
@@ -60,11 +88,11 @@ def rank(distances: Distances, relevance: Bools, bits: int) -> tuple[RankedHits,
     del order
     hits = _hits(ranked)
     groups = _groups(ranked, hits, bits)
-    relevant = groups.relevant.sum(axis=1)
+    relevant = groups.relevant_before[:, -1]
     queries = np.repeat(np.arange(rows), relevant)
     ordinals = np.arange(1, len(hits) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
     hits += 1 - queries * columns
-    return RankedHits(queries, hits, ordinals, relevant, groups.items.sum(axis=1)), groups
+    return RankedHits(queries, hits, ordinals, relevant, groups.items_before[:, -1]), groups
 
 
 def group(distances: Distances, relevance: Bools, bits: int) -> TieGroups:
@@ -103,4 +131,11 @@ def _groups(ranked: Distances, hits: Integers, bits: int) -> TieGroups:
 
 def ratio(top: Floats | Integers, bottom: Floats | Integers) -> Floats:
     """Divides, with 0 where the denominator is 0."""
-    return np.divide(top, bottom, out=np.zeros(np.broadcast_shapes(top.shape, bottom.shape)), where=bottom != 0)
+    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom != 0)
+
+
+def accumulate(counts: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Sums what comes before each column, and all at the end: shape (rows, columns + 1)."""
+    sums = np.zeros((counts.shape[0], counts.shape[1] + 1), counts.dtype)
+    np.cumsum(counts, axis=1, out=sums[:, 1:])
+    return sums

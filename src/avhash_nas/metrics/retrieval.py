@@ -11,6 +11,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.metrics.arguments import check_options
 from avhash_nas.metrics.codes import pack, unpack
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.scores import RetrievalScores, Ties
@@ -40,6 +41,9 @@ class RetrievalMetric(Metric):
         exclude_self: Take the item with the query's own index out of its ranking.
         memory: Bytes to work in.
         **kwargs: Passed on to torchmetrics' Metric.
+
+    Raises:
+        AvnasError: If a K is below 1, or ties or memory are not as stated.
 
     Example:
         >>> metric = RetrievalMetric(ks=(1,))
@@ -71,6 +75,7 @@ class RetrievalMetric(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_options(ks, ties, memory)
         self.ks = tuple(ks)
         self.ties: Ties = ties
         self.seed = seed
