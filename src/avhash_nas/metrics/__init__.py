@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from avhash_nas.codes import binarize, pack, unpack
 from avhash_nas.metrics.average_precision import NORMALISATIONS, Normalisation
-from avhash_nas.metrics.codes import binarize, pack, unpack
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.hamming import hamming_distances
 from avhash_nas.metrics.lsh import chance_scores, random_projection_codes

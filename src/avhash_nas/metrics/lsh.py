@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from avhash_nas.codes import binarize
 from avhash_nas.errors import AvnasError
-from avhash_nas.metrics.codes import binarize
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.scores import RetrievalScores
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from avhash_nas.codes import pack, unpack
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics.arguments import check_options
-from avhash_nas.metrics.codes import pack, unpack
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.scores import RetrievalScores, Ties
 

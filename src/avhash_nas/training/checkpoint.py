@@ -31,16 +31,15 @@ class StageCheckpoint(Checkpoint):
             self.stop.install()
             self.stop.polite = True
 
-    def on_train_batch_end(
+    def on_train_batch_start(
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
         batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
-        """Stop if asked to. The last batch of an epoch leaves it to the end of the epoch."""
-        if not trainer.is_last_batch:
+        """Stop if asked to, between two batches: in `on_train_batch_end` Lightning has not yet counted the batch."""
+        if batch_idx:
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002

@@ -1,5 +1,6 @@
 """The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -66,6 +67,7 @@ class HashingModule(L.LightningModule):
         self._groups: list[dict[str, Any]] = []
         self._metrics: dict[str, RetrievalMetric] = {}
         self.scores: dict[str, RetrievalScores] = {}
+        self._loss_sum, self._losses = 0.0, 0
 
     def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
         """Save and restore a strategy's parameters with the weights, and train them in the same step.
@@ -80,6 +82,8 @@ class HashingModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Key the step's random numbers on (seed, epoch, batch, rank)."""
+        if batch_idx == 0:
+            self._loss_sum, self._losses = 0.0, 0
         key = np.random.SeedSequence((self.seed, self.current_epoch, batch_idx, self.global_rank))
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
 
@@ -89,8 +93,17 @@ class HashingModule(L.LightningModule):
             batch = self.augmentation(batch)
         codes = self.network(batch.visual, batch.audio, self.route)
         loss: Tensor = self.objective(codes, batch.labels)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(codes), prog_bar=True)
+        self._loss_sum, self._losses = self._loss_sum + float(loss.detach()), self._losses + 1
+        self.log("train/loss", self._loss_sum / self._losses, prog_bar=True)
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the mean loss of an epoch that is stopped within."""
+        checkpoint["loss"] = (self._loss_sum, self._losses)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Inverse of `on_save_checkpoint`."""
+        self._loss_sum, self._losses = checkpoint["loss"]
 
     def on_validation_epoch_start(self) -> None:
         """Start a score for each route."""
@@ -125,9 +138,19 @@ class HashingModule(L.LightningModule):
             {"params": vectors, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW([*groups, *self._groups], lr=self.recipe.lr, eps=self.recipe.eps)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        factors = [lambda step: self.recipe.factor(step / steps)] * 2 + [lambda _: 1.0] * len(self._groups)
+        factors = [lambda step: self.recipe.factor(self._done(step))] * 2 + [lambda _: 1.0] * len(self._groups)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
+
+    def _done(self, step: int) -> float:
+        """Part of the stage that is done after so many steps.
+
+        Trainer.estimated_stepping_batches would tell the number of steps, but sets the loaders up too early for a
+        resumed run to start within an epoch.
+        """
+        if step == 0:
+            return 0.0
+        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return step / (steps_per_epoch * max(1, self.trainer.max_epochs or 1))
 
     def _start(self) -> None:
         self._metrics = {name: RetrievalMetric(ks=self.ks).to(self.device) for name in self.evaluation_routes}
