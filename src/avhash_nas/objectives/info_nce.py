@@ -59,11 +59,10 @@ def info_nce(codes: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
         similarity = unit @ unit.T / temperature  # (B, B)
         indicator = labels.float()
         related = indicator @ indicator.T > 0
-        oneself = torch.eye(len(codes), dtype=torch.bool, device=codes.device)
-        positive = related & ~oneself
-        # A finite filler keeps the gradient of an anchor without negatives at 0 instead of nan.
+        positive = related & ~torch.eye(len(codes), dtype=torch.bool, device=codes.device)
+        # Finite instead of -inf: an anchor without negatives then has loss and gradient 0 by plain arithmetic.
         nothing = torch.finfo(similarity.dtype).min
-        against = similarity.masked_fill(related | oneself, nothing).logsumexp(dim=1, keepdim=True)  # (B, 1)
+        against = similarity.masked_fill(related, nothing).logsumexp(dim=1, keepdim=True)  # (B, 1)
         pairs = -functional.logsigmoid(similarity - against)  # (B, B): Eq. 36 with row a, column p
         per_anchor = pairs.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1).clamp(min=1)
         return per_anchor.sum() / positive.any(dim=1).sum().clamp(min=1)
