@@ -63,6 +63,11 @@ class MeanPoolMLP(HashNetwork):
         """
         return torch.tanh(self.layers(torch.cat([visual.mean(dim=1), audio.mean(dim=1)], dim=1)))
 
+    @property
+    def head(self) -> nn.Module:
+        """All layers: there is nothing before the pooling."""
+        return self.layers
+
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values."""
         return dict(self._arguments)

@@ -102,6 +102,11 @@ class AudioVisualNetwork(HashNetwork):
         code: Tensor = self.hash(run("T", fused))
         return code
 
+    @property
+    def head(self) -> nn.Module:
+        """The hash layer."""
+        return self.hash
+
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments as JSON values."""
         return dict(self._arguments)

@@ -25,7 +25,8 @@ _INNER = {
 class Encoder(nn.Module):
     """E1 = U3(Down(D1(M2(U1(M1(Up x))), U2(Up' x)))), then E2 = U4(D2(M3(E1), E1)).
 
-    Up and Up' are two matrices, as in the authors' code; like Down they have no bias.
+    Up and Up' are two matrices, as in the authors' code; like Down they have no bias. The paper does not say how they
+    start; here they start orthogonal, so that the linear path keeps all of its input.
 
     Args:
         modality: `visual` or `audio`: the prefix of the cells' names.
@@ -46,6 +47,8 @@ class Encoder(nn.Module):
             self.up = nn.Linear(width, inner, bias=False)
             self.up_gate = nn.Linear(width, inner, bias=False)
             self.down = nn.Linear(inner, width, bias=False)
+            for linear in (self.up, self.up_gate, self.down):
+                nn.init.orthogonal_(linear.weight)
         for leaf, is_inner in _INNER.items():
             cell = space[f"{modality}.{leaf}"]
             self.add_module(leaf, MixedCell(cell, {**sizes, "width": inner if is_inner else width}))

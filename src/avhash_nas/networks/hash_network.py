@@ -21,7 +21,8 @@ class HashNetwork(nn.Module, ABC):
     """A network from the features of a video to a q-bit code.
 
     A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments and returns all arguments,
-    as JSON values, from `arguments()`; that is what makes `save_pretrained` and `from_pretrained` work.
+    as JSON values, from `arguments()`; that is what makes `save_pretrained` and `from_pretrained` work. `head` names
+    its last layers.
 
     Attributes:
         bits: q.
@@ -42,6 +43,11 @@ class HashNetwork(nn.Module, ABC):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
+
+    @property
+    @abstractmethod
+    def head(self) -> nn.Module:
+        """The layers from the pooled representation to the code, which a recipe may train at another rate."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:

@@ -122,8 +122,8 @@ class SearchStrategy(Callback, ABC):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
     ) -> None:
         """Lightning's hook: set the route of the step."""
         as_searchable(pl_module).route = self.route(moment_of(trainer, batch_idx))

@@ -131,15 +131,29 @@ class HashingModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights."""
-        matrices = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
-        vectors = [p for p in self.network.parameters() if p.ndim <= 1 and p.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": matrices, "weight_decay": self.recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        groups = self._weight_groups()
         optimizer = torch.optim.AdamW([*groups, *self._groups], lr=self.recipe.lr, eps=self.recipe.eps)
-        factors = [lambda step: self.recipe.factor(self._done(step))] * 2 + [lambda _: 1.0] * len(self._groups)
+        factors = [lambda step: self.recipe.factor(self._done(step))] * len(groups) + [lambda _: 1.0] * len(
+            self._groups
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
+
+    def _weight_groups(self) -> list[dict[str, Any]]:
+        """The weights by learning rate (body, head) and weight decay (matrices, or vectors and SSM rates)."""
+        head = {id(parameter) for parameter in self.network.head.parameters()}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            decays = parameter.ndim > 1 and not name.endswith("A_log")
+            groups.setdefault((id(parameter) in head, decays), []).append(parameter)
+        recipe = self.recipe
+        return [
+            {
+                "params": parameters,
+                "lr": recipe.lr if in_head else recipe.lr * recipe.body_lr,
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+            }
+            for (in_head, decays), parameters in groups.items()
+        ]
 
     def _done(self, step: int) -> float:
         """Part of the stage that is done after so many steps.

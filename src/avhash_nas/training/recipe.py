@@ -14,6 +14,8 @@ class Recipe:
     Args:
         epochs: Epochs at most.
         lr: Peak learning rate of the weights.
+        body_lr: Factor on the learning rate of all weights before the hash layer. Below 1 it keeps the encoders near
+            their initialisation, which few training videos need (experiments/stamps).
         weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimiser plain Adam.
         eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
         schedule: Of the weights' learning rate after warm-up: `constant` (the paper) or `cosine` to zero.
@@ -28,6 +30,7 @@ class Recipe:
 
     epochs: int = 300
     lr: float = 1e-3
+    body_lr: float = 1.0
     weight_decay: float = 0.0
     eps: float = 1e-8
     schedule: Literal["constant", "cosine"] = "constant"
@@ -39,6 +42,7 @@ class Recipe:
         ranges = {
             "epochs": self.epochs >= 1,
             "lr": self.lr > 0,
+            "body_lr": self.body_lr > 0,
             "weight_decay": self.weight_decay >= 0,
             "eps": self.eps > 0,
             "warmup": 0 <= self.warmup < 1,
