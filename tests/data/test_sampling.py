@@ -1,3 +1,6 @@
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -233,3 +236,24 @@ def test_settings_out_of_range_are_refused(make):
 def test_sizes():
     assert ClassBalanced(16, 8).batch_size == 128
     assert Triplets(128, 4).batch_size == 768
+
+
+def test_power_draws_classes_in_proportion_to_a_power_of_their_size() -> None:
+    sizes = np.array([4, 16, 64])
+    labels = np.repeat(np.eye(3, dtype=bool), sizes, axis=0)
+    sampling = ClassBalanced(2, 2, by="class", power=0.5)
+    draws = np.concatenate([sampling.batch(labels, 0, 0, index) for index in range(3000)])
+    counts = labels[draws].sum(0) / 2
+    # Two of three classes in turn without replacement: P(i) = p_i + sum over j of p_j * p_i / (1 - p_j).
+    p = sizes**0.5 / (sizes**0.5).sum()
+    expected = np.array([p[i] + sum(p[j] * p[i] / (1 - p[j]) for j in range(3) if j != i) for i in range(3)])
+    deviation = np.sqrt(expected * (1 - expected) / 3000)
+    assert (np.abs(counts / 3000 - expected) < 5 * deviation).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [({"by": "class", "power": 2.0}, "power=2.0"), ({"power": 0.5}, "by='class'")]
+)
+def test_power_out_of_place_is_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(AvnasError, match=re.escape(text)):
+        ClassBalanced(2, 2, **options)

@@ -26,18 +26,28 @@ class ClassBalanced(BatchSampling):
         by: What an epoch is. ``video``: every video comes once; the videos of each class are shuffled and dealt in
             groups of K, the last one filled up from the same class, and a batch holds groups of distinct classes as
             far as the sizes of the classes allow; a video of several labels is dealt for one of them, drawn anew each
-            epoch; groups drawn at random complete the last batch. ``class``: every batch draws P classes uniformly,
+            epoch; groups drawn at random complete the last batch. ``class``: every batch draws P distinct classes,
             then K videos of each, without replacement while they last; as many batches as hold the split once.
+        power: With ``class``, a class of n videos is drawn in proportion to n ** power: 0 draws classes uniformly,
+            1 as often as their videos come, 0.5 lies between (experiments/stamps says what
+            each is worth there).
     """
 
-    def __init__(self, classes: int = 16, videos: int = 8, by: Literal["video", "class"] = "video") -> None:
+    def __init__(
+        self, classes: int = 16, videos: int = 8, by: Literal["video", "class"] = "video", power: float = 0.0
+    ) -> None:
         if classes < 2 or videos < 2:
             raise AvnasError(f"ClassBalanced: classes={classes} and videos={videos} must both be at least 2")
         if by not in ("video", "class"):
             raise AvnasError(f"ClassBalanced: by={by!r} must be 'video' or 'class'")
+        if not 0 <= power <= 1:
+            raise AvnasError(f"ClassBalanced: power={power} must be between 0 and 1")
+        if power and by != "class":
+            raise AvnasError(f"ClassBalanced: power={power} needs by='class'; by='video' takes every video once")
         self.classes = classes
         self.videos = videos
         self.by = by
+        self.power = power
 
     @property
     def batch_size(self) -> int:
@@ -78,8 +88,10 @@ class ClassBalanced(BatchSampling):
         return lambda batch: plan[batch]
 
     def _draw(self, pools: "_Pools", random: np.random.Generator) -> Positions:
-        """One batch of P uniformly drawn classes."""
-        chosen = random.permutation(len(pools.members))[: self.classes]
+        """One batch of P distinct classes."""
+        weights = np.array([len(members) for members in pools.members], dtype=np.float64) ** self.power
+        wanted = pools.groups_per_batch(self.classes)
+        chosen = random.choice(len(weights), wanted, replace=False, p=weights / weights.sum())
         return np.concatenate([pools.draw_group(int(pool), self.videos, random) for pool in chosen])
 
     def _deal(self, pools: "_Pools", batches: int, random: np.random.Generator) -> Positions:

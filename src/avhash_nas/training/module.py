@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from avhash_nas.data import Batch
-from avhash_nas.metrics import RetrievalMetric, RetrievalScores
+from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.training.augmentation import Augmentation
@@ -68,6 +68,7 @@ class HashingModule(L.LightningModule):
         self._metrics: dict[str, RetrievalMetric] = {}
         self.scores: dict[str, RetrievalScores] = {}
         self._loss_sum, self._losses = 0.0, 0
+        self._identities: Tensor | None = None
 
     def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
         """Save and restore a strategy's parameters with the weights, and train them in the same step.
@@ -167,12 +168,18 @@ class HashingModule(L.LightningModule):
         return step / (steps_per_epoch * max(1, self.trainer.max_epochs or 1))
 
     def _start(self) -> None:
+        names = getattr(getattr(self.trainer, "datamodule", None), "ids", None)
+        if names is not None and self._identities is None:
+            self._identities = ids_from_names(names)
         self._metrics = {name: RetrievalMetric(ks=self.ks).to(self.device) for name in self.evaluation_routes}
 
     def _update(self, batch: Batch, dataloader_idx: int) -> None:
+        identity = (
+            batch.index if self._identities is None else self._identities[batch.index.cpu()].to(batch.index.device)
+        )
         for name, route in self.evaluation_routes.items():
             codes = self.network(batch.visual, batch.audio, route)
-            self._metrics[name].update(codes.float(), batch.labels, batch.index, role=ROLES[dataloader_idx])
+            self._metrics[name].update(codes.float(), batch.labels, identity, role=ROLES[dataloader_idx])
 
     def _finish(self, stage: str) -> None:
         for name, metric in self._metrics.items():
