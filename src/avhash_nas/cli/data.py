@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from avhash_nas.data import check, render
+from avhash_nas.data import check, print_report
 from avhash_nas.errors import AvnasError
 
 _USAGE = "usage: avnas data check DIR"
@@ -18,5 +16,5 @@ def run(arguments: Sequence[str]) -> int:
     if len(arguments) != 2 or arguments[0] != "check":
         raise AvnasError(_USAGE)
     report = check(arguments[1])
-    Console().print(render(report))
+    print_report(report)
     return 2 if report.problems else 0

@@ -11,7 +11,7 @@ from torch import Tensor
 from avhash_nas.codes import pack
 from avhash_nas.data import HashingData
 from avhash_nas.data.loading import Rows
-from avhash_nas.metrics import RetrievalScores, chance_scores, evaluate, random_projection_codes
+from avhash_nas.metrics import RetrievalScores, chance_scores, evaluate, ids_from_names, random_projection_codes
 from avhash_nas.networks import HashNetwork
 from avhash_nas.training.module import HashingModule
 
@@ -53,7 +53,14 @@ def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
         role: pack(random_projection_codes(features, bits, seed, reference=pooled["database"]))
         for role, features in pooled.items()
     }
-    projected = evaluate(codes["query"], labels["query"], codes["database"], labels["database"], ks=(100,), bits=bits)
+    identities = ids_from_names(data.ids)
+    projected = evaluate(
+        *(codes["query"], labels["query"], codes["database"], labels["database"]),
+        ks=(100,),
+        bits=bits,
+        query_ids=identities[rows["query"]],
+        database_ids=identities[rows["database"]],
+    )
     scores = {"chance": chance_scores(labels["query"], labels["database"], ks=(100,)), "random_projection": projected}
     return {name: {"map@100": score.to_dict()["map@100"]} for name, score in scores.items()}
 
