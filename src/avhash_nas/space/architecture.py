@@ -75,7 +75,11 @@ class Architecture(Mapping[str, str]):
         Raises:
             AvnasError: The file is missing or does not hold an architecture.
         """
-        return cls.from_dict(read_json(path))
+        data = read_json(path)
+        try:
+            return cls.from_dict(data)
+        except AvnasError as error:
+            raise AvnasError(f"{path}: {error}") from error
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class Cell:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise AvnasError(f"cell name {self.name!r}: write it like 'visual.M1', 'audio.U3', 'I1' or 'F'")
+        given: object = self.candidates  # files and command lines do not keep to the annotation
+        if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+            raise AvnasError(f"cell {self.name}: expected a list of candidates' names, got {given!r}")
+        object.__setattr__(self, "candidates", tuple(self.candidates))
         if not self.candidates:
             raise AvnasError(f"cell {self.name}: name at least one candidate")
         if len(set(self.candidates)) < len(self.candidates):

@@ -39,8 +39,8 @@ class SearchSpace:
         names = [cell.name for cell in self.cells]
         if len(set(names)) < len(names):
             raise AvnasError(f"search space: a cell is named twice in {names}")
-        if self.expand is not None and self.expand < 1:
-            raise AvnasError(f"search space: expand must be at least 1 or null, not {self.expand}")
+        if self.expand is not None and (type(self.expand) is not int or self.expand < 1):
+            raise AvnasError(f"search space: expand must be a whole number of at least 1, or null, not {self.expand!r}")
         object.__setattr__(self, "cells", tuple(sorted(self.cells, key=lambda cell: reading_order(cell.name))))
 
     def __getitem__(self, name: str) -> Cell:
@@ -131,7 +131,7 @@ class SearchSpace:
         if not isinstance(cells, Mapping):
             raise AvnasError('search space: expected {"expand": 2, "cells": {"visual.M1": ["skip", "ffn"], ...}}')
         return cls(
-            tuple(Cell(name, (names,) if isinstance(names, str) else tuple(names)) for name, names in cells.items()),
+            tuple(Cell(name, (names,) if isinstance(names, str) else names) for name, names in cells.items()),
             data.get("expand", 2),
         )
 
@@ -140,7 +140,7 @@ def load_space(source: str | Path) -> SearchSpace:
     """A preset by name, or a space or architecture from a JSON file.
 
     Raises:
-        AvnasError: There is neither such a preset nor such a file.
+        AvnasError: There is neither such a preset nor such a file, or the file holds something else.
     """
     from avhash_nas.space import presets
 
@@ -151,4 +151,8 @@ def load_space(source: str | Path) -> SearchSpace:
     if Path(source).suffix != ".json":
         known = ", ".join(preset.replace("_", "-") for preset in presets.__all__)
         raise AvnasError(f"unknown space {str(source)!r}: name a preset ({known}) or a .json file")
-    return SearchSpace.from_dict(read_json(source))
+    data = read_json(source)
+    try:
+        return SearchSpace.from_dict(data)
+    except AvnasError as error:
+        raise AvnasError(f"{source}: {error}") from error
