@@ -10,6 +10,7 @@ import lightning as L
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from avhash_nas.cli.names import Choice, import_class
 from avhash_nas.cli.parser import Parser, make_parser
@@ -20,7 +21,7 @@ from avhash_nas.objectives import Objective
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, fit
-from avhash_nas.training.loggers import make_loggers
+from avhash_nas.training.loggers import check_logger, make_loggers
 from avhash_nas.training.table import print_results
 
 CHOICES = {
@@ -39,12 +40,20 @@ _STAGE_DECIDES = {
     *("num_sanity_val_steps", "use_distributed_sampler", "barebones", "reload_dataloaders_every_n_epochs"),
     *("enable_progress_bar", "enable_model_summary"),
 }
+_HINTS = {
+    **dict.fromkeys(
+        ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps"),
+        "each stage has its own budget: --search.epochs and --finetune.epochs",
+    ),
+    "trainer.default_root_dir": "--out names the folder of the run",
+}
 _HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "trainer")
 
 
 def parser() -> Parser:
     """All options of `avnas fit`."""
     made = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
+    made.hints = _HINTS
     made.add_argument("--out", type=str, default="runs/fit", help="folder of the run; the same command goes on there")
     made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
     made.add_argument("--seed", type=int, default=0, help="for initialisation, sampling, dropout and augmentation")
@@ -80,7 +89,14 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         raise AvnasError(f"--bits must be positive, got {options.bits}")
     if options.seed < 0:
         raise AvnasError(f"--seed must not be negative, got {options.seed}")
+    check_logger(options.logger)
+    for stage in ("search", "finetune"):
+        try:
+            Recipe(**plain_values(options[stage]))
+        except AvnasError as error:
+            raise AvnasError(f"--{stage}: {error}") from error
     ready = made.instantiate_classes(options)
+    make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder)
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
     data = open_data(ready, seed=options.seed)
     return Plan(
@@ -91,7 +107,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         finetune=ready.finetune,
         augmentation=ready.augmentation,
         strategy=ready.strategy,
-        make_trainer=trainer_factory(plain_values(ready.trainer), options.logger, folder),
+        make_trainer=make_trainer,
         seed=options.seed,
         from_scratch=options.from_scratch,
     )
@@ -120,24 +136,32 @@ def network_factory(path: str, arguments: dict[str, Any], options: Namespace) ->
 
 
 def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> Callable[..., L.Trainer]:
-    """Makes Trainers with the user's options under a stage's own."""
+    """Makes Trainers with the user's options under a stage's own; one is made at once, to see that they fit together.
+
+    Raises:
+        AvnasError: Lightning refuses the options.
+    """
     more_callbacks = _as_list(options.pop("callbacks", None))
     more_loggers = [given for given in _as_list(options.pop("logger", None)) if isinstance(given, Logger)]
 
+    def trainer(**of_stage: Any) -> L.Trainer:
+        fixed = {"enable_model_summary": False, "num_sanity_val_steps": 0, "use_distributed_sampler": False}
+        try:
+            return L.Trainer(**options, **fixed, **of_stage)
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            raise AvnasError(f"--trainer: {' '.join(str(error).split())}") from error
+
     def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
-        return L.Trainer(
-            **options,
+        return trainer(
             max_epochs=max_epochs,
             callbacks=[*callbacks, *more_callbacks],
             logger=[*make_loggers(logger, folder.path, folder_of_stage.name), *more_loggers] or False,
             default_root_dir=folder_of_stage,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            enable_model_summary=False,
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
         )
 
+    trainer(max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
     return make
 
 
@@ -166,9 +190,7 @@ def run(arguments: Sequence[str]) -> int:
     options = made.parse(arguments)
     folder = RunFolder(options.out)
     folder.open(decisive(options, made), overwrite=options.overwrite)
-    plan = build(options, made, folder)
-    metrics = fit(plan, folder)
-    print_results(metrics)
+    print_results(folder.read_metrics() if folder.finished else fit(build(options, made, folder), folder))
     return 0
 
 
@@ -183,5 +205,6 @@ def quiet() -> None:
         "Checkpoint directory",
         "exists and is not empty",
         "You're resuming from",
+        "It is recommended to use `self.log",  # the metrics are merged over the ranks already
     ):
         warnings.filterwarnings("ignore", f".*{text}.*")

@@ -6,6 +6,7 @@ import inspect
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from avhash_nas.errors import AvnasError
 
@@ -50,12 +51,16 @@ class Choice:
 
 
 def resolve(option: str, name: str, choice: Choice) -> str:
-    """The class path that a bare name stands for; a dotted path stands for itself.
+    """The class path that a bare name stands for; a dotted path, or a YAML file, stands for itself.
 
     Raises:
-        AvnasError: There is no such name.
+        AvnasError: There is no such name, or no such class.
     """
-    if "." in name or name.startswith(("{", "[")):
+    if name.startswith(("{", "[")) or Path(name).is_file():
+        return name
+    if "." in name:
+        if not issubclass(import_class(name), import_class(choice.base)):
+            raise AvnasError(f"--{option.lstrip('-')}: {name} is no {choice.base.rpartition('.')[2]}")
         return name
     known = choice.classes()
     if plain(name) in known:

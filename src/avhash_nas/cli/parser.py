@@ -1,5 +1,6 @@
 """jsonargparse's parser with one-line errors and bare class names."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
@@ -18,6 +19,7 @@ class Parser(ArgumentParser):
 
     command: ClassVar[str] = "avnas"
     choices: Mapping[str, Choice] = {}
+    hints: Mapping[str, str] = {}
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
         """Parse, with each choice of a class moved before the options of that class.
@@ -53,6 +55,10 @@ class Parser(ArgumentParser):
         while cause is not None and not isinstance(cause, AvnasError):
             cause = cause.__cause__ or cause.__context__
         line = " ".join(str(cause or message).split())
+        words = set(re.findall(r"\w+", line))
+        for option, hint in self.hints.items():
+            if cause is None and words.issuperset(option.split(".")):
+                line += f"; {hint}"
         print(f"{self.command}: error: {line}", file=sys.stderr)
         raise SystemExit(2)
 

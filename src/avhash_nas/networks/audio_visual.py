@@ -4,7 +4,8 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from avhash_nas.networks.encoder import Encoder
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks.encoder import CELLS, Encoder
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.mixed_cell import MixedCell
@@ -34,6 +35,10 @@ class AudioVisualNetwork(HashNetwork):
         head_hidden: Width of the hash layer's hidden layer; 0 for the paper's plain FC.
         head_dropout: Of that hidden layer.
         balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
+
+    Raises:
+        AvnasError: The space lacks a cell of this wiring or has one that is no part of it, or a candidate cannot be
+            built.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class AudioVisualNetwork(HashNetwork):
         balance: bool = False,
     ) -> None:
         super().__init__()
+        behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
+        _check_wiring(space, behind)
         self.space = space
         self.bits = bits
         self._arguments: dict[str, Any] = {
@@ -71,7 +78,6 @@ class AudioVisualNetwork(HashNetwork):
             project = nn.Identity() if dims[modality] == width else nn.Linear(dims[modality], width)
             self.add_module(f"{modality}_input", nn.Sequential(nn.Dropout(input_dropout), project))
             self.add_module(modality, Encoder(modality, space, width, sizes))
-        behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
         for name in behind:
             self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
         self.hash = HashLayer(width, bits, head_hidden, head_dropout, balance=balance)
@@ -115,3 +121,15 @@ class AudioVisualNetwork(HashNetwork):
     def from_arguments(cls, arguments: dict[str, Any]) -> Self:
         """Inverse of `arguments`."""
         return cls(**{**arguments, "space": SearchSpace.from_dict(arguments["space"])})
+
+
+def _check_wiring(space: SearchSpace, behind: tuple[str, ...]) -> None:
+    """A cell that no forward pass runs would be searched, counted and written out for nothing."""
+    if not space.modalities:
+        raise AvnasError("search space: it has no encoder; name cells like visual.M1 or audio.M1")
+    wired = {f"{modality}.{leaf}" for modality in space.modalities for leaf in CELLS} | {*behind}
+    present = {cell.name for cell in space.cells}
+    if foreign := sorted(present - wired):
+        raise AvnasError(f"search space: the network has no place for {', '.join(foreign)}")
+    if absent := sorted(wired - present):
+        raise AvnasError(f"search space: the network needs {', '.join(absent)}")

@@ -9,7 +9,7 @@ from avhash_nas.networks.route import Route
 from avhash_nas.space import SearchSpace
 
 # The cells in wiring order and whether they work at the inner width E (before Down) or at the model width D.
-_INNER = {
+CELLS = {
     "M1": True,
     "U1": True,
     "M2": True,
@@ -49,7 +49,7 @@ class Encoder(nn.Module):
             self.down = nn.Linear(inner, width, bias=False)
             for linear in (self.up, self.up_gate, self.down):
                 nn.init.orthogonal_(linear.weight)
-        for leaf, is_inner in _INNER.items():
+        for leaf, is_inner in CELLS.items():
             cell = space[f"{modality}.{leaf}"]
             self.add_module(leaf, MixedCell(cell, {**sizes, "width": inner if is_inner else width}))
 

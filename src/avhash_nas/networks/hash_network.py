@@ -69,12 +69,13 @@ class HashNetwork(nn.Module, ABC):
         Returns:
             uint8, shape (B, ceil(q / 8)).
         """
-        was_training = self.training
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             return pack(self(visual, audio))
         finally:
-            self.train(was_training)
+            for module, training in modes:
+                module.training = training
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`, each whole or not at all; no pickle.
@@ -107,6 +108,11 @@ class HashNetwork(nn.Module, ABC):
         """
         folder = Path(folder)
         config = read_json(folder / "config.json")
+        if config.get("format") != cls.config_format:
+            raise AvnasError(
+                f"{folder / 'config.json'}: format {config.get('format')!r} is not {cls.config_format}, "
+                "the one that this version reads"
+            )
         network_class = _import_class(str(config.get("class")), folder / "config.json")
         if not issubclass(network_class, cls):
             raise AvnasError(f"{folder / 'config.json'}: holds a {network_class.__name__}, not a {cls.__name__}")
@@ -124,7 +130,7 @@ def _import_class(path: str, source: Path) -> type[Any]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise AvnasError(f"{source}: network class {path!r} cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, HashNetwork)):
         raise AvnasError(f"{source}: {path!r} is not a HashNetwork")

@@ -41,7 +41,7 @@ class MixedCell(nn.Module):
             Shape (B, T, width).
 
         Raises:
-            AvnasError: The cell has several candidates and the route leaves it out.
+            AvnasError: The cell has several candidates and the route leaves it out or does not fit it.
         """
         operators = list(self.operators.values())
         if len(operators) == 1:
@@ -49,9 +49,14 @@ class MixedCell(nn.Module):
         if route is None or self.cell.name not in route:
             raise AvnasError(f"cell {self.cell.name} has {len(operators)} candidates: the route has to choose")
         choice = route[self.cell.name]
-        if isinstance(choice, int):
-            return self._run(operators[choice], inputs)
-        return self._mix(operators, choice, inputs)
+        if isinstance(choice, Mixture):
+            return self._mix(operators, choice, inputs)
+        return self._run(operators[self._position(choice)], inputs)
+
+    def _position(self, choice: int) -> int:
+        if not 0 <= choice < len(self.operators):
+            raise AvnasError(f"cell {self.cell.name}: the route chooses {choice} of {len(self.operators)} candidates")
+        return choice
 
     def _mix(self, operators: list[nn.Module], mixture: Mixture, inputs: tuple[Tensor, ...]) -> Tensor:
         positions = mixture.candidates if mixture.candidates is not None else tuple(range(len(operators)))
@@ -61,7 +66,7 @@ class MixedCell(nn.Module):
             )
         terms = []
         for weight, position in zip(mixture.weights.unbind(), positions, strict=True):
-            output = self._run(operators[position], inputs)
+            output = self._run(operators[self._position(position)], inputs)
             terms.append(weight * (output.detach() if position in mixture.detached else output))
         total = terms[0]
         for term in terms[1:]:

@@ -48,12 +48,17 @@ class AVNAS(SearchStrategy):
         warmup: float = 0.0,
         select: Literal["supernet", "derived"] = "supernet",
     ) -> None:
-        if lr < 0:
-            raise AvnasError(f"strategy.lr must not be negative, got {lr}")
-        if temperature <= 0:
+        for name, value in {"lr": lr, "weight_decay": weight_decay, "init_scale": init_scale}.items():
+            if not value >= 0:
+                raise AvnasError(f"strategy.{name} must not be negative, got {value}")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise AvnasError(f"strategy.betas must lie in [0, 1), got {betas}")
+        if not temperature > 0:
             raise AvnasError(f"strategy.temperature must be positive, got {temperature}")
         if not 0 <= warmup < 1:
             raise AvnasError(f"strategy.warmup is a part of the search in [0, 1), got {warmup}")
+        if select not in ("supernet", "derived"):
+            raise AvnasError(f"strategy.select is supernet or derived, got {select!r}")
         self.selects = select
         self.lr = lr
         self.betas = betas

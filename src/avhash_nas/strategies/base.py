@@ -1,5 +1,6 @@
 """The interface of search strategies."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Moment:
         epoch: Epochs done, from 0.
         batch: Batches done in this epoch, from 0.
         epochs: Epochs of the search.
-        batches: Batches of an epoch.
+        batches: Batches of an epoch; 0 if that is not known (yet), and then only whole epochs count.
     """
 
     epoch: int
@@ -33,7 +34,8 @@ class Moment:
     @property
     def progress(self) -> float:
         """Part of the search that is done, in [0, 1]."""
-        return min(1.0, (self.epoch + self.batch / max(self.batches, 1)) / max(self.epochs, 1))
+        within = self.batch / self.batches if self.batches else 0.0
+        return min(1.0, (self.epoch + within) / max(self.epochs, 1))
 
 
 class Searchable(Protocol):
@@ -141,7 +143,8 @@ class SearchStrategy(Callback, ABC):
 def moment_of(trainer: L.Trainer, batch: int | None = None) -> Moment:
     """Where a Trainer's fit is; without a batch, at the end of the present epoch."""
     epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else 1
-    batches = int(trainer.num_training_batches)
+    known = math.isfinite(trainer.num_training_batches)  # not before training, when Lightning tries out the validation
+    batches = int(trainer.num_training_batches) if known else 0
     return Moment(trainer.current_epoch, batches if batch is None else batch, epochs, batches)
 
 

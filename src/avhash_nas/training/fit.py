@@ -9,7 +9,6 @@ import numpy as np
 from avhash_nas.data import HashingData
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.objectives import Objective
-from avhash_nas.space import Architecture
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.evaluate import evaluate_network, inference_seconds, nest, yardsticks
@@ -17,7 +16,7 @@ from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest, stop_requests
 from avhash_nas.training.module import HashingModule
 from avhash_nas.training.recipe import Recipe
-from avhash_nas.training.run_folder import RunFolder
+from avhash_nas.training.run_folder import RunFolder, rank
 from avhash_nas.training.seed import seeded
 from avhash_nas.training.stage import Stage, StageResult, TrainerFactory
 from avhash_nas.training.versions import versions
@@ -71,6 +70,7 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
     with stop_requests() as stop:
         with seeded(plan.seed):
             network = plan.make_network()
+        folder.begin()
         searched: StageResult | None = None
         if isinstance(network, AudioVisualNetwork) and network.space.choices:
             network, searched = _search(plan, network, folder, stop)
@@ -90,9 +90,10 @@ def _search(
     stage = Stage("search", folder.stage("search"), f"val/{strategy.selects}/{SCORE}", tuple(names.values()))
     result = stage.run(module, plan.data, plan.make_trainer, [strategy], stop)
     architecture = strategy.derive()
-    write_json(folder.architecture, architecture.to_dict())
+    if rank() == 0:
+        write_json(folder.architecture, architecture.to_dict())
     with seeded(plan.seed):
-        plain = prune(supernet, Architecture.load(folder.architecture), inherit=not plan.from_scratch)
+        plain = prune(supernet, architecture, inherit=not plan.from_scratch)
     return plain, result
 
 
@@ -105,7 +106,8 @@ def _finetune(plan: Plan, network: HashNetwork, folder: RunFolder, stop: StopReq
 def _test(
     plan: Plan, network: HashNetwork, searched: StageResult | None, tuned: StageResult, folder: RunFolder
 ) -> dict[str, Any]:
-    network.save_pretrained(folder.model)
+    if rank() == 0:
+        network.save_pretrained(folder.model)
     trainer = plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=folder.path)
     scores = evaluate_network(network, plan.data, trainer)
     metrics: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Loggers by name. What a run needs to go on, and its curves, lie in epochs.csv without any of them."""
 
 import hashlib
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,22 +28,31 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
     return makers[name](run, stage) if name in makers else []
 
 
+def check_logger(name: str) -> None:
+    """See before any training that a logger's package is there.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if name in ("wandb", "tensorboard"):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(name, name, f"--logger={name}") from error
+
+
 def _tensorboard(run: Path, stage: str) -> list[Logger]:
-    try:
-        import tensorboard  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("tensorboard", "tensorboard", "--logger=tensorboard") from error
+    check_logger("tensorboard")
     from lightning.pytorch.loggers import TensorBoardLogger
 
     return [TensorBoardLogger(run, name="tensorboard", version=stage)]
 
 
 def _wandb(run: Path, stage: str) -> list[Logger]:
-    try:
-        import wandb
-        from lightning.pytorch.loggers import WandbLogger
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("wandb", "wandb", "--logger=wandb") from error
+    check_logger("wandb")
+    import wandb
+    from lightning.pytorch.loggers import WandbLogger
+
     identity = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:12]
     run.mkdir(parents=True, exist_ok=True)
     logger = WandbLogger(project=PROJECT, name=run.name, id=identity, save_dir=run, prefix=stage, resume="allow")

@@ -29,6 +29,8 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.architecture = self.path / "architecture.json"
         self.model = self.path / "model"
+        self._options: dict[str, Any] | None = None
+        self._overwrite = False
 
     def stage(self, name: str) -> Path:
         """Folder of a stage."""
@@ -36,35 +38,45 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """The run has been through all its stages."""
-        return self.metrics.exists()
+        """The run has been through all its stages, and nobody asked to start it anew."""
+        return self.metrics.exists() and not self._overwrite
 
     def open(self, options: Mapping[str, Any], *, overwrite: bool) -> None:
-        """Start a run here, or go on with the one that is here.
+        """See whether a run may start here or go on; nothing is written or removed before `begin`.
 
         Args:
             options: All options that decide what is computed, as plain values.
             overwrite: Remove what is there and start anew.
 
         Raises:
-            AvnasError: The folder holds a run with other options, or something that is no run, or is not writable.
+            AvnasError: The folder holds a run with other options, or something that is no run.
         """
-        if getattr(rank_zero_only, "rank", 0) != 0:
+        if rank() != 0:
             return
         if self.path.exists() and not self.path.is_dir():
             raise AvnasError(f"{self.path}: --out must name a folder, this is a file")
-        if overwrite and self.config.exists():
+        here = self.config.exists()
+        if not here and self.path.is_dir() and any(self.path.iterdir()):
+            raise AvnasError(f"{self.path}: is not empty and holds no run; give another --out")
+        if here and not overwrite:
+            self._compare(self.read_options(), options)
+        self._options, self._overwrite = dict(options), overwrite and here
+
+    def begin(self) -> None:
+        """Start or go on, once everything that the user gave has been found good: a typo costs no finished run.
+
+        Raises:
+            AvnasError: The folder is not writable.
+        """
+        if self._overwrite:
             try:
                 shutil.rmtree(self.path)
             except OSError as error:
                 raise AvnasError(f"{self.path}: cannot be overwritten: {error.strerror}") from error
-        if self.config.exists():
-            self._compare(yaml.safe_load(self.config.read_text(encoding="utf-8")), options)
-            return
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise AvnasError(f"{self.path}: is not empty and holds no run; give another --out")
-        text = yaml.safe_dump(dict(options), sort_keys=False)
-        write_whole(self.config, lambda partial: partial.write_text(text, encoding="utf-8"))
+            self._overwrite = False
+        if self._options is not None and not self.config.exists():
+            text = yaml.safe_dump(self._options, sort_keys=False)
+            write_whole(self.config, lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def read_options(self) -> dict[str, Any]:
         """The options of the run.
@@ -102,6 +114,11 @@ class RunFolder:
                 f"{self.path}: holds a run with other options ({'; '.join(changed[:3])}{more}): "
                 "give another --out, or --overwrite to start anew",
             )
+
+
+def rank() -> int:
+    """This process's rank, as Lightning tells it to the processes that it starts; 0 without any."""
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -107,18 +107,28 @@ class Stage:
         if recipe.patience:
             own.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=[*callbacks, *own], folder_of_stage=self.folder)
+        self._check(trainer)
         resume = str(checkpoint.path) if checkpoint.path.exists() else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         finally:
             stop.polite = False
         if not best.best:
-            raise AvnasError(
-                f"{self.name}: no epoch was scored on val; see that validation runs (limit_val_batches, ...)"
-            )
+            raise AvnasError(f"{self.name}: ended before any epoch was scored on val (trainer.max_time?)")
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             result = StageResult(best.best, len(history.rows), history.seconds_per_epoch)
             write_json(self.done, vars(result))
             checkpoint.path.unlink(missing_ok=True)
         trainer.strategy.barrier()
+
+    def _check(self, trainer: L.Trainer) -> None:
+        """Refuse a stage that cannot score an epoch, before it has trained for hours."""
+        for name in ("limit_train_batches", "limit_val_batches"):
+            if getattr(trainer, name) == 0:
+                raise AvnasError(f"{self.name}: trainer.{name}=0 leaves nothing to train or to select by")
+        every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+        if every is not None and epochs is not None and every > epochs:
+            raise AvnasError(
+                f"{self.name}: trainer.check_val_every_n_epoch={every} is more than the stage's {epochs} epochs"
+            )

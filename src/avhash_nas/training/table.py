@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +34,7 @@ def results_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
+@rank_zero_only
 def print_results(metrics: Mapping[str, Any]) -> None:
     """Print the table to standard output."""
     Console().print(results_table(metrics))

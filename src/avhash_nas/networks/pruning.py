@@ -16,15 +16,14 @@ def prune(supernet: AudioVisualNetwork, architecture: Architecture, *, inherit: 
         inherit: Take over the supernet's weights (Eq. 44), or leave the fresh initialisation.
 
     Returns:
-        A network without choices, on the supernet's device and in its training mode.
+        A network without choices, of the supernet's device, precision and training mode.
 
     Raises:
         AvnasError: The architecture does not lie in the supernet's space.
     """
     arguments = {**supernet.arguments(), "space": supernet.space.fix(architecture).to_dict()}
-    plain = AudioVisualNetwork.from_arguments(arguments)
+    plain = AudioVisualNetwork.from_arguments(arguments).to(next(supernet.parameters()))
     if inherit:
         weights = supernet.state_dict()
         plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
-    device = next(supernet.parameters()).device
-    return plain.to(device).train(supernet.training)
+    return plain.train(supernet.training)
