@@ -48,6 +48,11 @@ _HINTS = {
     "trainer.default_root_dir": "--out names the folder of the run",
 }
 _HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "trainer")
+_TRAINER_WHAT = (
+    *("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches"),
+    *("limit_train_batches", "limit_val_batches", "limit_test_batches", "fast_dev_run"),
+    *("val_check_interval", "check_val_every_n_epoch"),
+)
 
 
 def parser() -> Parser:
@@ -94,7 +99,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         try:
             Recipe(**plain_values(options[stage]))
         except AvnasError as error:
-            raise AvnasError(f"--{stage}: {error}") from error
+            raise AvnasError(str(error).replace("recipe: ", f"--{stage}.", 1)) from error
     ready = made.instantiate_classes(options)
     make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder)
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
@@ -180,7 +185,13 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
     import yaml
 
     dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_check=True))
-    return {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
+    trainer = {
+        name: dumped["trainer"][name]
+        for name in _TRAINER_WHAT
+        if dumped["trainer"][name] != made.get_default(f"trainer.{name}")
+    }
+    decided = {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
+    return {**decided, "trainer": trainer} if trainer else decided
 
 
 def run(arguments: Sequence[str]) -> int:

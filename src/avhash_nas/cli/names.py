@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -46,8 +47,19 @@ class Choice:
             plain(value.__module__.rpartition(".")[2]): value for value in found if per_file[value.__module__] == 1
         }
         if self.group:
-            names |= {plain(point.name): point.load() for point in entry_points(group=self.group)}
+            names |= _offered(self.group)
         return names
+
+
+def _offered(group: str) -> dict[str, type]:
+    """Third parties' classes; one that cannot be imported is named and left out, for the others to work."""
+    found = {}
+    for point in entry_points(group=group):
+        try:
+            found[plain(point.name)] = point.load()
+        except (ImportError, AttributeError) as error:
+            warnings.warn(f"{group}: {point.name!r} ({point.value}) cannot be imported: {error}", stacklevel=2)
+    return found
 
 
 def resolve(option: str, name: str, choice: Choice) -> str:

@@ -80,11 +80,11 @@ def inference_seconds(network: HashNetwork, data: HashingData, videos: int = 12_
     Reading is left out; the first batch, which warms up, as well.
     """
     rows = data.splits[data.database]
-    device = next(network.parameters()).device
+    weight = next(network.parameters())
     seconds, encoded = 0.0, 0
     for index in range(4):
         chunk = data.batch(rows[(torch.arange(batch) + index * batch).numpy() % len(rows)])
-        visual, audio = chunk.visual.to(device), chunk.audio.to(device)
+        visual, audio = chunk.visual.to(weight), chunk.audio.to(weight)
         started = time.perf_counter()
         network.encode(visual, audio).cpu()
         if index:

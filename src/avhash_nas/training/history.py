@@ -28,6 +28,7 @@ class History(Callback):
         self.path = folder / "epochs.csv"
         self.rows: list[dict[str, float]] = []
         self._started = time.perf_counter()
+        self._validated = False
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -45,10 +46,19 @@ class History(Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Start the clock."""
         self._started = time.perf_counter()
+        self._validated = False
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Remember that the scores are of this epoch."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Add the row and rewrite the file."""
-        logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        logged = {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if self._validated or name.startswith("train/")  # Lightning keeps the scores of earlier epochs
+        }
         rate = float(trainer.optimizers[0].param_groups[0]["lr"])
         seconds = time.perf_counter() - self._started
         self.rows.append({"epoch": float(trainer.current_epoch), "seconds": seconds, "lr": rate, **logged})

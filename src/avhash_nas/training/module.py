@@ -75,8 +75,8 @@ class HashingModule(L.LightningModule):
 
         Args:
             architecture: The strategy's parameters.
-            groups: Parameter groups for the optimiser of the weights, with settings of their own; their learning
-                rate stays constant.
+            groups: Parameter groups for the optimiser of the weights, with settings of their own; `factor` gives the
+                course of the learning rate (SearchStrategy.parameter_groups).
         """
         self.architecture = architecture
         self._groups = groups
@@ -132,11 +132,10 @@ class HashingModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights."""
-        groups = self._weight_groups()
-        optimizer = torch.optim.AdamW([*groups, *self._groups], lr=self.recipe.lr, eps=self.recipe.eps)
-        factors = [lambda step: self.recipe.factor(self._done(step))] * len(groups) + [lambda _: 1.0] * len(
-            self._groups
-        )
+        groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
+        courses = [group.pop("factor", lambda _: 1.0) for group in groups]
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps)
+        factors = [lambda step, course=course: course(self._done(step)) for course in courses]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
     def _weight_groups(self) -> list[dict[str, Any]]:
@@ -152,6 +151,7 @@ class HashingModule(L.LightningModule):
                 "params": parameters,
                 "lr": recipe.lr if in_head else recipe.lr * recipe.body_lr,
                 "weight_decay": recipe.weight_decay if decays else 0.0,
+                "factor": recipe.factor,
             }
             for (in_head, decays), parameters in groups.items()
         ]

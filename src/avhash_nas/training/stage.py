@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
@@ -111,6 +112,8 @@ class Stage:
         resume = str(checkpoint.path) if checkpoint.path.exists() else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        except MisconfigurationException as error:
+            raise AvnasError(f"{self.name}: {error}") from error
         finally:
             stop.polite = False
         if not best.best:
