@@ -55,5 +55,6 @@ def test_a_cell_is_a_value():
 
 
 def test_cells_read_along_the_wiring():
-    order = ["visual.M1", "visual.D2", "visual.U4", "audio.M1", "audio.U4", "S", "I1", "I2", "F", "T", "X9"]
-    assert sorted(order[::-1], key=reading_order) == order
+    order = ("visual.M1", "visual.D2", "visual.U4", "audio.M1", "audio.U4", "S", "I1", "I2", "F", "T", "X9")
+    backwards = list(order[::-1])
+    assert tuple(sorted(backwards, key=reading_order)) == order

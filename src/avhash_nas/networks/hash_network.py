@@ -122,7 +122,8 @@ class HashNetwork(nn.Module, ABC):
         except (OSError, SafetensorError) as error:
             raise AvnasError(f"{folder / 'model.safetensors'}: cannot be read: {error}") from error
         except (KeyError, TypeError, RuntimeError) as error:
-            raise AvnasError(f"{folder}: config.json and model.safetensors do not fit: {error}") from error
+            reason = " ".join(str(error).split())  # torch lists every tensor on a line of its own
+            raise AvnasError(f"{folder}: config.json and model.safetensors do not fit: {reason}") from error
         return network.eval()
 
 
