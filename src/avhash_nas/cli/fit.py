@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import lightning as L
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from avhash_nas.cli.names import Choice, import_class
 from avhash_nas.cli.parser import Parser, make_parser
@@ -150,9 +150,14 @@ def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> 
     more_loggers = [given for given in _as_list(options.pop("logger", None)) if isinstance(given, Logger)]
 
     def trainer(**of_stage: Any) -> L.Trainer:
-        fixed = {"enable_model_summary": False, "num_sanity_val_steps": 0, "use_distributed_sampler": False}
         try:
-            return L.Trainer(**options, **fixed, **of_stage)
+            return L.Trainer(
+                **options,
+                **of_stage,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+            )
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
             raise AvnasError(f"--trainer: {' '.join(str(error).split())}") from error
 
@@ -188,7 +193,7 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
     trainer = {
         name: dumped["trainer"][name]
         for name in _TRAINER_WHAT
-        if dumped["trainer"][name] != made.get_default(f"trainer.{name}")
+        if dumped["trainer"].get(name) != made.get_default(f"trainer.{name}")
     }
     decided = {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
     return {**decided, "trainer": trainer} if trainer else decided
