@@ -34,6 +34,7 @@ class AudioVisualNetwork(HashNetwork):
         input_dropout: Of input features, element by element. Not in the paper.
         head_hidden: Width of the hash layer's hidden layer; 0 for the paper's plain FC.
         head_dropout: Of that hidden layer.
+        head_norm: Batch-normalise the pooled features before it; not in the paper.
         balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
 
     Raises:
@@ -56,6 +57,7 @@ class AudioVisualNetwork(HashNetwork):
         input_dropout: float = 0.0,
         head_hidden: int = 0,
         head_dropout: float = 0.0,
+        head_norm: bool = False,
         balance: bool = False,
     ) -> None:
         super().__init__()
@@ -67,6 +69,7 @@ class AudioVisualNetwork(HashNetwork):
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "space": space.to_dict()},
             **{"width": width, "heads": heads, "states": states, "rank": rank, "dropout": dropout},
             **{"input_dropout": input_dropout, "head_hidden": head_hidden, "head_dropout": head_dropout},
+            "head_norm": head_norm,
             "balance": balance,
         }
         sizes: dict[str, float] = {
@@ -80,7 +83,7 @@ class AudioVisualNetwork(HashNetwork):
             self.add_module(modality, Encoder(modality, space, width, sizes))
         for name in behind:
             self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
-        self.hash = HashLayer(width, bits, head_hidden, head_dropout, balance=balance)
+        self.hash = HashLayer(width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance)
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         """Relaxed codes.

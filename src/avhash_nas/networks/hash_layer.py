@@ -12,19 +12,29 @@ class HashLayer(nn.Module):
     Args:
         width: D.
         bits: q.
-        hidden: Width of a hidden layer between pooling and FC, with LayerNorm before and ReLU and dropout behind it;
-            0 for the paper's plain FC. Not in the paper: pooled features of few videos profit from one more
-            non-linearity (experiments/stamps).
+        hidden: Width of a hidden layer between pooling and FC, with ReLU and dropout behind it; 0 for the paper's
+            plain FC.
         dropout: Of the hidden layer.
+        norm: Batch-normalise the pooled features, without scale and shift. Not in the paper.
         balance: Normalise every bit's value over the batch before tanh (batch normalisation without scale and shift),
             so that each bit is +1 for about half of the videos. Not in the paper.
     """
 
-    def __init__(self, width: int, bits: int, hidden: int = 0, dropout: float = 0.0, *, balance: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        bits: int,
+        hidden: int = 0,
+        dropout: float = 0.0,
+        *,
+        norm: bool = False,
+        balance: bool = False,
+    ) -> None:
         super().__init__()
+        self.norm = nn.BatchNorm1d(width, affine=False) if norm else nn.Identity()
         self.body: nn.Module = nn.Identity()
         if hidden:
-            self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
+            self.body = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
         self.fc = nn.Linear(hidden or width, bits)
         self.balance = nn.BatchNorm1d(bits, affine=False) if balance else nn.Identity()
 
@@ -37,4 +47,4 @@ class HashLayer(nn.Module):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        return torch.tanh(self.balance(self.fc(self.body(h.mean(dim=1)))))
+        return torch.tanh(self.balance(self.fc(self.body(self.norm(h.mean(dim=1))))))

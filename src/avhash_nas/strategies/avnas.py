@@ -18,17 +18,22 @@ class AVNAS(SearchStrategy):
     is the same, bit for bit, as a second optimiser of that kind. Pruning takes the argmax (Eq. 42-43).
 
     With the paper's learning rate of 1e-3 and few steps alpha hardly moves from uniform, and the pruned network has
-    little in common with the mixture: the discretisation gap. Two settings that the paper does not have close it:
-    a learning rate of alpha's own, and a temperature that falls geometrically, so that the mixture of the last epochs
-    is nearly one-hot and the pruned network computes nearly the same.
+    little in common with the mixture: the discretisation gap. Three settings that the paper does not have close it:
+    a learning rate of alpha's own; a temperature that falls geometrically, and alpha's learning rate with it, so that a
+    step moves alpha / temperature, and with it the probabilities, as far as at the start; and an end of the mixture
+    at `harden`, from where every cell runs its most probable candidate alone, and the last epochs train what pruning
+    will leave. Temperature alone does not suffice: Adam moves candidates whose gradients agree in sign by the same
+    steps, so that some cells end in ties which no temperature decides.
 
     Args:
         lr: Learning rate of alpha (the paper's README table: 1e-3, as for the weights).
         betas: Adam's moment decay rates for alpha.
         weight_decay: Of alpha; pulls the probabilities back to uniform.
         init_scale: Standard deviation of alpha's initial values. The authors' code uses 1.
-        temperature: Of the softmax at the end of the search; it starts at 1. The paper has 1 throughout.
-        warmup: Part of the search, in [0, 1), before which alpha does not move.
+        temperature: What the softmax's temperature falls to; it starts at 1. The paper has 1 throughout.
+        warmup: Part of the search, in [0, 1), before which alpha does not move and the temperature stays 1.
+        harden: Part of the search, above `warmup` and at most 1, by which the temperature has fallen and from which
+            each cell runs its most probable candidate alone; 1 (the paper) keeps the mixture to the end.
         select: Which score on val picks the state that is kept: `supernet` is Eq. 41; `derived` asks how good the
             pruned network is as it stands.
 
@@ -46,6 +51,7 @@ class AVNAS(SearchStrategy):
         init_scale: float = 0.0,
         temperature: float = 1.0,
         warmup: float = 0.0,
+        harden: float = 1.0,
         select: Literal["supernet", "derived"] = "supernet",
     ) -> None:
         for name, value in {"lr": lr, "weight_decay": weight_decay, "init_scale": init_scale}.items():
@@ -57,6 +63,8 @@ class AVNAS(SearchStrategy):
             raise AvnasError(f"strategy.temperature must be positive, got {temperature}")
         if not 0 <= warmup < 1:
             raise AvnasError(f"strategy.warmup is a part of the search in [0, 1), got {warmup}")
+        if not warmup < harden <= 1:
+            raise AvnasError(f"strategy.harden lies above warmup ({warmup}) and is at most 1, got {harden}")
         if select not in ("supernet", "derived"):
             raise AvnasError(f"strategy.select is supernet or derived, got {select!r}")
         self.selects = select
@@ -66,6 +74,7 @@ class AVNAS(SearchStrategy):
         self.init_scale = init_scale
         self.temperature = temperature
         self.warmup = warmup
+        self.harden = harden
 
     def begin(self, space: SearchSpace, seed: int) -> None:
         """Make alpha."""
@@ -76,27 +85,30 @@ class AVNAS(SearchStrategy):
         """Alpha, with its own learning rate, betas and decay."""
         return [
             {
-                **{"params": list(self.architecture.parameters()), "lr": self.lr, "betas": self.betas},
-                **{"weight_decay": self.weight_decay},
+                "params": list(self.architecture.parameters()),
+                "lr": self.lr,
+                "betas": self.betas,
+                "weight_decay": self.weight_decay,
+                "factor": self._temperature,
             },
         ]
 
     def temperature_at(self, moment: Moment) -> float:
-        """Softmax temperature at a moment: from 1 to `temperature` geometrically, once the warm-up is over."""
-        done = max(0.0, moment.progress - self.warmup) / (1 - self.warmup)
-        return float(self.temperature**done)
+        """Softmax temperature at a moment."""
+        return self._temperature(moment.progress)
 
     def route(self, moment: Moment) -> Route:
-        """The mixture, without a gradient for alpha during warm-up."""
+        """The mixture, without a gradient for alpha during warm-up; the derived architecture once hardened."""
+        if self.harden < 1 and moment.progress >= self.harden:
+            return self.space.indices(self.derive())
         weights = self.architecture.probabilities(self.temperature_at(moment))
         if moment.progress < self.warmup:
             weights = {cell: cell_weights.detach() for cell, cell_weights in weights.items()}
         return mixture_route(weights)
 
     def evaluation_routes(self, moment: Moment) -> Mapping[str, Route]:
-        """The mixture and the architecture that it would be pruned to: their difference is the discretisation gap."""
-        mixture = mixture_route(self.architecture.probabilities(self.temperature_at(moment)))
-        return {"supernet": mixture, **super().evaluation_routes(moment)}
+        """What is trained and what it would be pruned to: their difference is the discretisation gap."""
+        return {"supernet": self.route(moment), **super().evaluation_routes(moment)}
 
     def summary(self, moment: Moment) -> dict[str, float]:
         """Adds the mean entropy of the cells (1 uniform, 0 decided) and the temperature."""
@@ -107,3 +119,8 @@ class AVNAS(SearchStrategy):
     def derive(self) -> Architecture:
         """The most probable candidate of every cell."""
         return self.architecture.argmax()
+
+    def _temperature(self, progress: float) -> float:
+        """From 1 to `temperature` geometrically, between `warmup` and `harden`."""
+        done = (progress - self.warmup) / (self.harden - self.warmup)
+        return float(self.temperature ** min(1.0, max(0.0, done)))

@@ -97,7 +97,11 @@ class SearchStrategy(Callback, ABC):
         """The architecture that the present state stands for: deterministic, repeatable, changes nothing."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameter groups, in torch's form, for the optimiser that trains the weights; none by default."""
+        """Parameter groups, in torch's form, for the optimiser that trains the weights; none by default.
+
+        A group may hold `factor`: a function from the part of the search that is done, in [0, 1], to what its learning
+        rate is multiplied by, which is 1 otherwise.
+        """
         return []
 
     def evaluation_routes(self, moment: Moment) -> Mapping[str, Route]:  # noqa: ARG002
