@@ -1,5 +1,6 @@
 """AV-NAS: the joint step (Eq. 40), the mixture (Eq. 39), pruning by argmax (Eq. 42-43), temperature and warm-up."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -53,11 +54,12 @@ def searching(make_module, space, **options):
     return module, strategy
 
 
-class TestJointStep:
-    OPTIONS = {"lr": 0.02, "betas": (0.5, 0.99), "weight_decay": 0.05}
+ALPHA = {"lr": 0.02, "betas": (0.5, 0.99), "weight_decay": 0.05}
 
+
+class TestJointStep:
     def test_it_is_adam_on_the_one_loss_by_hand(self, make_module, space):
-        module, strategy = searching(make_module, space, **self.OPTIONS)
+        module, strategy = searching(make_module, space, **ALPHA)
         optimizer = module.configure_optimizers()["optimizer"]
         for visual, audio, labels in batches(3):
             optimizer.zero_grad()
@@ -65,10 +67,10 @@ class TestJointStep:
             optimizer.step()
         stepped = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
-        module, strategy = searching(make_module, space, **self.OPTIONS)
+        module, strategy = searching(make_module, space, **ALPHA)
         parameters = dict(module.named_parameters())
         before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-        alpha = {"lr": 0.02, "betas": (0.5, 0.99), "eps": 1e-6, "weight_decay": 0.05}
+        alpha = {**ALPHA, "eps": 1e-6}
         weights = {"lr": 0.003, "betas": (0.9, 0.999), "eps": 1e-6}
         settings = {
             name: alpha
@@ -93,7 +95,7 @@ class TestJointStep:
     def test_a_parameter_group_is_a_second_optimiser_bit_for_bit(self, make_module, space):
         runs = []
         for two in (False, True):
-            module, strategy = searching(make_module, space, **self.OPTIONS)
+            module, strategy = searching(make_module, space, **ALPHA)
             if two:
                 (group,) = strategy.parameter_groups()
                 module.attach(strategy.architecture, [])
@@ -132,7 +134,7 @@ class TestMixture:
         route = strategy.route(Moment(epoch=10, batch=0, epochs=10, batches=4))
         assert route.keys() == {cell.name for cell in space.choices}
         for cell, logits in zip(space.choices, strategy.architecture.logits, strict=True):
-            powers = [math.exp(float(value) / 0.25) for value in logits]
+            powers = [math.exp(value / 0.25) for value in logits.tolist()]
             expected = torch.tensor([power / sum(powers) for power in powers])
             torch.testing.assert_close(route[cell.name].weights.detach(), expected)
             assert route[cell.name].candidates is None
@@ -204,7 +206,7 @@ class TestSchedule:
         temperatures = [strategy.temperature_at(moment) for moment in moments]
         assert temperatures[0] == 1
         assert temperatures[-1] == pytest.approx(0.01)
-        ratios = [after / before for before, after in zip(temperatures, temperatures[1:])]
+        ratios = [after / before for before, after in itertools.pairwise(temperatures)]
         assert ratios == pytest.approx([0.01**0.1] * 10)
         assert strategy.temperature_at(Moment(2, 2, 10, 4)) == pytest.approx(0.01**0.25)
 
@@ -226,19 +228,19 @@ class TestSchedule:
 
     def test_entropy(self, space):
         strategy = begun(space)
-        assert float(strategy.architecture.entropy()) == pytest.approx(1)
+        assert strategy.architecture.entropy().item() == pytest.approx(1)
         assert strategy.summary(START)["entropy"] == pytest.approx(1)
         with torch.no_grad():
             for logits in strategy.architecture.logits:
                 logits[0] = 200
-        assert float(strategy.architecture.entropy()) == pytest.approx(0, abs=1e-12)
+        assert strategy.architecture.entropy().item() == pytest.approx(0, abs=1e-12)
         one = SearchSpace((Cell("T", ("self_attention", "self_ssm")),))
         half = begun(one)
         with torch.no_grad():
             half.architecture.logits[0][0] = math.log(3)
         expected = -(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))
-        assert float(half.architecture.entropy()) == pytest.approx(expected)
-        decided = float(half.architecture.entropy(0.1))
+        assert half.architecture.entropy().item() == pytest.approx(expected)
+        decided = half.architecture.entropy(0.1).item()
         assert 0 < decided < 0.01
 
     def test_summary_counts_the_skips_of_the_derived_architecture(self, space):
