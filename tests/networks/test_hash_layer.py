@@ -21,16 +21,24 @@ def test_the_plain_layer_has_no_more_parameters_than_the_papers():
     assert {name for name, _ in HashLayer(width=4, bits=3).named_parameters()} == {"fc.weight", "fc.bias"}
 
 
-def test_a_hidden_layer_normalises_first():
+def test_a_hidden_layer():
     torch.manual_seed(0)
     layer = HashLayer(width=4, bits=3, hidden=6, dropout=0.5).double().eval()
     h = torch.randn(7, 5, 4, dtype=torch.float64)
-    mean = h.mean(1)
-    normal = (mean - mean.mean(1, keepdim=True)) / torch.sqrt(mean.var(1, correction=0, keepdim=True) + 1e-5)
-    first = layer.body[1]
-    hidden = torch.relu(normal @ first.weight.T + first.bias)
+    first = layer.body[0]
+    hidden = torch.relu(h.mean(1) @ first.weight.T + first.bias)
     torch.testing.assert_close(layer(h), torch.tanh(hidden @ layer.fc.weight.T + layer.fc.bias))
     assert not torch.equal(layer.train()(h), layer(h))  # dropout
+
+
+def test_norm_is_batch_normalisation_of_the_pooled_features():
+    torch.manual_seed(0)
+    layer = HashLayer(width=4, bits=3, norm=True).double()
+    h = 3 + torch.randn(7, 5, 4, dtype=torch.float64)
+    mean = h.mean(1)
+    normal = (mean - mean.mean(0)) / torch.sqrt(mean.var(0, correction=0) + 1e-5)
+    torch.testing.assert_close(layer(h), torch.tanh(normal @ layer.fc.weight.T + layer.fc.bias))
+    assert not list(layer.norm.parameters())
 
 
 def test_balance_centres_every_bit_over_the_batch():
