@@ -26,10 +26,19 @@ from avhash_nas.training.table import print_results
 
 CHOICES = {
     "strategy": Choice(
-        "avhash_nas.strategies.SearchStrategy", ("avhash_nas.strategies",), group="avhash_nas.strategies"
+        "avhash_nas.strategies.SearchStrategy",
+        ("avhash_nas.strategies",),
+        group="avhash_nas.strategies",
+        default="avhash_nas.strategies.AVNAS",
     ),
-    "network": Choice("avhash_nas.networks.HashNetwork", ("avhash_nas.networks", "avhash_nas.baselines")),
-    "objective": Choice("avhash_nas.objectives.Objective", ("avhash_nas.objectives",)),
+    "network": Choice(
+        "avhash_nas.networks.HashNetwork",
+        ("avhash_nas.networks", "avhash_nas.baselines"),
+        default="avhash_nas.networks.AudioVisualNetwork",
+    ),
+    "objective": Choice(
+        "avhash_nas.objectives.Objective", ("avhash_nas.objectives",), default="avhash_nas.objectives.InfoNCE"
+    ),
     "data.sampling": Choice("avhash_nas.data.BatchSampling", ("avhash_nas.data",)),
 }
 """Options that name a class."""
@@ -66,15 +75,11 @@ def parser() -> Parser:
     made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
     made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
     made.add_argument("--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv")
-    made.add_subclass_arguments(SearchStrategy, "strategy", default={"class_path": "avhash_nas.strategies.AVNAS"})
+    made.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
     made.add_subclass_arguments(
-        HashNetwork,
-        "network",
-        skip=_INJECTED,
-        instantiate=False,
-        default={"class_path": "avhash_nas.networks.AudioVisualNetwork"},
+        HashNetwork, "network", required=True, help=_choice("network"), skip=_INJECTED, instantiate=False
     )
-    made.add_subclass_arguments(Objective, "objective", default={"class_path": "avhash_nas.objectives.InfoNCE"})
+    made.add_subclass_arguments(Objective, "objective", required=True, help=_choice("objective"))
     made.add_class_arguments(HashingData, "data", skip={"seed"}, instantiate=False)
     made.add_class_arguments(Augmentation, "augmentation")
     made.add_class_arguments(Recipe, "search")
@@ -82,6 +87,11 @@ def parser() -> Parser:
     made.set_defaults({"finetune.lr": 1e-4})
     made.add_class_arguments(L.Trainer, "trainer", skip=_STAGE_DECIDES, instantiate=False)
     return made
+
+
+def _choice(option: str) -> str:
+    default = (CHOICES[option].default or "").rpartition(".")[2]
+    return f"a name or package.module.Class, {default} if none is given; --{option}.help=NAME lists its options"
 
 
 def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
@@ -100,7 +110,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
             Recipe(**plain_values(options[stage]))
         except AvnasError as error:
             raise AvnasError(str(error).replace("recipe: ", f"--{stage}.", 1)) from error
-    ready = made.instantiate_classes(options)
+    ready = made.make(options)
     make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder)
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
     data = open_data(ready, seed=options.seed)
@@ -189,7 +199,7 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
     """The options that decide what a run computes, as plain values."""
     import yaml
 
-    dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_check=True))
+    dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_validation=True))
     trainer = {
         name: dumped["trainer"][name]
         for name in _TRAINER_WHAT
@@ -221,6 +231,7 @@ def quiet() -> None:
         "Checkpoint directory",
         "exists and is not empty",
         "You're resuming from",
+        "There is a wandb run already in progress",  # the stages share one
         "It is recommended to use `self.log",  # the metrics are merged over the ranks already
     ):
         warnings.filterwarnings("ignore", f".*{text}.*")

@@ -23,11 +23,13 @@ class Choice:
         base: Path of the base class.
         packages: Packages whose `__all__` lists the classes.
         group: Entry-point group under which third parties offer theirs, if any.
+        default: Path of the class that is taken where none is named.
     """
 
     base: str
     packages: tuple[str, ...]
     group: str | None = None
+    default: str | None = None
 
     def classes(self) -> dict[str, type]:
         """The classes by bare name."""
@@ -63,7 +65,7 @@ def _offered(group: str) -> dict[str, type]:
 
 
 def resolve(option: str, name: str, choice: Choice) -> str:
-    """The class path that a bare name stands for; a dotted path, or a YAML file, stands for itself.
+    """The one class path that a bare name or any path of the class stands for; a YAML file stands for itself.
 
     Raises:
         AvnasError: There is no such name, or no such class.
@@ -71,9 +73,10 @@ def resolve(option: str, name: str, choice: Choice) -> str:
     if name.startswith(("{", "[")) or Path(name).is_file():
         return name
     if "." in name:
-        if not issubclass(import_class(name), import_class(choice.base)):
+        found = import_class(name)
+        if not issubclass(found, import_class(choice.base)):
             raise AvnasError(f"--{option.lstrip('-')}: {name} is no {choice.base.rpartition('.')[2]}")
-        return name
+        return f"{found.__module__}.{found.__qualname__}"
     known = choice.classes()
     if plain(name) in known:
         found = known[plain(name)]

@@ -25,7 +25,8 @@ class Parser(ArgumentParser):
         """Parse, with each choice of a class moved before the options of that class.
 
         A wandb agent, for one, gives options in any order, and jsonargparse checks `--strategy.lr` against the class
-        chosen so far.
+        chosen so far. A class that is taken by default is put in front in the same way: as a default of jsonargparse
+        it would hand the values of its own options on to another class that has options of the same name.
         """
         _active.append(self.choices)
         try:
@@ -47,13 +48,28 @@ class Parser(ArgumentParser):
                 head.append(f"{flag}={resolve(flag, name, flags[flag.removesuffix('.help')])}")
             else:
                 tail.append(argument)
-        return head + tail
+        defaults = [
+            f"--{name}={resolve(name, choice.default, choice)}"
+            for name, choice in self.choices.items()
+            if choice.default
+        ]
+        return defaults + head + tail
+
+    def make(self, options: Namespace) -> Namespace:
+        """The options with every class made.
+
+        Raises:
+            AvnasError: A class refuses its options.
+        """
+        try:
+            made: Namespace = self.instantiate(options)
+        except ValueError as error:
+            raise _refusal(error) or error from None
+        return made
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and exit with code 2."""
-        cause: BaseException | None = ex
-        while cause is not None and not isinstance(cause, AvnasError):
-            cause = cause.__cause__ or cause.__context__
+        cause = _refusal(ex)
         line = " ".join(str(cause or message).split())
         words = set(re.findall(r"\w+", line))
         for option, hint in self.hints.items():
@@ -61,6 +77,13 @@ class Parser(ArgumentParser):
                 line += f"; {hint}"
         print(f"{self.command}: error: {line}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _refusal(error: BaseException | None) -> AvnasError | None:
+    """The error of ours that made jsonargparse raise its own, if there is one."""
+    while error is not None and not isinstance(error, AvnasError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def make_parser(command: str, description: str, choices: Mapping[str, Choice] | None = None) -> Parser:

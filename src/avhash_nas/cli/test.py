@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     of_fit = fit_command.parser()
     if options.data.root is not None:
         stored["data"]["root"] = options.data.root
-    data = fit_command.open_data(of_fit.instantiate_classes(of_fit.parse_object(stored)), seed=metrics["seed"])
+    data = fit_command.open_data(of_fit.make(of_fit.parse_object(stored)), seed=metrics["seed"])
     if (data.visual_dim, data.audio_dim) != (network.arguments()["visual_dim"], network.arguments()["audio_dim"]):
         raise AvnasError(
             f"{data.root}: features of width {data.visual_dim} and {data.audio_dim} do not fit the network of "

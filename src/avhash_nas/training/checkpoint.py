@@ -38,8 +38,11 @@ class StageCheckpoint(Checkpoint):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Stop if asked to, between two batches: in `on_train_batch_end` Lightning has not yet counted the batch."""
-        if batch_idx:
+        """Stop if asked to, between two steps: in `on_train_batch_end` Lightning has not yet counted the batch.
+
+        Gradients that batches have left behind for a later step are in no checkpoint.
+        """
+        if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002

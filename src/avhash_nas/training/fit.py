@@ -1,5 +1,6 @@
 """The whole way: search -> prune -> fine-tune -> test (paper, section 4.3)."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,19 @@ class Plan:
     from_scratch: bool = False
 
 
+@dataclass(frozen=True)
+class Searched:
+    """How a search went.
+
+    Attributes:
+        stage: Of the supernet's training.
+        seconds: What it took, after that, to choose the architecture.
+    """
+
+    stage: StageResult
+    seconds: float
+
+
 def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
     """Go through every stage that is not finished yet.
 
@@ -71,7 +85,7 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         with seeded(plan.seed):
             network = plan.make_network()
         folder.begin()
-        searched: StageResult | None = None
+        searched: Searched | None = None
         if isinstance(network, AudioVisualNetwork) and network.space.choices:
             network, searched = _search(plan, network, folder, stop)
         tuned = _finetune(plan, network, folder, stop)
@@ -80,7 +94,7 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
 
 def _search(
     plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest
-) -> tuple[AudioVisualNetwork, StageResult]:
+) -> tuple[AudioVisualNetwork, Searched]:
     """Search, prune: the plain network, and how the search went."""
     strategy = plan.strategy
     module = HashingModule(supernet, plan.objective, plan.search, plan.augmentation, seed=_stage_seed(plan.seed, 0))
@@ -89,12 +103,14 @@ def _search(
     names = {name: f"val/{name}/{SCORE}" for name in ("supernet", "derived")}
     stage = Stage("search", folder.stage("search"), f"val/{strategy.selects}/{SCORE}", tuple(names.values()))
     result = stage.run(module, plan.data, plan.make_trainer, [strategy], stop)
+    started = time.perf_counter()
     architecture = strategy.derive()
+    search_seconds = time.perf_counter() - started
     if rank() == 0:
         write_json(folder.architecture, architecture.to_dict())
     with seeded(plan.seed):
         plain = prune(supernet, architecture, inherit=not plan.from_scratch)
-    return plain, result
+    return plain, Searched(result, search_seconds)
 
 
 def _finetune(plan: Plan, network: HashNetwork, folder: RunFolder, stop: StopRequest) -> StageResult:
@@ -104,7 +120,7 @@ def _finetune(plan: Plan, network: HashNetwork, folder: RunFolder, stop: StopReq
 
 
 def _test(
-    plan: Plan, network: HashNetwork, searched: StageResult | None, tuned: StageResult, folder: RunFolder
+    plan: Plan, network: HashNetwork, searched: Searched | None, tuned: StageResult, folder: RunFolder
 ) -> dict[str, Any]:
     if rank() == 0:
         network.save_pretrained(folder.model)
@@ -124,10 +140,10 @@ def _test(
         "versions": versions(),
     }
     if searched:
-        metrics["supernet"] = nest(searched.best, "val/supernet/")
-        metrics["derived"] = nest(searched.best, "val/derived/")
-        metrics["time"] |= {"supernet_epoch_s": searched.epoch_seconds, "search_s": 0.0}
-        metrics["epochs"] |= {"search": searched.epochs, "search_best": int(searched.best["epoch"])}
+        metrics["supernet"] = nest(searched.stage.best, "val/supernet/")
+        metrics["derived"] = nest(searched.stage.best, "val/derived/")
+        metrics["time"] |= {"supernet_epoch_s": searched.stage.epoch_seconds, "search_s": searched.seconds}
+        metrics["epochs"] |= {"search": searched.stage.epochs, "search_best": int(searched.stage.best["epoch"])}
     if trainer.is_global_zero:
         write_json(folder.path / "curves.json", scores.curves_to_dict())
         folder.write_metrics(metrics)

@@ -1,7 +1,7 @@
 """The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import lightning as L
@@ -135,7 +135,10 @@ class HashingModule(L.LightningModule):
         groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
         courses = [group.pop("factor", lambda _: 1.0) for group in groups]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps)
-        factors = [lambda step, course=course: course(self._done(step)) for course in courses]
+        factors: list[Callable[[int], float]] = [
+            lambda step, course=course: course(self._done(step))
+            for course in courses  # type: ignore[misc]
+        ]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
     def _weight_groups(self) -> list[dict[str, Any]]:

@@ -1,0 +1,67 @@
+"""A run of seconds for the tests of training and of the command line."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avhash_nas.cli import main
+from avhash_nas.data import write_synthetic
+
+
+def tiny_set(root: Path) -> Path:
+    return write_synthetic(root, classes=4, train=10, val=4, test=4, visual_dim=8, audio_dim=6, frames=9)
+
+
+def tiny_options(data: Path, cache: Path) -> dict[str, Any]:
+    """Options that use everything that holds state: averaging, schedule, dropout, batch norm, augmentation."""
+    return {
+        "strategy": {"class_path": "avnas", "init_args": {"lr": 0.05, "temperature": 0.3}},
+        "network": {"class_path": "audio_visual", "init_args": {"width": 8, "heads": 2, "states": 4, "balance": True}},
+        "bits": 16,
+        "data": {
+            "root": str(data),
+            "cache_dir": str(cache),
+            "sampling": {"class_path": "ClassBalanced", "init_args": {"classes": 4, "videos": 2}},
+        },
+        "search": {"epochs": 3, "lr": 0.005, "average": 0.9, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.01},
+        "finetune": {"epochs": 3, "lr": 0.002, "patience": 2},
+        "augmentation": {"frames": 5},
+    }
+
+
+def write_config(path: Path, options: dict[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump(options))
+    return path
+
+
+def avnas(*arguments: object) -> int:
+    """Exit code of a command, run in this process."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+
+
+def metrics_of(run: Path) -> dict[str, Any]:
+    return json.loads((run / "metrics.json").read_text())
+
+
+def epochs_of(run: Path, stage: str) -> list[dict[str, str]]:
+    """Rows of epochs.csv without the time."""
+    with (run / stage / "epochs.csv").open() as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Two runs gave the same figures and the same bytes."""
+    metrics = [metrics_of(run) for run in (one, other)]
+    for values in metrics:
+        values.pop("time")
+    assert metrics[0] == metrics[1]
+    for name in ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    for stage in ("search", "finetune"):
+        assert epochs_of(one, stage) == epochs_of(other, stage)
