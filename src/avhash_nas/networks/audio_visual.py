@@ -10,6 +10,7 @@ from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
+from avhash_nas.networks.start import start_lazy
 from avhash_nas.space import SearchSpace
 
 
@@ -36,6 +37,7 @@ class AudioVisualNetwork(HashNetwork):
         head_dropout: Of that hidden layer.
         head_norm: Batch-normalise the pooled features before it; not in the paper.
         balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
+        lazy: Start so that the simplest route passes its input on (networks/start.py), for few training videos.
 
     Raises:
         AvnasError: The space lacks a cell of this wiring or has one that is no part of it, or a candidate cannot be
@@ -59,6 +61,7 @@ class AudioVisualNetwork(HashNetwork):
         head_dropout: float = 0.0,
         head_norm: bool = False,
         balance: bool = False,
+        lazy: bool = False,
     ) -> None:
         super().__init__()
         behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
@@ -71,6 +74,7 @@ class AudioVisualNetwork(HashNetwork):
             **{"input_dropout": input_dropout, "head_hidden": head_hidden, "head_dropout": head_dropout},
             "head_norm": head_norm,
             "balance": balance,
+            "lazy": lazy,
         }
         sizes: dict[str, float] = {
             **{"model_width": width, "hidden": 4 * width, "expand": space.expand or 1},
@@ -83,6 +87,8 @@ class AudioVisualNetwork(HashNetwork):
             self.add_module(modality, Encoder(modality, space, width, sizes))
         for name in behind:
             self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
+        if lazy:
+            start_lazy(self)
         self.hash = HashLayer(width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance)
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:

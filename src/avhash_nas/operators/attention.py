@@ -90,6 +90,10 @@ class TransformerLayer(Operator):
         self.norm_feed_forward = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
+    def residual_outputs(self) -> tuple[nn.Linear, ...]:
+        """The maps behind the attention and at the end of the feed-forward network."""
+        return (self.out_proj, self.feed_forward.linear_out)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, W) to (B, T, W)."""
         x = self.norm_attention(x + self.dropout(self.out_proj(self.attention(x))))

@@ -39,6 +39,10 @@ class CrossAttention(Operator):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
+    def residual_outputs(self) -> tuple[nn.Linear, ...]:
+        """The map behind the attention."""
+        return (self.out_proj,)
+
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Maps X, (B, T, D), and Y, (B, S, D), to (B, T, D)."""
         key, value = self.key_value_proj(y).chunk(2, dim=-1)

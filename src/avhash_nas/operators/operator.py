@@ -34,6 +34,10 @@ class Operator(nn.Module):
     name: ClassVar[str]
     kinds: ClassVar[str]
 
+    def residual_outputs(self) -> tuple[nn.Linear, ...]:
+        """The last maps of the operator's residual branches: at zero, the operator passes its input on."""
+        return ()
+
     def __init__(self) -> None:
         super().__init__()
 

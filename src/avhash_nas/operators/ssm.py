@@ -127,6 +127,10 @@ class MambaBlock(Operator):
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.mixer = MambaMixer(width, expand * width, states, rank)
 
+    def residual_outputs(self) -> tuple[nn.Linear, ...]:
+        """The mixer's last map."""
+        return (self.mixer.out_proj,)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, D) to (B, T, D)."""
         z: Tensor = x + self.mixer(self.norm(x))

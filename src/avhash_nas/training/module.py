@@ -133,13 +133,17 @@ class HashingModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights."""
         groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
-        courses = [group.pop("factor", lambda _: 1.0) for group in groups]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps)
+        courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps, weight_decay=0.0)
         factors: list[Callable[[int], float]] = [
             lambda step, course=course: course(self._done(step))
             for course in courses  # type: ignore[misc]
         ]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
+
+    def _factor(self, course: Callable[[float], float], step: int) -> float:
+        """What a group's learning rate is multiplied by at a step."""
+        return course(self._done(step))
 
     def _weight_groups(self) -> list[dict[str, Any]]:
         """The weights by learning rate (body, head) and weight decay (matrices, or vectors and SSM rates)."""
