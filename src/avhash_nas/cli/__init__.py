@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from avhash_nas import __version__
 from avhash_nas.errors import AvnasError
 
+__all__ = ["main"]
+
 COMMANDS = {
     "fit": "search, prune, fine-tune and test a hashing network",
     "test": "evaluate a finished run once more",

@@ -31,8 +31,9 @@ def start_lazy(body: nn.Module) -> None:
                 nn.init.zeros_(linear.weight)
                 _zero_bias(linear)
         if isinstance(module, Encoder) and isinstance(module.up, nn.Linear):
-            module.up_gate.weight.copy_(module.up.weight)
-            module.down.weight.copy_(module.up.weight.T / 2)
+            up, up_gate, down = (module.get_parameter(f"{name}.weight") for name in ("up", "up_gate", "down"))
+            up_gate.copy_(up)
+            down.copy_(up.T / 2)
 
 
 def _zero_bias(linear: nn.Linear) -> None:

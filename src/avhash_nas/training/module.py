@@ -135,10 +135,7 @@ class HashingModule(L.LightningModule):
         groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps, weight_decay=0.0)
-        factors: list[Callable[[int], float]] = [
-            lambda step, course=course: course(self._done(step))
-            for course in courses  # type: ignore[misc]
-        ]
+        factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
     def _factor(self, course: Callable[[float], float], step: int) -> float:
