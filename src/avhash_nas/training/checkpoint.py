@@ -6,7 +6,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from avhash_nas.training.files import write_whole
+from avhash_nas.errors import AvnasError
+from avhash_nas.training.files import save_or_oserror, write_whole
 from avhash_nas.training.interrupt import Interrupted, StopRequest
 
 
@@ -57,7 +58,11 @@ class StageCheckpoint(Checkpoint):
 
     def _save(self, trainer: L.Trainer) -> None:
         saved = self.path.with_name("last.ckpt.saving")
-        trainer.save_checkpoint(saved)
+        try:
+            save_or_oserror(lambda: trainer.save_checkpoint(saved))
+        except OSError as error:
+            saved.unlink(missing_ok=True)
+            raise AvnasError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         if trainer.is_global_zero:
             write_whole(self.path, saved.rename)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -37,7 +38,15 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_tensors(path: Path, data: dict[str, Any]) -> None:
     """Write tensors and plain values by torch.save, whole or not at all."""
-    write_whole(path, lambda partial: torch.save(data, partial))
+    write_whole(path, lambda partial: save_or_oserror(lambda: torch.save(data, partial)))
+
+
+def save_or_oserror(save: Callable[[], object]) -> None:
+    """Call `save`, which calls torch.save, and raise OSError where torch, on a full disk, raises RuntimeError."""
+    try:
+        save()
+    except RuntimeError as error:
+        raise OSError(str(error).splitlines()[0]) from error
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -48,6 +57,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     """
     try:
         data: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise AvnasError(f"{path}: cannot be read: {error}; remove it to redo this stage") from error
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        reason = str(error).split("\n")[0] or "it is empty"
+        raise AvnasError(f"{path}: cannot be read: {reason}; remove it to redo this stage") from error
     return data
