@@ -12,12 +12,7 @@ from avhash_nas.data import write_synthetic
 from training.tiny import avnas, metrics_of
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(
-    path
-    for folder in ("strategies", "experiments")
-    for pattern in ("*.yaml", "*.yml")
-    for path in (ROOT / folder).rglob(pattern)
-)
+FILES = sorted(path for folder in ("strategies", "experiments") for path in (ROOT / folder).rglob("*.y*ml"))
 SWEEPS = [path for path in FILES if "program" in yaml.safe_load(path.read_text())]
 RECIPES = [path for path in FILES if path not in SWEEPS]
 
