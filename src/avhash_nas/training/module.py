@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Literal
 
 import lightning as L
@@ -136,16 +135,12 @@ class HashingModule(L.LightningModule):
         groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps, weight_decay=0.0)
-        factors = [self._course(course) for course in courses]
+        factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
     def _factor(self, course: Callable[[float], float], step: int) -> float:
         """What a group's learning rate is multiplied by at a step."""
         return course(self._done(step))
-
-    def _course(self, factor: Callable[[float], float]) -> Callable[[int], float]:
-        """A function of the part that is done as a function of the steps."""
-        return lambda step: factor(self._done(step))
 
     def _weight_groups(self) -> list[dict[str, Any]]:
         """The weights by learning rate (body, head) and weight decay (matrices, or vectors and SSM rates)."""
