@@ -35,6 +35,12 @@ class History(Callback):
         """Mean time of an epoch, validation included."""
         return sum(row["seconds"] for row in self.rows) / max(len(self.rows), 1)
 
+    @property
+    def peaks(self) -> dict[str, float]:
+        """The highest value of each score on val."""
+        names = {name for row in self.rows for name in row if name.startswith("val/")}
+        return {name: max(row[name] for row in self.rows if name in row) for name in sorted(names)}
+
     def state_dict(self) -> dict[str, Any]:
         """The rows so far."""
         return {"rows": self.rows}

@@ -29,11 +29,13 @@ class StageResult:
 
     Attributes:
         best: What was logged in the best epoch, and `epoch`, from 0.
+        peaks: The highest value of each logged score over all epochs.
         epochs: Epochs that were trained.
         epoch_seconds: Mean time of an epoch, validation included.
     """
 
     best: dict[str, float]
+    peaks: dict[str, float]
     epochs: int
     epoch_seconds: float
 
@@ -120,7 +122,7 @@ class Stage:
             raise AvnasError(f"{self.name}: ended before any epoch was scored on val (trainer.max_time?)")
         trainer.strategy.barrier()
         if trainer.is_global_zero:
-            result = StageResult(best.best, len(history.rows), history.seconds_per_epoch)
+            result = StageResult(best.best, history.peaks, len(history.rows), history.seconds_per_epoch)
             write_json(self.done, vars(result))
             checkpoint.path.unlink(missing_ok=True)
         trainer.strategy.barrier()
