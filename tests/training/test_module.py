@@ -18,7 +18,8 @@ from avhash_nas.training import Augmentation, HashingModule, Recipe
 from avhash_nas.training.best import AveragedWeights, KeepBest
 from avhash_nas.training.evaluate import yardsticks
 from avhash_nas.training.files import read_tensors
-from training.tiny import avnas, metrics_of
+from avhash_nas.training.history import History
+from training.tiny import avnas, epochs_of, metrics_of
 
 
 @pytest.fixture
@@ -226,3 +227,26 @@ def test_test_is_read_once_and_last(tiny_config: Path, tmp_path: Path, monkeypat
     assert ("test", False) not in splits
     assert ("val", True) not in splits
     assert metrics_of(out)["test"]["map@100"]
+
+
+def test_history_has_a_row_for_each_epoch_and_no_scores_of_another_one(data: HashingData, tmp_path: Path) -> None:
+    history = History(tmp_path / "search")
+    trainer = L.Trainer(
+        max_epochs=3,
+        check_val_every_n_epoch=2,
+        accelerator="cpu",
+        callbacks=[history],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(HashingModule(mlp(), recipe=Recipe(lr=0.05)), datamodule=data)
+    rows = epochs_of(tmp_path, "search")
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert [bool(row["val/map@100_retrieved"]) for row in rows] == [False, True, False]
+    assert all(float(row["train/loss"]) > 0 for row in rows)
+    again = History(tmp_path / "again")
+    again.load_state_dict(history.state_dict())
+    assert again.seconds_per_epoch == history.seconds_per_epoch > 0

@@ -140,7 +140,7 @@ def _test(
         "versions": versions(),
     }
     if searched:
-        # The best epoch of what was trained, even where another was kept for its derived network: the gap is not hidden.
+        # Of the best epoch of the mixture, whichever epoch was kept for its derived network: no gap is hidden.
         metrics["supernet"] = nest(searched.stage.peaks, "val/supernet/")
         metrics["derived"] = nest(searched.stage.best, "val/derived/")
         metrics["time"] |= {"supernet_epoch_s": searched.stage.epoch_seconds, "search_s": searched.seconds}
