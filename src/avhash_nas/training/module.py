@@ -68,7 +68,7 @@ class HashingModule(L.LightningModule):
         self._groups: list[dict[str, Any]] = []
         self._metrics: dict[str, RetrievalMetric] = {}
         self.scores: dict[str, RetrievalScores] = {}
-        self._loss_sum, self._losses = 0.0, 0
+        self._loss_sum, self._losses = torch.zeros(()), 0
         self._identities: Tensor | None = None
 
     def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
@@ -85,7 +85,7 @@ class HashingModule(L.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Key the step's random numbers on (seed, epoch, batch, rank)."""
         if batch_idx == 0:
-            self._loss_sum, self._losses = 0.0, 0
+            self._loss_sum, self._losses = torch.zeros(()), 0
         key = np.random.SeedSequence((self.seed, self.current_epoch, batch_idx, self.global_rank))
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
 
@@ -95,13 +95,13 @@ class HashingModule(L.LightningModule):
             batch = self.augmentation(batch)
         codes = self.network(batch.visual, batch.audio, self.route)
         loss: Tensor = self.objective(codes, batch.labels)
-        self._loss_sum, self._losses = self._loss_sum + float(loss.detach()), self._losses + 1
+        self._loss_sum, self._losses = self._loss_sum.to(loss.device) + loss.detach().float(), self._losses + 1
         self.log("train/loss", self._loss_sum / self._losses, prog_bar=True)
         return loss
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the mean loss of an epoch that is stopped within."""
-        checkpoint["loss"] = (self._loss_sum, self._losses)
+        checkpoint["loss"] = (self._loss_sum.cpu(), self._losses)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Inverse of `on_save_checkpoint`."""
