@@ -64,9 +64,9 @@ def test_only_matrices_decay_and_the_body_has_its_own_rate() -> None:
     for name, parameter in network.named_parameters():
         lr, decay = seen[name]
         assert lr == (0.5 if name.startswith("hash.") else 0.5 * 0.125), name
-        plain = parameter.ndim < 2 or name.endswith("A_log")
+        plain = parameter.ndim < 2 or name.endswith(("A_log", "A1_log", "A2_log"))
         assert decay == (0.0 if plain else 0.25), name
-    assert any(name.endswith("A_log") for name in seen)
+    assert {"A_log", "A1_log", "A2_log"} <= {name.rpartition(".")[2] for name in seen}
 
 
 class Losses(Callback):

@@ -148,7 +148,7 @@ class HashingModule(L.LightningModule):
         head = {id(parameter) for parameter in self.network.head.parameters()}
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
-            decays = parameter.ndim > 1 and not name.endswith("A_log")
+            decays = parameter.ndim > 1 and not name.endswith("_log")
             groups.setdefault((id(parameter) in head, decays), []).append(parameter)
         recipe = self.recipe
         return [
