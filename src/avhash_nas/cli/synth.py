@@ -9,7 +9,8 @@ from avhash_nas.data import write_synthetic
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = make_parser("synth", "Write a labelled synthetic data set in the published layout.")
-    parser.add_function_arguments(write_synthetic, as_positional=False)
+    parser.add_function_arguments(write_synthetic, as_positional=False, skip={"overwrite"})
+    parser.add_argument("--overwrite", action="store_true", help="replace a data set that is in the folder")
     options = parser.parse(arguments).as_dict()
     options.pop("config")
     out = write_synthetic(**options)
