@@ -1,17 +1,14 @@
 """Commands that train nothing, and what all commands have in common."""
 
 import re
-import shutil
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 
 from avhash_nas import __version__
 from avhash_nas.cli import COMMANDS
 from avhash_nas.space import load_space
-from training.tiny import avnas
+from training.tiny import avnas, broken_copy
 
 
 def test_without_arguments_the_usage_is_printed_and_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,13 +120,7 @@ def test_synth_writes_what_data_check_accepts(tmp_path: Path, capsys: pytest.Cap
 
 def test_data_check_lists_every_problem(tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "broken"
-    shutil.copytree(tiny_data, root)
-    ids = [line.split(",")[0] for line in (root / "train.txt").read_text().splitlines()]
-    with h5py.File(root / "image.h5", "a") as file:
-        del file[ids[0]]
-        file[ids[1]]["vectors"][0, 0] = np.nan
-    with h5py.File(root / "audio.h5", "a") as file:
-        del file[ids[2]]["vectors"]
+    ids = broken_copy(tiny_data, root)
     assert avnas("data", "check", root) == 2
     printed = capsys.readouterr()
     assert all(video in printed.out + printed.err for video in ids[:3])

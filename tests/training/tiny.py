@@ -2,9 +2,12 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import yaml
 
 from avhash_nas.cli import main
@@ -13,6 +16,18 @@ from avhash_nas.data import write_synthetic
 
 def tiny_set(root: Path) -> Path:
     return write_synthetic(root, classes=4, train=10, val=4, test=4, visual_dim=8, audio_dim=6, frames=9)
+
+
+def broken_copy(data: Path, root: Path) -> list[str]:
+    """A copy whose first three training videos each have a problem of their own; the ids of the training videos."""
+    shutil.copytree(data, root)
+    ids = [line.split(",")[0] for line in (root / "train.txt").read_text().splitlines()]
+    with h5py.File(root / "image.h5", "a") as file:
+        del file[ids[0]]
+        file[ids[1]]["vectors"][0, 0] = np.nan
+    with h5py.File(root / "audio.h5", "a") as file:
+        del file[ids[2]]["vectors"]
+    return ids
 
 
 def tiny_options(data: Path, cache: Path) -> dict[str, Any]:

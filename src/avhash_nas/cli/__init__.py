@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from avhash_nas import __version__
 from avhash_nas.errors import AvnasError
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"avnas {__version__}")
         return 0
     name = arguments[0]
-    if name not in COMMANDS or find_spec(f"avhash_nas.cli.{name}") is None:
+    if name not in COMMANDS:
         print(f"avnas: error: unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
