@@ -51,7 +51,10 @@ def test_there_are_recipes() -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=name)
 def test_a_recipe_parses_and_its_classes_can_be_made(path: Path) -> None:
     made = parser()
-    made.make(made.parse(["--config", str(path), "--data.root=somewhere"]))
+    ready = made.make(made.parse(["--config", str(path), "--data.root=somewhere"]))
+    given = yaml.safe_load(path.read_text())
+    assert ready.finetune.lr == given["finetune"]["lr"]
+    assert ready.finetune.epochs == given["finetune"]["epochs"]
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=name)

@@ -100,7 +100,9 @@ def test_convolution(operator, steps, x):
 
 def test_causal_convolution_has_the_parameters_of_conv1d():
     state = torch.nn.Conv1d(WIDTH, WIDTH, 3, groups=WIDTH).state_dict()
-    CausalConv1d(WIDTH, 3).load_state_dict(state, strict=True)
+    convolution = CausalConv1d(WIDTH, 3)
+    convolution.load_state_dict(state, strict=True)
+    assert all(torch.equal(value, state[name]) for name, value in convolution.state_dict().items())
 
 
 def test_gated_attention(x, y):
