@@ -1,8 +1,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from training.tiny import tiny_options, tiny_set, write_config
+
+# Each run tries the same examples, so that a failure is the change's and not the draw's;
+# `pytest --hypothesis-profile=explore` tries new ones, and more of them.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, Triplets
@@ -90,6 +90,12 @@ def test_class_members(labels):
 
 @settings(max_examples=100, deadline=None)
 @given(labels=any_labels, classes=st.integers(2, 5), videos=st.integers(2, 5), number=st.integers(0, 3))
+@example(  # both videos with positives are dealt for one class, and the batch lacks a group
+    labels=np.array([[False, False, False, True, True], [False, False, True, True, True], [True, True] + [False] * 3]),
+    classes=3,
+    videos=4,
+    number=1,
+)
 @pytest.mark.parametrize("by", ["video", "class"])
 def test_groups_share_a_label_and_single_videos_meet_once(by, labels, classes, videos, number):
     sampling = ClassBalanced(classes, videos, by)

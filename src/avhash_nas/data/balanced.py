@@ -100,7 +100,7 @@ class ClassBalanced(BatchSampling):
         dealt = [pools.deal_groups(pool, owner, self.videos, random) for pool in range(len(pools.members))]
         owners = np.repeat(np.arange(len(dealt)), [len(groups) for groups in dealt])
         missing = batches * pools.groups_per_batch(self.classes) - len(owners)
-        extra = np.resize(random.permutation(len(dealt)), missing)
+        extra = np.resize(random.permutation(pools.classes), missing)  # a single video comes in one group only
         dealt += [pools.draw_group(int(pool), self.videos, random)[None] for pool in extra]
         groups = np.concatenate(dealt)
         # Sorted by class and dealt in turn to the batches, the g groups of a class differ in their batch as long as
@@ -127,6 +127,7 @@ class _Pools:
         self.lonely = np.flatnonzero(~usable.any(1))
         self.others = np.flatnonzero(usable.any(1))
         self.table = usable
+        self.classes = int(usable.shape[1])
         self.members = class_members(usable)
         if len(self.lonely):
             self.members.append(self.lonely)
@@ -139,9 +140,8 @@ class _Pools:
 
     def most_groups(self, size: int) -> int:
         """The largest number of groups that dealing every video once can give, whatever the labels drawn."""
-        classes = int(self.table.shape[1])
-        held = sum(_ceil(len(members), size) for members in self.members[:classes])
-        dealt = (len(self.others) + classes * (size - 1)) // size
+        held = sum(_ceil(len(members), size) for members in self.members[: self.classes])
+        dealt = (len(self.others) + self.classes * (size - 1)) // size
         return min(held, dealt) + _ceil(len(self.lonely), size)
 
     def draw_owner(self, random: np.random.Generator) -> Positions:
@@ -167,16 +167,14 @@ class _Pools:
         return self._fill(pool, random.permutation(self.members[pool])[:size], size, random)
 
     def _fill(self, pool: int, group: Positions, size: int, random: np.random.Generator) -> Positions:
-        """Completes a group from its class; the group of single videos, then from all other videos."""
+        """Completes a group from its class, or from all other videos if it is of single videos."""
         if len(group) == size:
             return group
-        rest = random.permutation(np.setdiff1d(self.members[pool], group))
-        group = np.concatenate([group, rest])[:size]
-        if pool == self.table.shape[1]:
+        if pool == self.classes:
             group = np.concatenate([group, random.permutation(self.others)[: size - len(group)]])
-            if len(group) < size:
-                return np.concatenate([group, random.choice(self.others, size - len(group))])
-        return np.resize(group, size)
+            return np.concatenate([group, random.choice(self.others, size - len(group))])
+        rest = random.permutation(np.setdiff1d(self.members[pool], group))
+        return np.resize(np.concatenate([group, rest])[:size], size)
 
 
 def _ceil(count: int, size: int) -> int:
