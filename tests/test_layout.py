@@ -19,7 +19,7 @@ PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init
 
 LAYERS = (
     {"errors"},
-    {"codes", "kernels"},
+    {"codes", "kernels", "ranks"},
     {"operators"},
     {"space"},
     {"networks"},

@@ -1,0 +1,122 @@
+"""What the processes of one training run tell each other: rows of a batch, and gradients.
+
+W ranks train on one global batch of which each holds a share. The loss is that of the whole batch, computed on every
+rank from the rows of all (`gather_rows`). A rank's gradient is then W times its share's part of the global gradient, so
+that the mean over the ranks, which DDP takes for the weights and `mean_over_ranks` for everything else, is the gradient
+that one process with the whole batch computes.
+
+Every function here is a no-op in a single process; otherwise all ranks must call it, in the same order.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+
+def world_size() -> int:
+    """Number of ranks, W; 1 outside distributed training."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """The rows of all ranks, in the order of the ranks.
+
+    Differentiable to any order: backward gives a rank W times the gradient of its own rows, and the mean over the ranks
+    of what follows from that is the gradient of the global batch (see the module's docstring). It holds for a loss that
+    all ranks compute alike from what is gathered.
+
+    Args:
+        rows: This rank's rows, of shape (B_r, ...); B_r may differ between ranks and may be 0, the rest may not.
+
+    Returns:
+        Shape (sum of B_r, ...); `rows` itself in a single process.
+    """
+    if world_size() == 1:
+        return rows
+    sizes = _sizes(rows)
+    if rows.dtype == torch.bool:
+        return _gathered(rows.byte(), sizes).bool()
+    if not rows.is_floating_point():
+        return _gathered(rows, sizes)
+    gathered: Tensor = _GatherRows.apply(rows, sizes)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+def mean_over_ranks(parameters: Iterable[Tensor]) -> None:
+    """Replaces every gradient by its mean over the ranks, in place.
+
+    A rank without a gradient counts as zero; where no rank has one there will be none.
+
+    Args:
+        parameters: The same ones, in the same order, on every rank, all on one device.
+    """
+    ranks = world_size()
+    wanted = list(parameters)
+    if ranks == 1 or not wanted:
+        return
+    present = torch.tensor([float(parameter.grad is not None) for parameter in wanted], device=wanted[0].device)
+    grads = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in wanted]
+    flat = torch.cat([present, *(grad.detach().reshape(-1) for grad in grads)])
+    distributed.all_reduce(flat)
+    flat /= ranks
+    start = len(wanted)
+    for parameter, anywhere in zip(wanted, flat[:start].tolist(), strict=True):
+        end = start + parameter.numel()
+        if anywhere:
+            parameter.grad = flat[start:end].to(parameter.dtype, copy=True).view_as(parameter)
+        start = end
+
+
+class _GatherRows(torch.autograd.Function):
+    """The rows of all ranks; backward is `_OwnRows`."""
+
+    @staticmethod
+    def forward(rows: Tensor, sizes: list[int]) -> Tensor:
+        return _gathered(rows, sizes)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int]], output: Tensor) -> None:  # noqa: ARG004
+        ctx.sizes = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _OwnRows.apply(gradient, ctx.sizes), None  # type: ignore[no-untyped-call]
+
+
+class _OwnRows(torch.autograd.Function):
+    """W times this rank's part of the gradient of all rows.
+
+    Its own backward gathers, unscaled: the gradient of all rows, the same on every rank, belongs to the rows of each.
+    """
+
+    @staticmethod
+    def forward(gradient: Tensor, sizes: list[int]) -> Tensor:
+        rank = distributed.get_rank()
+        return len(sizes) * gradient[sum(sizes[:rank]) : sum(sizes[: rank + 1])]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int]], output: Tensor) -> None:  # noqa: ARG004
+        ctx.sizes = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _GatherRows.apply(gradient, ctx.sizes), None  # type: ignore[no-untyped-call]
+
+
+def _sizes(rows: Tensor) -> list[int]:
+    """Number of rows of each rank."""
+    sizes = torch.empty(world_size(), 1, dtype=torch.int64, device=rows.device)
+    distributed.all_gather(list(sizes), torch.full_like(sizes[0], len(rows)))
+    return [int(size) for size in sizes.flatten().tolist()]
+
+
+def _gathered(rows: Tensor, sizes: list[int]) -> Tensor:
+    """The rows of all ranks; those of the smaller shares travel padded to the largest."""
+    largest = max(sizes)
+    padded = rows.new_zeros(largest, *rows.shape[1:])
+    padded[: len(rows)] = rows
+    shares = [torch.empty_like(padded) for _ in sizes]
+    distributed.all_gather(shares, padded)
+    return torch.cat([share[:size] for share, size in zip(shares, sizes)])
