@@ -1,0 +1,92 @@
+"""REINFORCE with a moving baseline: the pure pieces, for any policy over architectures."""
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.errors import AvnasError
+
+
+def reinforce_loss(log_probabilities: Tensor, advantages: Tensor) -> Tensor:
+    """The loss whose gradient is the REINFORCE estimate: -mean_m A(m) log pi(m) (Williams, 1992).
+
+    Args:
+        log_probabilities: log pi(m) of M sampled architectures, with graph, (M,).
+        advantages: Their advantages, (M,); no gradient flows through them.
+
+    Returns:
+        A scalar. Its gradient's expectation is -d/d(theta) sum_m pi(m) R(m) for advantages A = R - b whose b does not
+        depend on the sample m itself.
+    """
+    return -(log_probabilities * advantages.detach()).mean()
+
+
+def standardised(rewards: Tensor) -> Tensor:
+    """Advantages from the samples of one step alone: (R - mean) / standard deviation, (M,) to (M,).
+
+    Free of the rewards' scale, level and drift, and of how hard the step's videos are, but biased: each sample is part
+    of the mean and deviation that it is measured by. Equal rewards give zeros.
+    """
+    centred = rewards - rewards.mean()
+    return centred / centred.square().mean().sqrt().clamp(min=1e-8)
+
+
+class MovingBaseline(nn.Module):
+    """The exponential moving average of the rewards that REINFORCE subtracts to reduce its variance.
+
+    Every reward moves it once, one after another: b becomes decay * b + (1 - decay) * R. So the authors' ENAS; the code
+    of ProxylessNAS writes the factors the other way round and keeps 1 % of the old. An advantage uses b as it was
+    before the update by its own step, so that the expected gradient stays what it is without a baseline: ENAS-pytorch
+    updates first, which shrinks every advantage and makes the very first one 0.
+
+    The first step has no average yet. Its advantages compare each sample with the mean of the others, which is as
+    unbiased, and the average then starts at that step's mean. (The authors start at 0, which for rewards far from 0
+    pushes all of the first few hundred samples the same way.)
+
+    The state, two scalars, lies in buffers and is saved with the module that holds this one.
+
+    Args:
+        decay: What is kept of the old average at each reward, in [0, 1).
+
+    Raises:
+        AvnasError: The decay lies outside its range.
+    """
+
+    value: Tensor
+    started: Tensor
+
+    def __init__(self, decay: float = 0.99) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise AvnasError(f"strategy.decay must lie in [0, 1), got {decay}")
+        self.decay = decay
+        self.register_buffer("value", torch.zeros(()))
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+
+    def advantages(self, rewards: Tensor) -> Tensor:
+        """What each reward is above the average so far; changes nothing.
+
+        Args:
+            rewards: Of the M samples of one step, (M,), M at least 2 in the first step.
+
+        Returns:
+            The advantages, (M,).
+        """
+        if self.started:
+            return rewards - self.value.to(rewards)
+        others = (rewards.sum() - rewards) / (len(rewards) - 1)
+        return rewards - others
+
+    def update(self, rewards: Tensor) -> None:
+        """Fold in the rewards of one step, in their order.
+
+        Args:
+            rewards: (M,).
+        """
+        value = float(self.value)
+        if self.started:
+            for reward in rewards.tolist():
+                value = self.decay * value + (1 - self.decay) * reward
+        else:
+            value = float(rewards.mean())
+        self.value.fill_(value)
+        self.started.fill_(True)
