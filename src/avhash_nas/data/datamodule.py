@@ -1,6 +1,7 @@
 """A data set as a Lightning data module."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self, cast
 
@@ -79,6 +80,7 @@ class HashingData(LightningDataModule):
         self.seed = seed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._videos: Videos | None = None
+        self._trained_on: Rows | None = None
 
     def prepare(self) -> Self:
         """Converts and opens the data, for use without a Trainer.
@@ -144,6 +146,25 @@ class HashingData(LightningDataModule):
         seed = self.seed if seed is None else seed
         return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed))
 
+    def train_on(self, rows: Rows | None) -> None:
+        """Draw the next training loader's batches from these videos only; an epoch keeps its number of batches.
+
+        Args:
+            rows: Some of the training split; None for all of it.
+        """
+        self._trained_on = rows
+
+    def stream(self, rows: Rows, seed: int) -> Callable[[int], Batch]:
+        """An endless stream of batches drawn from some videos as in training: number -> this rank's share of the batch.
+
+        Args:
+            rows: The videos to draw from.
+            seed: Seed of the sampling.
+        """
+        plan = SampledBatches(self._opened(), rows, self.sampling, seed).plan(0)
+        ranks, rank = self._ranks()
+        return lambda number: self.batch(np.array_split(plan(number), ranks)[rank])
+
     def split_loader(self, split: str) -> BatchLoader:
         """A split's videos in order, each once, shared out among the ranks.
 
@@ -153,8 +174,12 @@ class HashingData(LightningDataModule):
         return self._loader(OrderedBatches(self._opened(), self._rows(split), self.eval_batch_size, self._ranks()[0]))
 
     def train_dataloader(self) -> BatchLoader:
-        """Training batches, drawn from the training split."""
-        return self.sampled_loader(self._rows("train"))
+        """Training batches, drawn from the training split, or from what `train_on` has said of it."""
+        rows = self._rows("train")
+        if self._trained_on is None:
+            return self.sampled_loader(rows)
+        count = self.sampling.batches_per_epoch(self.labels[rows])
+        return self._loader(SampledBatches(self._opened(), self._trained_on, self.sampling, self.seed, count))
 
     def val_dataloader(self) -> list[BatchLoader]:
         """Loaders of the validation queries and of the database."""

@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 import torch
@@ -83,14 +84,19 @@ class SampledBatches(Batches):
         rows: The videos to draw from.
         sampling: How to draw.
         seed: Seed of the run.
+        count: Batches of an epoch; by default as many as the sampling needs for these videos. Otherwise the epochs of
+            the sampling follow each other without a break, and epochs of `count` batches are cut from that stream.
     """
 
-    def __init__(self, videos: Videos, rows: Rows, sampling: BatchSampling, seed: int) -> None:
+    def __init__(
+        self, videos: Videos, rows: Rows, sampling: BatchSampling, seed: int, count: int | None = None
+    ) -> None:
         super().__init__(videos)
         self.rows = rows
         self.sampling = sampling
         self.seed = seed
-        self._count = sampling.batches_per_epoch(videos.labels[rows])
+        self._own = sampling.batches_per_epoch(videos.labels[rows])
+        self._count = self._own if count is None else count
 
     def __len__(self) -> int:
         return self._count
@@ -101,8 +107,14 @@ class SampledBatches(Batches):
         Args:
             epoch: Epoch, counted from 0.
         """
-        positions = self.sampling.epoch(self.videos.labels[self.rows], self.seed, epoch)
-        return lambda number: self.rows[positions(number)]
+        plan_of = cache(lambda own: self.sampling.epoch(self.videos.labels[self.rows], self.seed, own))
+
+        def rows(number: int) -> Rows:
+            own, place = divmod(epoch * self._count + number, self._own)
+            chosen: Rows = self.rows[plan_of(own)(place)]
+            return chosen
+
+        return rows
 
 
 class OrderedBatches(Batches):

@@ -4,6 +4,16 @@ from avhash_nas.networks.audio_visual import AudioVisualNetwork
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.pruning import prune
-from avhash_nas.networks.route import Choice, Mixture, Route, mixture_route
+from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
 
-__all__ = ["AudioVisualNetwork", "Choice", "HashLayer", "HashNetwork", "Mixture", "Route", "mixture_route", "prune"]
+__all__ = [
+    "AudioVisualNetwork",
+    "Choice",
+    "HashLayer",
+    "HashNetwork",
+    "Mixture",
+    "Route",
+    "Routes",
+    "mixture_route",
+    "prune",
+]

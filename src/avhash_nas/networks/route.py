@@ -27,6 +27,9 @@ Choice = int | Mixture
 Route = Mapping[str, Choice]
 """A choice for every cell, by the cell's name. A route serves a whole step: anchors, positives and negatives."""
 
+Routes = Route | tuple[Route, ...]
+"""One route, or several whose losses or scores are averaged."""
+
 
 def mixture_route(weights: Mapping[str, Tensor]) -> Route:
     """The route that runs every candidate of every cell.

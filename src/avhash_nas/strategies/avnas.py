@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import Route, mixture_route
+from avhash_nas.networks import Route, Routes, mixture_route
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.base import Moment, SearchStrategy
+from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.logits import ArchitectureLogits
+from avhash_nas.strategies.moment import Moment
 
 
 class AVNAS(SearchStrategy):
@@ -106,7 +107,7 @@ class AVNAS(SearchStrategy):
             weights = {cell: cell_weights.detach() for cell, cell_weights in weights.items()}
         return mixture_route(weights)
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Route]:
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
         """What is trained and what it would be pruned to: their difference is the discretisation gap."""
         return {"supernet": self.route(moment), **super().evaluation_routes(moment)}
 

@@ -1,81 +1,65 @@
 """The interface of search strategies."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import lightning as L
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from avhash_nas.data import Batch, HashingData
+from avhash_nas.data.portions import cut_stratified
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import Route
+from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A point of a search.
-
-    Attributes:
-        epoch: Epochs done, from 0.
-        batch: Batches done in this epoch, from 0.
-        epochs: Epochs of the search.
-        batches: Batches of an epoch; 0 if that is not known (yet), and then only whole epochs count.
-    """
-
-    epoch: int
-    batch: int
-    epochs: int
-    batches: int
-
-    @property
-    def progress(self) -> float:
-        """Part of the search that is done, in [0, 1]."""
-        within = self.batch / self.batches if self.batches else 0.0
-        return min(1.0, (self.epoch + within) / max(self.epochs, 1))
-
-
-class Searchable(Protocol):
-    """What a strategy needs of the LightningModule that it steers; HashingModule is one."""
-
-    network: nn.Module
-    route: Route | None
-    evaluation_routes: Mapping[str, Route | None]
-
-    def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
-        """Train the parameters of `architecture` together with the weights, with their own optimiser settings."""
+from avhash_nas.strategies.moment import Moment, moment_of
+from avhash_nas.strategies.protocols import Judge, Searchable, as_searchable
 
 
 class SearchStrategy(Callback, ABC):
-    """Finds an architecture while a Trainer trains the supernet's weights.
+    """Finds an architecture while, and after, a Trainer trains the supernet's weights.
 
     One strategy serves one search. The order of calls:
 
     1. `begin(space, seed)` once, before training: make the architecture parameters and all other state.
     2. `parameter_groups()`: which of them the weights' optimiser trains in the same step, with their own settings.
-    3. Before each weight step `route(moment)`, the route of that step.
+    3. Before each weight step `architecture_step(module, batch, moment)`, the strategy's own step if it has one, then
+       `route(moment)`, what the weight step runs.
     4. At each validation `evaluation_routes(moment)`, the routes that are scored, by name, and `summary(moment)`.
-    5. `derive()`, at any time: the architecture that the present state stands for.
+    5. `choose(judge)` once, after training, with the state that was kept.
+    6. `derive()`, at any time: the architecture that the present state stands for. `report()` at the end.
 
-    The state lies in `architecture`, an nn.Module which is saved and restored with the weights; what is no tensor
-    goes through Callback.state_dict. Sampling is counter-based on (seed, epoch, batch), so that all ranks draw alike
-    and a resumed search goes on as if never stopped. A strategy that takes steps of its own does so in Lightning's
-    hooks (`on_train_batch_start`, `on_train_epoch_end`, ...).
+    Tensors of the state lie in `architecture`, an nn.Module which is saved and restored with the weights; what is no
+    tensor goes through Callback.state_dict, where `optimizer`'s state already is. Sampling is counter-based on (seed,
+    epoch, batch), so that all ranks draw alike and a resumed search goes on as if never stopped.
 
     Attributes:
-        selects: Name of the evaluation route whose score on val decides which epoch's state is kept.
+        selects: Name of the evaluation route whose score on val decides which epoch's state is kept; None keeps the
+            state at the end.
+        portion: Share of the training videos, drawn in proportion from each class, that trains the weights. The others
+            make the batches of `architecture_batch`. An epoch has as many weight steps whatever the portion.
+        trains_supernet: Whether weights are shared and trained before `choose`.
         architecture: Architecture parameters and other tensors; empty by default.
+        optimizer: The strategy's own, made in `begin`; None if it has none.
         space: What is searched. Set by `begin`.
         seed: Set by `begin`.
+        data: The data set. Set when training starts.
     """
 
-    selects: str = "derived"
+    selects: str | None = "derived"
+    portion: float = 1.0
+    trains_supernet: bool = True
     architecture: nn.Module
+    optimizer: torch.optim.Optimizer | None = None
     space: SearchSpace
     seed: int
+    data: HashingData
+    _held_out: Callable[[int], Batch]
+    _restored: dict[str, Any] | None = None
 
     def begin(self, space: SearchSpace, seed: int) -> None:
         """Prepare for a search; called once, before training.
@@ -89,8 +73,8 @@ class SearchStrategy(Callback, ABC):
         self.architecture = nn.Module()
 
     @abstractmethod
-    def route(self, moment: Moment) -> Route:
-        """The route of the next weight step: a pure function of the state, the seed and the moment."""
+    def route(self, moment: Moment) -> Routes:
+        """What the next weight step runs: a pure function of the state, the seed and the moment."""
 
     @abstractmethod
     def derive(self) -> Architecture:
@@ -104,7 +88,36 @@ class SearchStrategy(Callback, ABC):
         """
         return []
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Route]:  # noqa: ARG002
+    def architecture_step(self, module: Searchable, batch: Batch, moment: Moment) -> None:
+        """The strategy's own step, before a weight step; nothing by default.
+
+        Torch's random numbers are seeded before it on (seed, epoch, batch, rank), and the network's buffers are put
+        back after it. It must leave the weights and their gradients alone: take gradients by torch.autograd.grad with
+        respect to the strategy's parameters, and average them by `ranks.mean_over_ranks`.
+
+        Args:
+            module: What is steered.
+            batch: This rank's share of the coming weight step's batch.
+            moment: Of that weight step.
+        """
+
+    def architecture_batch(self, module: Searchable, moment: Moment) -> Batch:
+        """This rank's share of a batch of the videos that do not train the weights: a function of the moment alone.
+
+        Args:
+            module: Whose device and precision the batch gets; it is not augmented.
+            moment: Of the weight step.
+        """
+        return module.receive(self._held_out(moment.step))
+
+    def choose(self, judge: Judge) -> None:
+        """Search on, after training, by the scores of finished candidates; nothing by default.
+
+        Deterministic given the state, the seed and the judge's answers. After an interruption it is called anew: the
+        judge remembers what it has answered.
+        """
+
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:  # noqa: ARG002
         """The routes that a validation scores, by name; the derived architecture by default."""
         return {"derived": self.space.indices(self.derive())}
 
@@ -112,8 +125,12 @@ class SearchStrategy(Callback, ABC):
         """Numbers that describe the state, logged once an epoch; the skips of the derived architecture by default."""
         return {"skips": float(sum(candidate == "skip" for candidate in self.derive().values()))}
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Lightning's hook: bind to the module's supernet before optimisers are made."""
+    def report(self) -> dict[str, Any]:
+        """How the search went, as JSON values, for `metrics.json`; nothing by default."""
+        return {}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Lightning's hook: bind to the module's supernet before optimisers are made, and cut the training videos."""
         if stage != "fit":
             return
         module = as_searchable(pl_module)
@@ -123,16 +140,34 @@ class SearchStrategy(Callback, ABC):
                 raise AvnasError(f"{type(self).__name__}: the network leaves nothing to choose; give it a search space")
             self.begin(space, int(getattr(pl_module, "seed", 0)))
         module.attach(self.architecture, self.parameter_groups())
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, HashingData):
+            self.data = data
+            self._cut(data)
+        elif self.portion < 1:
+            raise AvnasError(f"{type(self).__name__}: cuts the training videos in two, which takes a HashingData")
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Lightning's hook: let later stages train on all videos."""
+        if stage == "fit" and hasattr(self, "data"):
+            self.data.train_on(None)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Lightning's hook: restore the optimiser, now that the parameters are on their device."""
+        if self._restored is not None and self.optimizer is not None:
+            self.optimizer.load_state_dict(self._restored)
+        self._restored = None
 
     def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning's hook: set the route of the step."""
-        as_searchable(pl_module).route = self.route(moment_of(trainer, batch_idx))
+        """Lightning's hook: the strategy's own step, then the route of the weight step."""
+        module, moment = as_searchable(pl_module), moment_of(trainer, batch_idx)
+        key = np.random.SeedSequence((self.seed, moment.epoch, batch_idx, trainer.global_rank, 1))
+        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
+        with _kept_buffers(module.network):
+            self.architecture_step(module, batch, moment)
+        module.route = self.route(moment)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook: set the routes that are scored."""
@@ -143,22 +178,29 @@ class SearchStrategy(Callback, ABC):
         values = self.summary(moment_of(trainer))
         pl_module.log_dict({f"architecture/{name}": value for name, value in values.items()}, rank_zero_only=True)
 
+    def state_dict(self) -> dict[str, Any]:
+        """State that is no tensor of `architecture`: the optimiser's. Extend it with plain values and tensors."""
+        return {} if self.optimizer is None else {"optimizer": self.optimizer.state_dict()}
 
-def moment_of(trainer: L.Trainer, batch: int | None = None) -> Moment:
-    """Where a Trainer's fit is; without a batch, at the end of the present epoch."""
-    epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else 1
-    known = math.isfinite(trainer.num_training_batches)  # not before training, when Lightning tries out the validation
-    batches = int(trainer.num_training_batches) if known else 0
-    return Moment(trainer.current_epoch, batches if batch is None else batch, epochs, batches)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Inverse of `state_dict`, after `begin`."""
+        self._restored = state_dict.get("optimizer")
+
+    def _cut(self, data: HashingData) -> None:
+        if self.portion >= 1:
+            return
+        train = data.splits["train"]
+        weights, held_out = cut_stratified(data.labels[train], self.portion, self.seed)
+        data.train_on(train[weights])
+        self._held_out = data.stream(train[held_out], self.seed + 1)
 
 
-def as_searchable(module: L.LightningModule) -> Searchable:
-    """The module as what a strategy needs.
-
-    Raises:
-        AvnasError: It is none.
-    """
-    if not all(hasattr(module, name) for name in ("network", "route", "evaluation_routes", "attach")):
-        raise AvnasError(f"a search strategy steers a HashingModule, not a {type(module).__name__}")
-    searchable: Searchable = module  # type: ignore[assignment]
-    return searchable
+@contextmanager
+def _kept_buffers(network: nn.Module) -> Iterator[None]:
+    """Put the network's buffers, such as the running statistics of batch norm, back at the end of the block."""
+    kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in kept:
+            buffer.copy_(value)

@@ -13,21 +13,23 @@ from avhash_nas.training.files import write_tensors
 class KeepBest(Callback):
     """Writes `best.pt` whenever the monitored score on val is the best so far (Eq. 41 and 45 of the paper).
 
-    The file holds {"network", "architecture", "best"}: the weights that were scored, the strategy's parameters, and
-    what was logged. The best score lies in `last.ckpt`; a stage that is resumed from there meets the later epochs
-    again and writes the same file again.
+    The file holds {"network", "architecture", "strategy", "best"}: the weights that were scored, the strategy's tensors
+    and the rest of its state, and what was logged. The best score lies in `last.ckpt`; a stage that is resumed from
+    there meets the later epochs again and writes the same file again.
 
     Args:
         folder: Of the stage.
-        monitor: Logged name of the score; higher is better, and the first of equals wins.
+        monitor: Logged name of the score; higher is better, and the first of equals wins. None takes the last epoch.
+        strategy: The search strategy, if this is a search.
 
     Attributes:
         best: Everything that was logged in the best epoch, and `epoch`, from 0; empty before the first validation.
     """
 
-    def __init__(self, folder: Path, monitor: str) -> None:
+    def __init__(self, folder: Path, monitor: str | None, strategy: Callback | None = None) -> None:
         self.path = folder / "best.pt"
         self.monitor = monitor
+        self.strategy = strategy
         self.best: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -43,13 +45,15 @@ class KeepBest(Callback):
         if trainer.sanity_checking:
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        score = values.get(self.monitor, math.nan)
-        if math.isnan(score) or score <= self.best.get(self.monitor, -math.inf):
-            return
+        if self.monitor is not None:
+            score = values.get(self.monitor, math.nan)
+            if math.isnan(score) or score <= self.best.get(self.monitor, -math.inf):
+                return
         self.best = {**values, "epoch": float(trainer.current_epoch)}
         if trainer.is_global_zero:
             state = {name: getattr(pl_module, name).state_dict() for name in ("network", "architecture")}
-            write_tensors(self.path, {**state, "best": self.best})
+            of_strategy = {} if self.strategy is None else self.strategy.state_dict()
+            write_tensors(self.path, {**state, "strategy": of_strategy, "best": self.best})
 
 
 class AveragedWeights(EMAWeightAveraging):

@@ -1,5 +1,6 @@
 """Where a stage goes on when it was stopped."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from avhash_nas.errors import AvnasError
 from avhash_nas.training.files import save_or_oserror, write_whole
 from avhash_nas.training.interrupt import Interrupted, StopRequest
+from avhash_nas.training.module import HashingModule
 
 
 class StageCheckpoint(Checkpoint):
@@ -26,11 +28,13 @@ class StageCheckpoint(Checkpoint):
         self.path = folder / "last.ckpt"
         self.stop = stop
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the signals over from Lightning, whose own handling loses the batch or hangs under several ranks."""
         if self.stop is not None:
             self.stop.install()
             self.stop.polite = True
+        if isinstance(pl_module, HashingModule):
+            pl_module.stop_point = partial(self._stop_if_asked, trainer, saved=True)
 
     def on_train_batch_start(
         self,

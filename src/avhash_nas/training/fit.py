@@ -102,7 +102,7 @@ def _search(
     module.attach(strategy.architecture, strategy.parameter_groups())
     names = {name: f"val/{name}/{SCORE}" for name in ("supernet", "derived")}
     stage = Stage("search", folder.stage("search"), f"val/{strategy.selects}/{SCORE}", tuple(names.values()))
-    result = stage.run(module, plan.data, plan.make_trainer, [strategy], stop)
+    result = stage.run(module, plan.data, plan.make_trainer, strategy, stop)
     started = time.perf_counter()
     architecture = strategy.derive()
     search_seconds = time.perf_counter() - started
@@ -116,7 +116,7 @@ def _search(
 def _finetune(plan: Plan, network: HashNetwork, folder: RunFolder, stop: StopRequest) -> StageResult:
     module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=_stage_seed(plan.seed, 1))
     stage = Stage("finetune", folder.stage("finetune"), f"val/{SCORE}", (f"val/{SCORE}",))
-    return stage.run(module, plan.data, plan.make_trainer, [], stop)
+    return stage.run(module, plan.data, plan.make_trainer, None, stop)
 
 
 def _test(

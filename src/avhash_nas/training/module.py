@@ -9,12 +9,14 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim.lr_scheduler import LambdaLR
 
 from avhash_nas.data import Batch
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
-from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.networks import HashNetwork, Route, Routes
 from avhash_nas.objectives import InfoNCE, Objective
+from avhash_nas.ranks import gather_rows
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.recipe import Recipe
 
@@ -25,8 +27,9 @@ ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
 class HashingModule(L.LightningModule):
     """Trains a hashing network and scores its codes by retrieval, by automatic optimisation.
 
-    A search strategy, which is a Callback, steers it through four members: it sets `route` before each weight step,
-    `evaluation_routes` before each validation, and trains parameters of its own along with the weights by `attach`.
+    A search strategy, which is a Callback, steers it through the members of `strategies.protocols.Searchable`: it sets
+    `route` before each weight step and `evaluation_routes` before each validation, trains parameters of its own along
+    with the weights by `attach`, or takes steps of its own on `loss`.
 
     Everything random in a training step (dropout, augmentation) is a function of (seed, epoch, batch, rank), so that
     a resumed run computes what an uninterrupted one computes.
@@ -40,10 +43,12 @@ class HashingModule(L.LightningModule):
         seed: For dropout and augmentation.
 
     Attributes:
-        route: What the next weight step runs; None for a network without choices.
-        evaluation_routes: What a validation or test scores, by name. Scores are logged as `val/NAME/map@K_retrieved`,
-            ..., and as `val/map@K_retrieved` for the empty name.
-        scores: The last validation's or test's scores, by route name.
+        route: What the next weight step runs, of several routes each with its share in the loss; None for a network
+            without choices.
+        evaluation_routes: What a validation or test scores, by name; of several routes, the mean score. Scores are
+            logged as `val/NAME/map@K_retrieved`, ..., and as `val/map@K_retrieved` for the empty name.
+        scores: The last validation's or test's scores, by route name; of several routes, those of the first.
+        stop_point: Ends with `Interrupted` if a stop was asked for.
     """
 
     def __init__(
@@ -63,10 +68,11 @@ class HashingModule(L.LightningModule):
         self.ks = ks
         self.seed = seed
         self.architecture: nn.Module = nn.Module()
-        self.route: Route | None = None
-        self.evaluation_routes: Mapping[str, Route | None] = {"": None}
+        self.route: Routes | None = None
+        self.evaluation_routes: Mapping[str, Routes | None] = {"": None}
+        self.stop_point: Callable[[], None] = _go_on
         self._groups: list[dict[str, Any]] = []
-        self._metrics: dict[str, RetrievalMetric] = {}
+        self._metrics: dict[str, list[RetrievalMetric]] = {}
         self.scores: dict[str, RetrievalScores] = {}
         self._loss_sum, self._losses = torch.zeros(()), 0
         self._identities: Tensor | None = None
@@ -90,13 +96,37 @@ class HashingModule(L.LightningModule):
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Loss of one batch on the present route."""
-        if self.augmentation is not None:
-            batch = self.augmentation(batch)
-        codes = self.network(batch.visual, batch.audio, self.route)
-        loss: Tensor = self.objective(codes, batch.labels)
+        """Loss of one batch on the present route, or the mean over the present routes."""
+        batch = self.augment(batch)
+        loss = torch.stack([self.loss(batch, route) for route in _as_tuple(self.route)]).mean()
         self._loss_sum, self._losses = self._loss_sum.to(loss.device) + loss.detach().float(), self._losses + 1
         self.log("train/loss", self._loss_sum / self._losses, prog_bar=True)
+        return loss
+
+    def receive(self, batch: Batch) -> Batch:
+        """A batch on the module's device and in its precision, as Lightning hands batches to a step."""
+        moved = self.trainer.strategy.batch_to_device(batch, self.device)
+        received: Batch = self.trainer.precision_plugin.convert_input(moved)
+        return received
+
+    def augment(self, batch: Batch) -> Batch:
+        """A batch as training sees it; random."""
+        if self.augmentation is None:
+            return batch
+        varied: Batch = self.augmentation(batch)
+        return varied
+
+    def loss(self, batch: Batch, route: Route | None, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The objective on the codes of all ranks' shares of a batch, which is the same on all ranks.
+
+        Args:
+            batch: This rank's share.
+            route: What the network runs.
+            parameters: In place of the network's own, by name; the network stays as it is.
+        """
+        inputs = (batch.visual, batch.audio, route)
+        codes = self.network(*inputs) if parameters is None else functional_call(self.network, dict(parameters), inputs)
+        loss: Tensor = self.objective(gather_rows(codes), gather_rows(batch.labels))
         return loss
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -176,19 +206,33 @@ class HashingModule(L.LightningModule):
         names = getattr(getattr(self.trainer, "datamodule", None), "ids", None)
         if names is not None and self._identities is None:
             self._identities = ids_from_names(names)
-        self._metrics = {name: RetrievalMetric(ks=self.ks).to(self.device) for name in self.evaluation_routes}
+        self._metrics = {
+            name: [RetrievalMetric(ks=self.ks).to(self.device) for _ in _as_tuple(routes)]
+            for name, routes in self.evaluation_routes.items()
+        }
 
     def _update(self, batch: Batch, dataloader_idx: int) -> None:
         identity = (
             batch.index if self._identities is None else self._identities[batch.index.cpu()].to(batch.index.device)
         )
-        for name, route in self.evaluation_routes.items():
-            codes = self.network(batch.visual, batch.audio, route)
-            self._metrics[name].update(codes.float(), batch.labels, identity, role=ROLES[dataloader_idx])
+        for name, routes in self.evaluation_routes.items():
+            for metric, route in zip(self._metrics[name], _as_tuple(routes), strict=True):
+                codes = self.network(batch.visual, batch.audio, route)
+                metric.update(codes.float(), batch.labels, identity, role=ROLES[dataloader_idx])
 
     def _finish(self, stage: str) -> None:
-        for name, metric in self._metrics.items():
-            self.scores[name] = metric.scores()
+        for name, metrics in self._metrics.items():
+            self.scores[name] = metrics[0].scores()
             prefix = f"{stage}/{name}/" if name else f"{stage}/"
-            self.log_dict({prefix + key: value for key, value in metric.compute().items()})
+            computed = [metric.compute() for metric in metrics]
+            for key in computed[0]:
+                self.log(prefix + key, torch.stack([values[key] for values in computed]).mean())
         self._metrics = {}
+
+
+def _go_on() -> None:
+    """The stop point of a module that no stage trains."""
+
+
+def _as_tuple(routes: Routes | None) -> tuple[Route | None, ...]:
+    return routes if isinstance(routes, tuple) else (routes,)

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.space.architecture import read_json
+from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.best import AveragedWeights, KeepBest
 from avhash_nas.training.checkpoint import StageCheckpoint
 from avhash_nas.training.files import read_tensors, write_json
@@ -46,11 +47,11 @@ class Stage:
     Args:
         name: `search` or `finetune`, for progress.
         folder: Of the stage.
-        monitor: Logged score that decides what is best.
+        monitor: Logged score that decides what is best; None takes the state at the end.
         shown: Logged scores that progress shows.
     """
 
-    def __init__(self, name: str, folder: Path, monitor: str, shown: tuple[str, ...]) -> None:
+    def __init__(self, name: str, folder: Path, monitor: str | None, shown: tuple[str, ...]) -> None:
         self.name = name
         self.folder = folder
         self.monitor = monitor
@@ -70,7 +71,7 @@ class Stage:
         module: HashingModule,
         data: HashingData,
         make_trainer: TrainerFactory,
-        callbacks: list[Callback],
+        strategy: SearchStrategy | None,
         stop: StopRequest,
     ) -> StageResult:
         """Train, or go on training, or do nothing if the stage is finished; then load the best state.
@@ -79,7 +80,7 @@ class Stage:
             module: Its network and its strategy's parameters hold the best state afterwards.
             data: Train and val.
             make_trainer: Called once.
-            callbacks: Besides the stage's own: the search strategy.
+            strategy: The search strategy, if this is a search; it holds the best state afterwards as well.
             stop: Signals that ask to stop.
 
         Raises:
@@ -87,10 +88,12 @@ class Stage:
             AvnasError: No epoch gave a score.
         """
         if not self.done.exists():
-            self._train(module, data, make_trainer, callbacks, stop)
+            self._train(module, data, make_trainer, strategy, stop)
         state = read_tensors(self.folder / "best.pt")
         module.network.load_state_dict(state["network"])
         module.architecture.load_state_dict(state["architecture"])
+        if strategy is not None:
+            strategy.load_state_dict(state["strategy"])
         return self.result()
 
     def _train(
@@ -98,18 +101,22 @@ class Stage:
         module: HashingModule,
         data: HashingData,
         make_trainer: TrainerFactory,
-        callbacks: list[Callback],
+        strategy: SearchStrategy | None,
         stop: StopRequest,
     ) -> None:
         recipe = module.recipe
-        best, history = KeepBest(self.folder, self.monitor), History(self.folder)
+        best, history = KeepBest(self.folder, self.monitor, strategy), History(self.folder)
         checkpoint = StageCheckpoint(self.folder, stop)
-        own: list[Callback] = [best, history, checkpoint, *progress(self.name, self.shown)]
+        callbacks: list[Callback] = [best, history, checkpoint, *progress(self.name, self.shown)]
         if recipe.average:
-            own.insert(1, AveragedWeights(recipe.average))
+            callbacks.insert(1, AveragedWeights(recipe.average))
         if recipe.patience:
-            own.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
-        trainer = make_trainer(max_epochs=recipe.epochs, callbacks=[*callbacks, *own], folder_of_stage=self.folder)
+            if self.monitor is None:
+                raise AvnasError(f"{self.name}: patience needs a score to wait for; this strategy keeps the last state")
+            callbacks.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
+        if strategy is not None:
+            callbacks.insert(0, strategy)
+        trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
         self._check(trainer)
         resume = str(checkpoint.path) if checkpoint.path.exists() else None
         try:
