@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from ranks.processes import Ranks
 from training.tiny import tiny_options, tiny_set, write_config
 
 # Each run tries the same examples, so that a failure is the change's and not the draw's;
@@ -25,3 +27,10 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache: Path) -> Path:
     return write_config(tmp_path_factory.mktemp("config") / "tiny.yaml", tiny_options(tiny_data, tiny_cache))
+
+
+@pytest.fixture(scope="session")
+def three_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    ranks = Ranks(3, tmp_path_factory.mktemp("ranks"))
+    yield ranks
+    ranks.close()

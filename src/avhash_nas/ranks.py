@@ -5,10 +5,10 @@ rank from the rows of all (`gather_rows`). A rank's gradient is then W times its
 that the mean over the ranks, which DDP takes for the weights and `mean_over_ranks` for everything else, is the gradient
 that one process with the whole batch computes.
 
-Every function here is a no-op in a single process; otherwise all ranks must call it, in the same order.
+In a single process nothing here communicates; otherwise all ranks must make the same calls, in the same order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -40,8 +40,28 @@ def gather_rows(rows: Tensor) -> Tensor:
         return _gathered(rows.byte(), sizes).bool()
     if not rows.is_floating_point():
         return _gathered(rows, sizes)
-    gathered: Tensor = _GatherRows.apply(rows, sizes)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _GatherRows.apply(rows, sizes, 1.0)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def apply_to_all_rows(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """What a function makes of this rank's rows when it sees the rows of all ranks.
+
+    Differentiable to any order, in the sense of `gather_rows`; the function may have parameters.
+
+    Args:
+        function: Keeps number and order of the rows; the same on every rank.
+        rows: This rank's rows, of shape (B_r, ...).
+
+    Returns:
+        Shape (B_r, ...); `function(rows)` in a single process.
+    """
+    if world_size() == 1:
+        return function(rows)
+    sizes = _sizes(rows)
+    everything = _GatherRows.apply(rows, sizes, 1.0)  # type: ignore[no-untyped-call]
+    own: Tensor = _OwnRows.apply(function(everything), sizes, 1.0)  # type: ignore[no-untyped-call]
+    return own
 
 
 def mean_over_ranks(parameters: Iterable[Tensor]) -> None:
@@ -70,39 +90,44 @@ def mean_over_ranks(parameters: Iterable[Tensor]) -> None:
 
 
 class _GatherRows(torch.autograd.Function):
-    """The rows of all ranks; backward is `_OwnRows`."""
+    """The rows of all ranks, times a factor.
 
-    @staticmethod
-    def forward(rows: Tensor, sizes: list[int]) -> Tensor:
-        return _gathered(rows, sizes)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int]], output: Tensor) -> None:  # noqa: ARG004
-        ctx.sizes = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _OwnRows.apply(gradient, ctx.sizes), None  # type: ignore[no-untyped-call]
-
-
-class _OwnRows(torch.autograd.Function):
-    """W times this rank's part of the gradient of all rows.
-
-    Its own backward gathers, unscaled: the gradient of all rows, the same on every rank, belongs to the rows of each.
+    Backward: this rank's rows, times W as well, as the mean over the ranks will divide by it.
     """
 
     @staticmethod
-    def forward(gradient: Tensor, sizes: list[int]) -> Tensor:
+    def forward(rows: Tensor, sizes: list[int], factor: float) -> Tensor:
+        return _gathered(rows, sizes) * factor
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int], float], output: Tensor) -> None:  # noqa: ARG004
+        _, ctx.sizes, ctx.factor = inputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        own: Tensor = _OwnRows.apply(gradient, ctx.sizes, ctx.factor * len(ctx.sizes))  # type: ignore[no-untyped-call]
+        return own, None, None
+
+
+class _OwnRows(torch.autograd.Function):
+    """This rank's rows of those of all ranks, times a factor.
+
+    Backward: the gradients of all ranks' rows, divided by W, as they come multiplied by it.
+    """
+
+    @staticmethod
+    def forward(rows: Tensor, sizes: list[int], factor: float) -> Tensor:
         rank = distributed.get_rank()
-        return len(sizes) * gradient[sum(sizes[:rank]) : sum(sizes[: rank + 1])]
+        return rows[sum(sizes[:rank]) : sum(sizes[: rank + 1])] * factor
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int]], output: Tensor) -> None:  # noqa: ARG004
-        ctx.sizes = inputs[1]
+    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int], float], output: Tensor) -> None:  # noqa: ARG004
+        _, ctx.sizes, ctx.factor = inputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _GatherRows.apply(gradient, ctx.sizes), None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        every: Tensor = _GatherRows.apply(gradient, ctx.sizes, ctx.factor / len(ctx.sizes))  # type: ignore[no-untyped-call]
+        return every, None, None
 
 
 def _sizes(rows: Tensor) -> list[int]:

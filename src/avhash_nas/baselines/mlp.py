@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.networks.batch_norm import BatchNorm
 
 
 class MeanPoolMLP(HashNetwork):
@@ -47,7 +48,7 @@ class MeanPoolMLP(HashNetwork):
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, bits),
-            nn.BatchNorm1d(bits, affine=False) if balance else nn.Identity(),
+            BatchNorm(bits, affine=False) if balance else nn.Identity(),
         )
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002

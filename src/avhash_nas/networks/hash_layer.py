@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from avhash_nas.networks.batch_norm import BatchNorm
+
 
 class HashLayer(nn.Module):
     """Mean over time, fully connected layer, tanh: f = tanh(FC(mean_t h)), Eq. 34.
@@ -31,12 +33,12 @@ class HashLayer(nn.Module):
         balance: bool = False,
     ) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width, affine=False) if norm else nn.Identity()
+        self.norm = BatchNorm(width, affine=False) if norm else nn.Identity()
         self.body: nn.Module = nn.Identity()
         if hidden:
             self.body = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
         self.fc = nn.Linear(hidden or width, bits)
-        self.balance = nn.BatchNorm1d(bits, affine=False) if balance else nn.Identity()
+        self.balance = BatchNorm(bits, affine=False) if balance else nn.Identity()
 
     def forward(self, h: Tensor) -> Tensor:
         """Relaxed code of each video.
