@@ -222,7 +222,7 @@ fit("resumed", ckpt_path=folder / "step=4.ckpt", weights_only=True)
 """
 
 
-def test_two_processes_share_the_epochs_of_one_and_resume_within_one(root, make, tmp_path):
+def test_two_processes_share_the_batches_of_one_and_resume_within_an_epoch(root, make, tmp_path):
     alone = Recorder()
     trainer(tmp_path, max_epochs=2, enable_checkpointing=False).fit(alone, make())
     folder = tmp_path / "two"
@@ -238,9 +238,8 @@ def test_two_processes_share_the_epochs_of_one_and_resume_within_one(root, make,
     )
     assert done.returncode == 0, done.stderr
     first, second = (json.loads((folder / f"whole-{rank}.json").read_text()) for rank in (0, 1))
-    assert first["sampler"] == second["sampler"] == "RankSampler"
-    dealt = [rows for pair in zip(first["seen"], second["seen"], strict=True) for rows in pair]
-    assert dealt == alone.seen
+    assert first["sampler"] == second["sampler"] == "EpochSampler"
+    assert [one + other for one, other in zip(first["seen"], second["seen"], strict=True)] == alone.seen
     validation = make().prepare().splits["val"].tolist()
     assert sorted(first["queries"] + second["queries"]) == sorted(validation * 2)  # two epochs, no repeats
     for rank, whole in enumerate((first, second)):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, HashingData, Triplets
-from avhash_nas.data.loading import OrderedBatches, RankSampler, SampledBatches
+from avhash_nas.data.loading import EpochSampler, OrderedBatches, Rank, SampledBatches
+from avhash_nas.errors import AvnasError
 
 
 @pytest.fixture
@@ -22,49 +23,50 @@ class NoVideos:
         self.labels = labels
 
 
-def streams(batches, ranks, epoch):
-    samplers = [RankSampler(batches, ranks=ranks, rank=rank) for rank in range(ranks)]
-    for sampler in samplers:
-        sampler.set_epoch(epoch)
-    return [[rows.tolist() for rows in sampler] for sampler in samplers]
+def read(batches, epoch=0):
+    sampler = EpochSampler(batches)
+    sampler.set_epoch(epoch)
+    return [rows.tolist() for rows in sampler]
 
 
-@pytest.mark.parametrize("sampling", [ClassBalanced(2, 3), ClassBalanced(2, 3, by="class"), Triplets(4, 2)])
-@pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_union_of_ranks_is_the_epoch_of_one_rank(sampling, ranks):
+@settings(max_examples=100, deadline=None)
+@given(
+    sampling=st.sampled_from(
+        [ClassBalanced(2, 3), ClassBalanced(3, 2, by="class"), Triplets(4, 2), Triplets(5, 1), Triplets(1, 2)]
+    ),
+    ranks=st.integers(1, 4),
+    epoch=st.integers(0, 3),
+    count=st.none() | st.integers(1, 20),
+)
+def test_the_shares_of_all_ranks_are_the_batches_of_one(sampling, ranks, epoch, count):
     labels = np.eye(5, dtype=bool).repeat([9, 7, 5, 5, 2], axis=0)
-    batches = SampledBatches(NoVideos(labels), np.arange(28), sampling, seed=3)
-    for epoch in (0, 1):
-        (alone,) = streams(batches, 1, epoch)
-        assert len(alone) == len(batches)
-        shared = streams(batches, ranks, epoch)
-        steps = -(-len(alone) // ranks)
-        assert [len(stream) for stream in shared] == [steps] * ranks
-        dealt = [shared[rank][step] for step in range(steps) for rank in range(ranks)]
-        assert dealt == (alone + alone)[: steps * ranks]
+    alone, *shared = (
+        read(SampledBatches(NoVideos(labels), np.arange(28), sampling, 3, count, Rank(number, of)), epoch)
+        for number, of in [(0, 1), *((number, ranks) for number in range(ranks))]
+    )
+    assert len(alone) == (count or sampling.batches_per_epoch(labels))
+    for whole, *parts in zip(alone, *shared, strict=True):
+        assert [row for part in parts for row in part] == whole
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_more_ranks_than_batches(data):
-    batches = SampledBatches(data._videos, data.splits["train"], ClassBalanced(3, 2), seed=0)
-    assert len(batches) == 1
-    assert streams(batches, 3, 0) == streams(batches, 1, 0) * 3
+def test_fewer_videos_than_ranks_are_refused_before_the_epoch_starts():
+    labels = np.eye(3, dtype=bool).repeat([5, 5, 3], axis=0)
+    SampledBatches(NoVideos(labels), np.arange(13), Triplets(4, 1), 0, rank=Rank(0, 3))
+    with pytest.raises(AvnasError, match="a batch of 3 videos cannot be shared by 4 processes"):
+        SampledBatches(NoVideos(labels), np.arange(13), Triplets(4, 1), 0, rank=Rank(0, 4))
 
 
-def test_start_is_left_out_once():
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_resumed_on_any_number_of_ranks(ranks):
     labels = np.eye(4, dtype=bool).repeat(6, axis=0)
-    batches = SampledBatches(NoVideos(labels), np.arange(24), ClassBalanced(2, 2), seed=0)
-    sampler = RankSampler(batches, ranks=2, rank=1)
-    sampler.load_state_dict({"epoch": 0, "done": 2, "ranks": 2})
-    whole = [rows.tolist() for rows in RankSampler(batches, ranks=2, rank=1)]
-    assert len(sampler) == 3
+    of = [SampledBatches(NoVideos(labels), np.arange(24), ClassBalanced(2, 2), 0, rank=Rank(0, n)) for n in (2, ranks)]
+    stopped = EpochSampler(of[0], progress=lambda: (1, 2)).state_dict()
+    sampler = EpochSampler(of[1])
+    sampler.load_state_dict(stopped)
+    whole = read(of[1], 1)
     assert [rows.tolist() for rows in sampler] == whole[2:]
-    assert [rows.tolist() for rows in sampler] == whole
-
-
-def test_another_number_of_ranks_within_an_epoch_is_said(data):
-    sampler = RankSampler(SampledBatches(data._videos, data.splits["train"], Triplets(2, 1), seed=0))
-    with pytest.warns(UserWarning, match="on 1 ranks after 2"):
-        sampler.load_state_dict({"epoch": 0, "done": 2, "ranks": 2})
+    assert [rows.tolist() for rows in sampler] == whole  # the start is left out once
 
 
 def test_rows_are_those_of_the_videos_given():
@@ -79,7 +81,7 @@ def test_rows_are_those_of_the_videos_given():
 @given(count=st.integers(1, 60), size=st.integers(1, 20), ranks=st.integers(1, 7))
 def test_ordered_batches_hold_each_video_once_and_are_equally_many(count, size, ranks):
     rows = np.arange(100, 100 + count)
-    shared = streams(OrderedBatches(NoVideos(None), rows, size, ranks), ranks, 0)
+    shared = [read(OrderedBatches(NoVideos(None), rows, size, Rank(number, ranks))) for number in range(ranks)]
     assert len({len(stream) for stream in shared}) == 1
     assert len(shared[0]) == math.ceil(math.ceil(count / ranks) / size)
     pieces = [piece for stream in shared for piece in stream]
@@ -98,7 +100,7 @@ def test_a_number_stands_for_a_batch_of_the_first_epoch(data):
 
 def test_workers_get_no_copy_of_the_features(make_set, tmp_path):
     data = HashingData(make_set(frames=3000), cache_dir=tmp_path / "cache").prepare()
-    batches = OrderedBatches(data._videos, data.splits["val"], 2, 1)
+    batches = OrderedBatches(data._videos, data.splits["val"], 2)
     pickled = pickle.dumps(batches)
     assert len(pickled) < 3000
     assert np.array_equal(pickle.loads(pickled)[0].visual, batches[0].visual)

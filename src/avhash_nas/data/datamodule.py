@@ -15,7 +15,17 @@ from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, different_frames, read_layout
-from avhash_nas.data.loading import Batches, BatchLoader, OrderedBatches, RankSampler, Rows, SampledBatches, Videos
+from avhash_nas.data.loading import (
+    ALONE,
+    Batches,
+    BatchLoader,
+    EpochSampler,
+    OrderedBatches,
+    Rank,
+    Rows,
+    SampledBatches,
+    Videos,
+)
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import AvnasError, DataError
@@ -144,7 +154,7 @@ class HashingData(LightningDataModule):
             seed: Seed of the sampling; by default the module's. Two loaders of one run should differ in it.
         """
         seed = self.seed if seed is None else seed
-        return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed))
+        return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed, rank=self._rank()))
 
     def train_on(self, rows: Rows | None) -> None:
         """Draw the next training loader's batches from these videos only; an epoch keeps its number of batches.
@@ -161,9 +171,8 @@ class HashingData(LightningDataModule):
             rows: The videos to draw from.
             seed: Seed of the sampling.
         """
-        plan = SampledBatches(self._opened(), rows, self.sampling, seed).plan(0)
-        ranks, rank = self._ranks()
-        return lambda number: self.batch(np.array_split(plan(number), ranks)[rank])
+        plan = SampledBatches(self._opened(), rows, self.sampling, seed, rank=self._rank()).plan(0)
+        return lambda number: self.batch(plan(number))
 
     def split_loader(self, split: str) -> BatchLoader:
         """A split's videos in order, each once, shared out among the ranks.
@@ -171,7 +180,7 @@ class HashingData(LightningDataModule):
         Args:
             split: The split's name.
         """
-        return self._loader(OrderedBatches(self._opened(), self._rows(split), self.eval_batch_size, self._ranks()[0]))
+        return self._loader(OrderedBatches(self._opened(), self._rows(split), self.eval_batch_size, self._rank()))
 
     def train_dataloader(self) -> BatchLoader:
         """Training batches, drawn from the training split, or from what `train_on` has said of it."""
@@ -179,7 +188,8 @@ class HashingData(LightningDataModule):
         if self._trained_on is None:
             return self.sampled_loader(rows)
         count = self.sampling.batches_per_epoch(self.labels[rows])
-        return self._loader(SampledBatches(self._opened(), self._trained_on, self.sampling, self.seed, count))
+        batches = SampledBatches(self._opened(), self._trained_on, self.sampling, self.seed, count, self._rank())
+        return self._loader(batches)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """Loaders of the validation queries and of the database."""
@@ -198,12 +208,11 @@ class HashingData(LightningDataModule):
         self._opened()
         return self.splits[split]
 
-    def _ranks(self) -> tuple[int, int]:
-        """Number of ranks, and this one."""
-        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+    def _rank(self) -> Rank:
+        return ALONE if self.trainer is None else Rank(self.trainer.global_rank, self.trainer.world_size)
 
     def _progress(self) -> tuple[int, int]:
-        """The epoch that training is in, and how many of its batches each rank has done."""
+        """The epoch that training is in, and how many of its batches are done."""
         if self.trainer is None:
             return 0, 0
         fit = self.trainer.fit_loop
@@ -217,10 +226,9 @@ class HashingData(LightningDataModule):
         return epochs.processed + whole, done
 
     def _loader(self, batches: Batches) -> BatchLoader:
-        ranks, rank = self._ranks()
         return BatchLoader(
             batches,
-            sampler=RankSampler(batches, ranks=ranks, rank=rank, progress=self._progress),
+            sampler=EpochSampler(batches, self._progress),
             batch_size=None,  # an item is a batch already
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -1,9 +1,9 @@
 """From videos on disk to ready batches, and the order in which a rank gets them."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -13,9 +13,44 @@ from torch.utils.data.distributed import DistributedSampler
 
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.features import Features
-from avhash_nas.data.sampling import BatchSampling, Labels
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions
+from avhash_nas.errors import AvnasError
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of the processes of a training run this is.
+
+    Attributes:
+        number: From 0.
+        count: How many there are, W.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    def share(self, rows: Rows) -> Rows:
+        """This rank's part of a global batch: what lies between the parts of its neighbours, as long as theirs or +-1.
+
+        Args:
+            rows: The batch, (B,).
+
+        Raises:
+            AvnasError: There is not a row for each rank.
+        """
+        if len(rows) < self.count:
+            raise AvnasError(
+                f"a batch of {len(rows)} videos cannot be shared by {self.count} processes: "
+                "take larger batches or fewer processes"
+            )
+        part: Rows = np.array_split(rows, self.count)[self.number]
+        return part
+
+
+ALONE = Rank()
+"""The only process there is."""
 
 
 class Videos:
@@ -48,9 +83,9 @@ class Videos:
 
 
 class Batches(Dataset[Batch], ABC):
-    """The batches of an epoch over all ranks, as a data set whose items are whole batches.
+    """A rank's batches of an epoch, as a data set whose items are whole batches.
 
-    An item is asked for by its rows, as ``RankSampler`` does, or by its number in epoch 0, as Lightning does when
+    An item is asked for by its rows, as ``EpochSampler`` does, or by its number in epoch 0, as Lightning does when
     ``overfit_batches`` puts a sequential sampler in its place.
 
     Args:
@@ -62,7 +97,7 @@ class Batches(Dataset[Batch], ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Batches of an epoch, over all ranks."""
+        """Batches of an epoch, as many on every rank."""
 
     @abstractmethod
     def plan(self, epoch: int) -> Callable[[int], Rows]:
@@ -77,7 +112,10 @@ class Batches(Dataset[Batch], ABC):
 
 
 class SampledBatches(Batches):
-    """Batches that a sampling draws from some videos.
+    """A rank's shares of the batches that a sampling draws from some videos.
+
+    Put together in the order of the ranks, the shares are the batch of a single process: a run has the same batches,
+    and as many steps, whatever the number of ranks.
 
     Args:
         videos: Where the batches come from.
@@ -86,10 +124,20 @@ class SampledBatches(Batches):
         seed: Seed of the run.
         count: Batches of an epoch; by default as many as the sampling needs for these videos. Otherwise the epochs of
             the sampling follow each other without a break, and epochs of `count` batches are cut from that stream.
+        rank: Whose shares.
+
+    Raises:
+        AvnasError: The first or the last batch of an epoch has fewer videos than there are ranks.
     """
 
     def __init__(
-        self, videos: Videos, rows: Rows, sampling: BatchSampling, seed: int, count: int | None = None
+        self,
+        videos: Videos,
+        rows: Rows,
+        sampling: BatchSampling,
+        seed: int,
+        count: int | None = None,
+        rank: Rank = ALONE,
     ) -> None:
         super().__init__(videos)
         self.rows = rows
@@ -97,6 +145,11 @@ class SampledBatches(Batches):
         self.seed = seed
         self._own = sampling.batches_per_epoch(videos.labels[rows])
         self._count = self._own if count is None else count
+        self.rank = rank
+        if rank.count > 1:  # better now than at the end of an epoch
+            first_epoch = self.plan(0)
+            for number in (0, self._own - 1):
+                first_epoch(number)
 
     def __len__(self) -> int:
         return self._count
@@ -107,36 +160,39 @@ class SampledBatches(Batches):
         Args:
             epoch: Epoch, counted from 0.
         """
-        plan_of = cache(lambda own: self.sampling.epoch(self.videos.labels[self.rows], self.seed, own))
+
+        @lru_cache(maxsize=1)
+        def plan_of(own: int) -> Callable[[int], Positions]:
+            return self.sampling.epoch(self.videos.labels[self.rows], self.seed, own)
 
         def rows(number: int) -> Rows:
             own, place = divmod(epoch * self._count + number, self._own)
-            chosen: Rows = self.rows[plan_of(own)(place)]
-            return chosen
+            return self.rank.share(self.rows[plan_of(own)(place)])
 
         return rows
 
 
 class OrderedBatches(Batches):
-    """Some videos in their order, each once, cut so that all ranks get equally many batches.
+    """A rank's batches of some videos in their order, cut so that all ranks get equally many.
 
-    Ranks whose batches differ in number would wait for each other forever where a step synchronises. Videos are
-    repeated only when there are fewer of them than it takes to give every rank the same number of non-empty batches.
+    Over all ranks each video comes once. Ranks whose batches differ in number would wait for each other forever where
+    a step synchronises; videos are repeated only when there are fewer of them than it takes to give every rank the same
+    number of non-empty batches.
 
     Args:
         videos: Where the batches come from.
         rows: The videos wanted.
         batch_size: Videos in a batch, at most.
-        ranks: Number of processes that share them.
+        rank: Whose batches: numbers r, r + W, r + 2W, ... of all.
     """
 
-    def __init__(self, videos: Videos, rows: Rows, batch_size: int, ranks: int) -> None:
+    def __init__(self, videos: Videos, rows: Rows, batch_size: int, rank: Rank = ALONE) -> None:
         super().__init__(videos)
-        share = -(-len(rows) // ranks)
+        share = -(-len(rows) // rank.count)
         steps = -(-share // batch_size)
-        if len(rows) < steps * ranks:
-            rows = np.resize(rows, steps * ranks)
-        self._pieces = np.array_split(rows, steps * ranks)
+        if len(rows) < steps * rank.count:
+            rows = np.resize(rows, steps * rank.count)
+        self._pieces = np.array_split(rows, steps * rank.count)[rank.number :: rank.count]
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -150,29 +206,18 @@ class OrderedBatches(Batches):
         return self._pieces.__getitem__
 
 
-class RankSampler(DistributedSampler[Rows]):
-    """The batches of one rank: elements rank, rank + W, rank + 2W, ... of the epoch's global stream.
+class EpochSampler(DistributedSampler[Rows]):
+    """The batches of an epoch in their order, from where training stopped.
 
-    The last incomplete round is completed from the start of the stream, so all ranks do equally many steps, and
-    the union over ranks is the epoch of a single rank. As it is a ``DistributedSampler``, Lightning leaves it in place
-    and calls ``set_epoch``.
+    As it is a ``DistributedSampler``, Lightning leaves it in place and calls ``set_epoch``.
 
     Args:
         batches: The epoch's batches.
-        ranks: W, number of processes.
-        rank: This process, from 0 to W - 1.
-        progress: Tells the epoch that training is in and how many of its batches each rank has done.
+        progress: Tells the epoch that training is in and how many of its batches are done.
     """
 
-    def __init__(
-        self,
-        batches: Batches,
-        *,
-        ranks: int = 1,
-        rank: int = 0,
-        progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
-    ) -> None:
-        super().__init__(batches, num_replicas=ranks, rank=rank, shuffle=False)
+    def __init__(self, batches: Batches, progress: Callable[[], tuple[int, int]] = lambda: (0, 0)) -> None:
+        super().__init__(batches, num_replicas=1, rank=0, shuffle=False)
         self.batches = batches
         self.progress = progress
         self.start = 0
@@ -182,28 +227,22 @@ class RankSampler(DistributedSampler[Rows]):
     def __iter__(self) -> Iterator[Rows]:
         start, self.start = self.start, 0
         plan = self.batches.plan(self.epoch)
-        for step in range(start, len(self)):
-            yield plan((self.rank + step * self.num_replicas) % len(self.batches))
+        for number in range(start, len(self.batches)):
+            yield plan(number)
 
     def state_dict(self) -> dict[str, int]:
-        """Where training is: the epoch, the batches of it that each rank has done, and the number of ranks."""
+        """Where training is: the epoch, and the batches of it that are done."""
         epoch, done = self.progress()
-        return {"epoch": epoch, "done": done, "ranks": self.num_replicas}
+        return {"epoch": epoch, "done": done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Makes the next iteration start where training was.
+        """Makes the next iteration start where training was, on however many ranks that was.
 
         Args:
             state: What ``state_dict`` gave.
         """
         self.set_epoch(state["epoch"])
         self.start = state["done"] % len(self)
-        if self.start and state["ranks"] != self.num_replicas:
-            warnings.warn(
-                f"resumed within an epoch on {self.num_replicas} ranks after {state['ranks']}: until this epoch ends,"
-                " batches differ from those of an uninterrupted run",
-                stacklevel=2,
-            )
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -215,7 +254,7 @@ class BatchLoader(DataLoader[Batch]):
 
     def state_dict(self) -> dict[str, int]:
         """Where training is; empty when Lightning has replaced the sampler (``overfit_batches``)."""
-        return self.sampler.state_dict() if isinstance(self.sampler, RankSampler) else {}
+        return self.sampler.state_dict() if isinstance(self.sampler, EpochSampler) else {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Makes the next iteration start where training was.
@@ -223,5 +262,5 @@ class BatchLoader(DataLoader[Batch]):
         Args:
             state: What ``state_dict`` gave.
         """
-        if isinstance(self.sampler, RankSampler) and state:
+        if isinstance(self.sampler, EpochSampler) and state:
             self.sampler.load_state_dict(state)
