@@ -149,10 +149,11 @@ class Controller(Policy):
         super().__init__(sizes, temperature, tanh_constant)
         if hidden < 1:
             raise AvnasError(f"strategy.hidden must be at least 1, got {hidden}")
-        self.start = nn.Parameter(torch.empty(hidden))
-        self.lstm = nn.LSTMCell(hidden, hidden)
-        self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in self.sizes)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, hidden) for size in self.sizes[:-1])
+        with torch.random.fork_rng(devices=[]):  # torch's own initial values are drawn in vain
+            self.start = nn.Parameter(torch.empty(hidden))
+            self.lstm = nn.LSTMCell(hidden, hidden)
+            self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in self.sizes)
+            self.embeddings = nn.ModuleList(nn.Embedding(size, hidden) for size in self.sizes[:-1])
         self._draw_parameters(seed)
 
     def step(self, cell: int, count: int, before: Tensor | None, memory: Memory) -> tuple[Tensor, Memory]:

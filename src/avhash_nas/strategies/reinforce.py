@@ -1,9 +1,38 @@
-"""REINFORCE with a moving baseline: the pure pieces, for any policy over architectures."""
+"""REINFORCE with a moving baseline: the pieces, for any policy over architectures."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Route
+from avhash_nas.strategies.controller import Decoded, Policy
+from avhash_nas.strategies.protocols import Searchable
+
+
+@torch.no_grad()
+def rewards_of(module: Searchable, batch: Batch, routes: Sequence[Route]) -> Tensor:
+    """What architectures are worth on some videos with the weights as they are: minus the loss, in eval mode.
+
+    Leaves weights, buffers and every module's mode as they were, and draws no random numbers.
+
+    Args:
+        module: What is searched.
+        batch: This rank's share of the videos, as `module.receive` gives it.
+        routes: The M architectures.
+
+    Returns:
+        (M,), the same on all ranks.
+    """
+    modes = [(part, part.training) for part in module.network.modules()]
+    module.network.eval()
+    try:
+        return torch.stack([-module.loss(batch, route) for route in routes])
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def reinforce_loss(log_probabilities: Tensor, advantages: Tensor) -> Tensor:
@@ -90,3 +119,51 @@ class MovingBaseline(nn.Module):
             value = float(rewards.mean())
         self.value.fill_(value)
         self.started.fill_(True)
+
+
+class PolicyGradient(nn.Module):
+    """A policy and what it learns by.
+
+    Args:
+        policy: Draws architectures.
+        decay: Of the moving baseline.
+        entropy_weight: Weight, in the reward, of the entropy of a sample's distributions; no gradient flows through it.
+        entropy_gradient: Let the gradient flow as well: together they follow the policy's entropy.
+        standardise: Advantages from the samples of a step alone, without the baseline.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        decay: float = 0.99,
+        entropy_weight: float = 1e-4,
+        entropy_gradient: bool = False,
+        standardise: bool = False,
+    ) -> None:
+        super().__init__()
+        if not entropy_weight >= 0:
+            raise AvnasError(f"strategy.entropy_weight must not be negative, got {entropy_weight}")
+        self.policy = policy
+        self.baseline = MovingBaseline(decay)
+        self.entropy_weight = entropy_weight
+        self.entropy_gradient = entropy_gradient
+        self.standardise = standardise
+
+    def learn(self, decoded: Decoded, rewards: Tensor) -> Tensor:
+        """The loss of one step; the baseline takes in its rewards.
+
+        Args:
+            decoded: The M samples.
+            rewards: Their rewards without the entropy's part, (M,).
+
+        Returns:
+            A scalar, for the gradient by the policy's parameters.
+        """
+        rewards = rewards + self.entropy_weight * decoded.entropy.detach()
+        advantages = standardised(rewards) if self.standardise else self.baseline.advantages(rewards)
+        self.baseline.update(rewards)
+        loss = reinforce_loss(decoded.log_probability, advantages)
+        return loss - self.entropy_weight * decoded.entropy.mean() if self.entropy_gradient else loss
