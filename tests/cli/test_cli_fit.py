@@ -191,7 +191,9 @@ def test_metrics_have_the_schema_of_the_run_folder(finished: Path) -> None:
         assert all(0 <= value <= 1 for value in metrics[section]["map@100"].values())
     assert {f"map@{k}" for k in (5, 20, 100)} <= set(metrics["test"])
     assert set(metrics["time"]) == {"supernet_epoch_s", "search_s", "train_epoch_s", "inference_12500_s"}
+    assert metrics["time"].pop("search_s") == 0  # its choice takes no scoring
     assert all(value > 0 for value in metrics["time"].values()), metrics["time"]
+    assert metrics["search"] == {}
     assert {"python", "torch", "lightning", "avhash-nas"} <= set(metrics["versions"])
     assert metrics["epochs"] == {
         "finetune": 2,

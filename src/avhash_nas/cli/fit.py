@@ -20,7 +20,7 @@ from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, fit
+from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
 from avhash_nas.training.loggers import check_logger, make_loggers
 from avhash_nas.training.table import print_results
 
@@ -85,6 +85,7 @@ def parser() -> Parser:
     made.add_class_arguments(Recipe, "search")
     made.add_class_arguments(Recipe, "finetune")
     made.set_defaults({"finetune.lr": 1e-4})
+    made.add_class_arguments(Scoring, "scoring")
     made.add_class_arguments(L.Trainer, "trainer", skip=_STAGE_DECIDES, instantiate=False)
     return made
 
@@ -124,6 +125,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         strategy=ready.strategy,
         make_trainer=make_trainer,
         seed=options.seed,
+        scoring=ready.scoring,
         from_scratch=options.from_scratch,
     )
 

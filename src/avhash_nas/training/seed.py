@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -15,3 +16,8 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.random.set_rng_state(state)
+
+
+def stage_seed(seed: int, stage: int) -> int:
+    """A seed of its own for each stage: 0 the search, 1 what trains a plain network."""
+    return int(np.random.SeedSequence((seed, stage)).generate_state(1)[0])

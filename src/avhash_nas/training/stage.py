@@ -144,3 +144,8 @@ class Stage:
             raise AvnasError(
                 f"{self.name}: trainer.check_val_every_n_epoch={every} is more than the stage's {epochs} epochs"
             )
+        if self.monitor is None and every is not None and epochs is not None and epochs % every:
+            raise AvnasError(
+                f"{self.name}: this strategy keeps the state of the end, which must be scored: "
+                f"trainer.check_val_every_n_epoch={every} does not divide the stage's {epochs} epochs"
+            )
