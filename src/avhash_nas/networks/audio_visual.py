@@ -1,5 +1,7 @@
 """The audio-visual hashing network of the paper's Fig. 1 and 2."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -11,10 +13,11 @@ from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.networks.start import start_lazy
+from avhash_nas.networks.wiring import Step, Wired
 from avhash_nas.space import SearchSpace
 
 
-class AudioVisualNetwork(HashNetwork):
+class AudioVisualNetwork(HashNetwork, Wired):
     """Encoders, fusion, transformation, hash layer: f = tanh(FC(mean_t T(F(I1(v, a), I2(a, v))))), Eq. 12-14, 33, 34.
 
     In a space with choices it is the supernet and needs a route; in one without it is a plain network. Both are wired
@@ -44,6 +47,8 @@ class AudioVisualNetwork(HashNetwork):
             built.
     """
 
+    inputs = ("visual_features", "audio_features")
+
     def __init__(
         self,
         visual_dim: int,
@@ -64,7 +69,7 @@ class AudioVisualNetwork(HashNetwork):
         lazy: bool = False,
     ) -> None:
         super().__init__()
-        behind = ("I1", "I2", "F", "T") if len(space.modalities) == 2 else ("S", "T")
+        behind = _behind_encoders(space.modalities)
         _check_wiring(space, behind)
         self.space = space
         self.bits = bits
@@ -85,11 +90,16 @@ class AudioVisualNetwork(HashNetwork):
             project = nn.Identity() if dims[modality] == width else nn.Linear(dims[modality], width)
             self.add_module(f"{modality}_input", nn.Sequential(nn.Dropout(input_dropout), project))
             self.add_module(modality, Encoder(modality, space, width, sizes))
-        for name in behind:
-            self.add_module(name, MixedCell(space[name], {**sizes, "width": width}))
+        for step in behind:
+            self.add_module(step.module, MixedCell(space[step.module], {**sizes, "width": width}))
         if lazy:
             start_lazy(self)
         self.hash = HashLayer(width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance)
+        encoders = (
+            (Step(f"{modality}_input", (f"{modality}_features",)), Step(modality, (f"{modality}_input",)))
+            for modality in space.modalities
+        )
+        self.wiring = (*chain.from_iterable(encoders), *behind, Step("hash", (behind[-1].module,)))
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         """Relaxed codes.
@@ -102,20 +112,7 @@ class AudioVisualNetwork(HashNetwork):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        inputs = {"visual": visual, "audio": audio}
-
-        def run(name: str, *tensors: Tensor) -> Tensor:
-            output: Tensor = self.get_submodule(name)(*tensors, route=route)
-            return output
-
-        streams = [run(name, self.get_submodule(f"{name}_input")(inputs[name])) for name in self.space.modalities]
-        if len(streams) == 1:
-            fused = run("S", streams[0])
-        else:
-            v, a = streams
-            fused = run("F", run("I1", v, a), run("I2", a, v))
-        code: Tensor = self.hash(run("T", fused))
-        return code
+        return self.walk((visual, audio), route)
 
     @property
     def head(self) -> nn.Module:
@@ -132,11 +129,20 @@ class AudioVisualNetwork(HashNetwork):
         return cls(**{**arguments, "space": SearchSpace.from_dict(arguments["space"])})
 
 
-def _check_wiring(space: SearchSpace, behind: tuple[str, ...]) -> None:
+def _behind_encoders(modalities: Sequence[str]) -> tuple[Step, ...]:
+    """The cells behind the encoders."""
+    fusion: tuple[Step, ...] = (Step("S", tuple(modalities)),)
+    if len(modalities) == 2:
+        fusion = (Step("I1", ("visual", "audio")), Step("I2", ("audio", "visual")), Step("F", ("I1", "I2")))
+    return (*fusion, Step("T", (fusion[-1].module,)))
+
+
+def _check_wiring(space: SearchSpace, behind: tuple[Step, ...]) -> None:
     """A cell that no forward pass runs would be searched, counted and written out for nothing."""
     if not space.modalities:
         raise AvnasError("search space: it has no encoder; name cells like visual.M1 or audio.M1")
-    wired = {f"{modality}.{leaf}" for modality in space.modalities for leaf in CELLS} | {*behind}
+    wired = {f"{modality}.{leaf}" for modality in space.modalities for leaf in CELLS}
+    wired |= {step.module for step in behind}
     present = {cell.name for cell in space.cells}
     if foreign := sorted(present - wired):
         raise AvnasError(f"search space: the network has no place for {', '.join(foreign)}")

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
+from avhash_nas.networks.wiring import Step, Wired
 from avhash_nas.space import SearchSpace
 
 # The cells in wiring order and whether they work at the inner width E (before Down) or at the model width D.
@@ -22,7 +23,7 @@ CELLS = {
 }
 
 
-class Encoder(nn.Module):
+class Encoder(Wired):
     """E1 = U3(Down(D1(M2(U1(M1(Up x))), U2(Up' x)))), then E2 = U4(D2(M3(E1), E1)).
 
     Up and Up' are two matrices, as in the authors' code; like Down they have no bias. The paper does not say how they
@@ -34,6 +35,22 @@ class Encoder(nn.Module):
         width: D.
         sizes: What operators may ask for besides their width.
     """
+
+    inputs = ("x",)
+    wiring = (
+        Step("up", ("x",)),
+        Step("M1", ("up",)),
+        Step("U1", ("M1",)),
+        Step("M2", ("U1",)),
+        Step("up_gate", ("x",)),
+        Step("U2", ("up_gate",)),
+        Step("D1", ("M2", "U2")),
+        Step("down", ("D1",)),
+        Step("U3", ("down",)),  # E1
+        Step("M3", ("U3",)),
+        Step("D2", ("M3", "U3")),
+        Step("U4", ("D2",)),
+    )
 
     def __init__(self, modality: str, space: SearchSpace, width: int, sizes: Mapping[str, float]) -> None:
         super().__init__()
@@ -63,11 +80,4 @@ class Encoder(nn.Module):
         Returns:
             Shape (B, T, D).
         """
-
-        def cell(leaf: str, *inputs: Tensor) -> Tensor:
-            output: Tensor = self.get_submodule(leaf)(*inputs, route=route)
-            return output
-
-        left = cell("M2", cell("U1", cell("M1", self.up(x))))
-        e1 = cell("U3", self.down(cell("D1", left, cell("U2", self.up_gate(x)))))
-        return cell("U4", cell("D2", cell("M3", e1), e1))
+        return self.walk((x,), route)

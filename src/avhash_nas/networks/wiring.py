@@ -1,0 +1,73 @@
+"""The wiring of a network as data: which module reads whose output.
+
+It is declared once. The forward pass walks it for one route (`Wired.walk`), `SharedRoutes` for many at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from avhash_nas.networks.mixed_cell import MixedCell
+from avhash_nas.networks.route import Route
+
+
+class Step(NamedTuple):
+    """One module of a wiring.
+
+    Args:
+        module: Name of the submodule; its output goes by the same name.
+        inputs: What it reads: names of earlier steps, or of what the whole is given.
+    """
+
+    module: str
+    inputs: tuple[str, ...]
+
+
+class Wired(nn.Module):
+    """A module that runs submodules as its wiring says.
+
+    Attributes:
+        inputs: Names of what it is given.
+        wiring: The submodules in the order in which they run; the last one's output is that of the whole.
+    """
+
+    inputs: tuple[str, ...]
+    wiring: tuple[Step, ...]
+
+    def walk(self, inputs: Sequence[Tensor], route: Route | None) -> Tensor:
+        """Run all steps, each output kept until its last reader has run.
+
+        Args:
+            inputs: What the whole is given, in the order of `inputs`.
+            route: What each cell runs.
+
+        Returns:
+            Output of the last step.
+        """
+        values = dict(zip(self.inputs, inputs, strict=True))
+        last_reader = {name: step.module for step in self.wiring for name in step.inputs}
+        for step in self.wiring:
+            part = self.get_submodule(step.module)
+            routed = {"route": route} if isinstance(part, MixedCell | Wired) else {}
+            values[step.module] = part(*(values[name] for name in step.inputs), **routed)
+            for name in set(step.inputs):
+                if last_reader[name] == step.module:
+                    del values[name]
+        return values[self.wiring[-1].module]
+
+    def steps(self) -> Iterator[Step]:
+        """The wiring down to cells and plain modules: a part that is wired itself gives its own steps."""
+        output_of: dict[str, str] = {}
+        for step in self.wiring:
+            part = self.get_submodule(step.module)
+            inputs = tuple(output_of.get(name, name) for name in step.inputs)
+            if isinstance(part, Wired):
+                outside = dict(zip(part.inputs, inputs, strict=True))
+                for inner, names in part.steps():
+                    output_of[step.module] = f"{step.module}.{inner}"
+                    yield Step(
+                        f"{step.module}.{inner}", tuple(outside.get(name, f"{step.module}.{name}") for name in names)
+                    )
+            else:
+                yield Step(step.module, inputs)

@@ -1,0 +1,67 @@
+"""The walk over a wiring, and the wiring of the whole network laid flat."""
+
+import weakref
+
+import torch
+from torch import nn
+
+from avhash_nas.networks.mixed_cell import MixedCell
+from avhash_nas.networks.wiring import Step, Wired
+
+
+class Watched(Wired):
+    """Twice the input, its square, and their sum times the square; notes which outputs live when a step runs."""
+
+    inputs = ("x",)
+    wiring = (
+        Step("twice", ("x",)),
+        Step("square", ("twice",)),
+        Step("sum", ("twice", "square")),
+        Step("out", ("sum", "square")),
+    )
+
+    def __init__(self):
+        super().__init__()
+        self.outputs, self.alive = {}, {}
+        functions = {"twice": lambda x: 2 * x, "square": lambda x: x * x, "sum": torch.add, "out": torch.mul}
+        for name, function in functions.items():
+            self.add_module(name, self.step(name, function))
+
+    def step(self, name, function):
+        class Part(nn.Module):
+            def forward(part, *inputs):  # noqa: N805
+                self.alive[name] = {known for known, output in self.outputs.items() if output() is not None}
+                output = function(*inputs)
+                self.outputs[name] = weakref.ref(output)
+                return output
+
+        return Part()
+
+
+def test_the_walk_lets_go_of_what_no_later_step_reads():
+    wired = Watched()
+    assert wired.walk((torch.tensor(3.0),), None) == (6 + 36) * 36
+    assert wired.alive == {"twice": set(), "square": {"twice"}, "sum": {"twice", "square"}, "out": {"square", "sum"}}
+
+
+def test_the_flat_wiring_holds_every_cell_once_behind_what_it_reads(make):
+    for preset, count in (("full", 22), ("visual", 11), ("audio", 11), ("transformer", 22)):
+        network = make(preset)
+        known, cells = {"visual_features", "audio_features"}, []
+        for step in network.steps():
+            assert set(step.inputs) <= known
+            assert step.module not in known
+            known.add(step.module)
+            if isinstance(network.get_submodule(step.module), MixedCell):
+                cells.append(step.module)
+        assert cells == [cell.name for cell in network.space.cells]
+        assert len(cells) == count
+        assert step.module == "hash"
+
+
+def test_the_flat_wiring_is_that_of_the_parts(make):
+    steps = dict(make("full").steps())
+    assert steps["visual.up"] == ("visual_input",)
+    assert steps["audio.D2"] == ("audio.M3", "audio.U3")
+    assert steps["I2"] == ("audio.U4", "visual.U4")
+    assert dict(make("audio").steps())["S"] == ("audio.U4",)
