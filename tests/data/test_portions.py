@@ -1,0 +1,85 @@
+"""Training videos cut in two parts, and streams of batches from a part."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
+from avhash_nas.data.portions import cut_stratified
+from avhash_nas.errors import AvnasError
+
+
+@st.composite
+def some_labels(draw):
+    random = np.random.default_rng(draw(st.integers(0, 10_000)))
+    labels = random.random((draw(st.integers(2, 60)), draw(st.integers(1, 8)))) < draw(st.sampled_from([0.0, 0.3]))
+    labels[np.arange(len(labels)), random.integers(0, labels.shape[1], len(labels))] = True
+    return labels
+
+
+@given(labels=some_labels(), portion=st.floats(0.05, 0.95), seed=st.integers(0, 5))
+def test_parts_are_disjoint_whole_and_of_the_right_size(labels, portion, seed):
+    first, second = cut_stratified(labels, portion, seed)
+    assert sorted([*first, *second]) == list(range(len(labels)))
+    assert abs(len(first) - portion * len(labels)) <= 0.5 + 1e-6
+
+
+@given(
+    sizes=st.lists(st.integers(1, 15), min_size=1, max_size=8), portion=st.floats(0.05, 0.95), seed=st.integers(0, 5)
+)
+def test_every_class_is_cut_in_the_same_proportion(sizes, portion, seed):
+    labels = np.eye(len(sizes), dtype=bool).repeat(sizes, axis=0)
+    first, _ = cut_stratified(labels, portion, seed)
+    assert (abs(labels[first].sum(0) - portion * np.array(sizes)) < 1 + 1e-6).all()
+
+
+def test_seeds_cut_differently_and_repeatably():
+    labels = np.eye(4, dtype=bool).repeat(20, axis=0)
+    cuts = [cut_stratified(labels, 0.5, seed)[0].tolist() for seed in (0, 1, 0)]
+    assert cuts[0] == cuts[2] != cuts[1]
+
+
+@pytest.mark.parametrize("portion", [0.0, 1.0, -0.5, float("nan")])
+def test_a_portion_out_of_range_is_refused(portion):
+    with pytest.raises(AvnasError, match="portion must lie between 0 and 1"):
+        cut_stratified(np.eye(4, dtype=bool), portion, 0)
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = write_synthetic(tmp_path / "set", classes=3, train=8, val=2, test=2, visual_dim=4, audio_dim=3, frames=2)
+    return HashingData(root, cache_dir=tmp_path / "cache", sampling=ClassBalanced(3, 2)).prepare()
+
+
+def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoch(data):
+    whole = [batch.index for batch in data.train_dataloader()]
+    part = data.splits["train"][::2]
+    data.train_on(part)
+    loader = data.train_dataloader()
+    batches = [batch.index.tolist() for batch in loader]
+    assert len(batches) == len(whole) == 4
+    assert {row for batch in batches for row in batch} == set(part.tolist())
+    data.train_on(None)
+    again = [batch.index for batch in data.train_dataloader()]
+    assert all(map(np.array_equal, whole, again))
+
+
+def test_epochs_of_a_part_follow_each_other_without_a_break(data):
+    """Two epochs of four batches hold four passes of two batches over half the videos, none of them like another."""
+    data.train_on(data.splits["train"][::2])
+    loader = data.train_dataloader()
+    plans = [loader.dataset.plan(epoch) for epoch in (0, 1)]
+    passes = [[plan(number).tolist() for number in numbers] for plan in plans for numbers in ((0, 1), (2, 3))]
+    for batches in passes:
+        assert sorted(row for batch in batches for row in batch) == data.splits["train"][::2].tolist()
+    assert len({str(batches) for batches in passes}) == 4
+
+
+def test_a_stream_is_a_function_of_the_number(data):
+    part = data.splits["train"][1::2]
+    stream = data.stream(part, seed=3)
+    forward = [stream(number).index.tolist() for number in range(7)]
+    assert [stream(number).index.tolist() for number in reversed(range(7))] == forward[::-1]
+    assert {row for rows in forward[:2] for row in rows} == set(part.tolist())
+    assert [data.stream(part, seed=4)(number).index.tolist() for number in range(7)] != forward
