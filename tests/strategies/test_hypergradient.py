@@ -94,7 +94,7 @@ class TestHypergradient:
         found = hypergradient(q.train, q.val, q.weights, q.alphas, VirtualStep(optimizer, **clip))
         assert error(found, exact) < 1e-10
 
-    @settings(max_examples=25, deadline=None, derandomize=True)
+    @settings(max_examples=25)
     @given(seed=st.integers(0, 2**20), steps=st.integers(0, 6), name=st.sampled_from(sorted(OPTIMISERS)))
     def test_it_is_so_on_any_quadratic(self, seed, steps, name):
         q, optimizer = problem(name, steps, seed)
@@ -282,7 +282,7 @@ class TestMixedDerivative:
 
 
 class TestVirtualStep:
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40)
     @given(
         name=st.sampled_from(sorted(OPTIMISERS)),
         clip=st.sampled_from(sorted(CLIPS)),
@@ -303,7 +303,7 @@ class TestVirtualStep:
         for key, weight in q.weights.items():
             torch.testing.assert_close(virtual[key], weight.detach(), rtol=1e-12, atol=1e-14)
 
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40)
     @given(
         name=st.sampled_from(sorted(OPTIMISERS)),
         clip=st.sampled_from(sorted(CLIPS)),

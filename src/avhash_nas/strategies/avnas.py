@@ -1,17 +1,14 @@
 """AV-NAS: one-level search by gradient (SIGIR 2025)."""
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import Route, Routes, mixture_route
-from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.base import SearchStrategy
-from avhash_nas.strategies.logits import ArchitectureLogits
+from avhash_nas.networks import Route
 from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.relaxed import RelaxedStrategy
 
 
-class AVNAS(SearchStrategy):
+class AVNAS(RelaxedStrategy):
     """The paper's "coarse search": weights and architecture parameters descend together on the training loss.
 
     Every cell outputs the softmax(alpha)-weighted sum of its candidates (Eq. 39); each mini-batch of the whole
@@ -42,8 +39,6 @@ class AVNAS(SearchStrategy):
         AvnasError: An option lies outside its range.
     """
 
-    architecture: ArchitectureLogits
-
     def __init__(
         self,
         lr: float = 1e-3,
@@ -55,32 +50,10 @@ class AVNAS(SearchStrategy):
         harden: float = 1.0,
         select: Literal["supernet", "derived"] = "supernet",
     ) -> None:
-        for name, value in {"lr": lr, "weight_decay": weight_decay, "init_scale": init_scale}.items():
-            if not value >= 0:
-                raise AvnasError(f"strategy.{name} must not be negative, got {value}")
-        if not all(0 <= beta < 1 for beta in betas):
-            raise AvnasError(f"strategy.betas must lie in [0, 1), got {betas}")
-        if not temperature > 0:
-            raise AvnasError(f"strategy.temperature must be positive, got {temperature}")
-        if not 0 <= warmup < 1:
-            raise AvnasError(f"strategy.warmup is a part of the search in [0, 1), got {warmup}")
-        if not warmup < harden <= 1:
-            raise AvnasError(f"strategy.harden lies above warmup ({warmup}) and is at most 1, got {harden}")
+        super().__init__(lr, betas, weight_decay, init_scale, temperature, warmup, harden)
         if select not in ("supernet", "derived"):
             raise AvnasError(f"strategy.select is supernet or derived, got {select!r}")
         self.selects = select
-        self.lr = lr
-        self.betas = betas
-        self.weight_decay = weight_decay
-        self.init_scale = init_scale
-        self.temperature = temperature
-        self.warmup = warmup
-        self.harden = harden
-
-    def begin(self, space: SearchSpace, seed: int) -> None:
-        """Make alpha."""
-        super().begin(space, seed)
-        self.architecture = ArchitectureLogits(space, self.init_scale, seed)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Alpha, with its own learning rate, betas and decay."""
@@ -90,38 +63,10 @@ class AVNAS(SearchStrategy):
                 "lr": self.lr,
                 "betas": self.betas,
                 "weight_decay": self.weight_decay,
-                "factor": self._temperature,
+                "factor": self.temperature_after,
             },
         ]
 
-    def temperature_at(self, moment: Moment) -> float:
-        """Softmax temperature at a moment."""
-        return self._temperature(moment.progress)
-
     def route(self, moment: Moment) -> Route:
         """The mixture, without a gradient for alpha during warm-up; the derived architecture once hardened."""
-        if self.harden < 1 and moment.progress >= self.harden:
-            return self.space.indices(self.derive())
-        weights = self.architecture.probabilities(self.temperature_at(moment))
-        if moment.progress < self.warmup:
-            weights = {cell: cell_weights.detach() for cell, cell_weights in weights.items()}
-        return mixture_route(weights)
-
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
-        """What is trained and what it would be pruned to: their difference is the discretisation gap."""
-        return {"supernet": self.route(moment), **super().evaluation_routes(moment)}
-
-    def summary(self, moment: Moment) -> dict[str, float]:
-        """Adds the mean entropy of the cells (1 uniform, 0 decided) and the temperature."""
-        temperature = self.temperature_at(moment)
-        entropy = float(self.architecture.entropy(temperature).detach())
-        return {"entropy": entropy, "temperature": temperature, **super().summary(moment)}
-
-    def derive(self) -> Architecture:
-        """The most probable candidate of every cell."""
-        return self.architecture.argmax()
-
-    def _temperature(self, progress: float) -> float:
-        """From 1 to `temperature` geometrically, between `warmup` and `harden`."""
-        done = (progress - self.warmup) / (self.harden - self.warmup)
-        return float(self.temperature ** min(1.0, max(0.0, done)))
+        return self.relaxed_route(moment, learns=self.learns(moment))

@@ -1,0 +1,115 @@
+"""Continuous relaxation: a choice becomes a mixture, and the search a descent on the mixture's weights."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Route, Routes, mixture_route
+from avhash_nas.space import Architecture, SearchSpace
+from avhash_nas.strategies.base import SearchStrategy
+from avhash_nas.strategies.logits import ArchitectureLogits
+from avhash_nas.strategies.moment import Moment
+
+
+class RelaxedStrategy(SearchStrategy):
+    """Every cell outputs the softmax(alpha)-weighted sum of its candidates; the argmax is what is derived.
+
+    What alpha descends on is the subclass's part. The course of a search is the same for all of them: from `warmup` on
+    alpha moves and the softmax's temperature falls, geometrically from 1; from `harden` on every cell runs its most
+    probable candidate alone, so that the weights of the last epochs are trained as pruning leaves them.
+
+    Args:
+        lr: Learning rate of alpha.
+        betas: Adam's moment decay rates for alpha.
+        weight_decay: Of alpha.
+        init_scale: Standard deviation of alpha's initial values.
+        temperature: What the softmax's temperature falls to.
+        warmup: Part of the search, in [0, 1), before which alpha does not move and the temperature stays 1.
+        harden: Part of the search, above `warmup` and at most 1, from which there is no mixture; 1 keeps it to the end.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    architecture: ArchitectureLogits
+
+    def __init__(
+        self,
+        lr: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+        init_scale: float,
+        temperature: float,
+        warmup: float,
+        harden: float,
+    ) -> None:
+        for name, value in {"lr": lr, "weight_decay": weight_decay, "init_scale": init_scale}.items():
+            if not value >= 0:
+                raise AvnasError(f"strategy.{name} must not be negative, got {value}")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise AvnasError(f"strategy.betas must lie in [0, 1), got {betas}")
+        if not temperature > 0:
+            raise AvnasError(f"strategy.temperature must be positive, got {temperature}")
+        if not 0 <= warmup < 1:
+            raise AvnasError(f"strategy.warmup is a part of the search in [0, 1), got {warmup}")
+        if not warmup < harden <= 1:
+            raise AvnasError(f"strategy.harden lies above warmup ({warmup}) and is at most 1, got {harden}")
+        self.lr = lr
+        self.betas = betas
+        self.weight_decay = weight_decay
+        self.init_scale = init_scale
+        self.temperature = temperature
+        self.warmup = warmup
+        self.harden = harden
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Make alpha."""
+        super().begin(space, seed)
+        self.architecture = ArchitectureLogits(space, self.init_scale, seed)
+
+    def learns(self, moment: Moment) -> bool:
+        """Whether alpha moves: behind the warm-up and as long as there is a mixture."""
+        return moment.progress >= self.warmup and not self._hardened(moment)
+
+    def temperature_at(self, moment: Moment) -> float:
+        """Softmax temperature at a moment."""
+        return self.temperature_after(moment.progress)
+
+    def temperature_after(self, progress: float) -> float:
+        """Softmax temperature when a part `progress` of the search, in [0, 1], is done."""
+        done = (progress - self.warmup) / (self.harden - self.warmup)
+        return float(self.temperature ** min(1.0, max(0.0, done)))
+
+    def weights(self, moment: Moment) -> dict[str, Tensor]:
+        """The mixture's weights by cell name, with a gradient for alpha."""
+        return self.architecture.probabilities(self.temperature_at(moment))
+
+    def relaxed_route(self, moment: Moment, *, learns: bool) -> Route:
+        """The mixture; the derived architecture once hardened.
+
+        Args:
+            moment: When it runs.
+            learns: Whether alpha gets a gradient.
+        """
+        if self._hardened(moment):
+            return self.space.indices(self.derive())
+        weights = self.weights(moment)
+        return mixture_route(weights if learns else {cell: values.detach() for cell, values in weights.items()})
+
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+        """What is trained and what it would be pruned to: their difference is the discretisation gap."""
+        return {"supernet": self.route(moment), **super().evaluation_routes(moment)}
+
+    def summary(self, moment: Moment) -> dict[str, float]:
+        """Adds the mean entropy of the cells (1 uniform, 0 decided) and the temperature."""
+        temperature = self.temperature_at(moment)
+        entropy = float(self.architecture.entropy(temperature).detach())
+        return {"entropy": entropy, "temperature": temperature, **super().summary(moment)}
+
+    def derive(self) -> Architecture:
+        """The most probable candidate of every cell."""
+        return self.architecture.argmax()
+
+    def _hardened(self, moment: Moment) -> bool:
+        return self.harden < 1 and moment.progress >= self.harden
