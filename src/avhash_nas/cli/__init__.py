@@ -15,6 +15,7 @@ COMMANDS = {
     "synth": "write a labelled synthetic data set",
     "data": "look a data set over and list every problem",
     "space": "print a search space: cells, candidates, sizes, parameters",
+    "latency": "measure how long each candidate takes on this machine",
     "env": "print versions, devices and the selective-scan back end",
 }
 
