@@ -1,0 +1,235 @@
+"""ProxylessNAS: path-level binary gates (ICLR 2019)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avhash_nas.data import Batch
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Route, Routes
+from avhash_nas.ranks import mean_over_ranks
+from avhash_nas.space import Architecture, SearchSpace
+from avhash_nas.strategies.base import SearchStrategy
+from avhash_nas.strategies.draws import stream
+from avhash_nas.strategies.gates import Gate, draw, full_gate, rescale, two_path_gate
+from avhash_nas.strategies.latency_term import LatencyTerm
+from avhash_nas.strategies.logits import ArchitectureLogits
+from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Searchable, as_searchable
+from avhash_nas.strategies.reinforce import MovingBaseline, reinforce_loss, rewards_of
+
+
+class ProxylessNAS(SearchStrategy):
+    """Trains weights by single paths drawn from softmax(alpha), and alpha through binary gates on held-out videos.
+
+    Source: Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware". A weight step
+    runs one candidate of every cell, the same on all ranks; the others have no gradient. Every few weight steps, once
+    the weights are warm, alpha takes a step of Adam on the loss of videos that never train weights, seen in the network
+    as it trains, without augmentation. The state at the end is kept and the argmax derived, as in the authors' code.
+
+    `gates` says how alpha gets its gradient. `two`: two candidates of each cell run, one of them only to be scored, and
+    the joint probability of the two is put back after the step. `full`: all candidates run, which takes n passes but
+    not the memory of n, and every alpha moves in every step. (The authors' command line takes `full` unless told
+    otherwise; the paper describes `two`. They are one where a cell has two candidates.) `reinforce`: single paths are
+    drawn, and alpha moves towards those of small loss.
+
+    Where this differs from the authors' code: there the gradients are written by hand, here autograd finds the same
+    ones (`strategies/gates.py`). Warm-up is part of the search instead of epochs before it. Steps are counted over the
+    whole search, for epochs may be shorter than `every`. The REINFORCE reward is minus the loss, latency term included,
+    instead of accuracy, and its baseline is not made of the very rewards that it is subtracted from.
+
+    Args:
+        gates: As above.
+        lr: Of alpha.
+        betas: Adam's moment decay rates for alpha. The first is 0, or candidates that were not sampled would move on.
+        init_scale: Standard deviation of alpha's initial values.
+        warmup: Part of the search, in [0, 1), before which alpha does not move: the authors' 40 of 160 epochs.
+        every: Weight steps between two steps of alpha.
+        portion: Share of the training videos that trains the weights, between 0 and 1; the rest trains alpha. The paper
+            holds out 5,000 of 50,000 images on CIFAR-10, and 50,000 of 1.28 million on ImageNet.
+        samples: Paths of one REINFORCE step, at least 2.
+        decay: Of the moving average of rewards that REINFORCE subtracts.
+        latency: JSON file that `avnas latency` wrote for networks of this size; it adds a term to the loss of alpha.
+        latency_form: `add` or `multiply`, as LatencyTerm has it.
+        latency_weight: How much the term counts.
+        latency_reference: Seconds for one video that latency is compared with; the mean over the space if None.
+        probes: Paths, drawn from the present probabilities, whose mean score on val is logged as the supernet's.
+        select: Which score on val picks the state that is kept; `last` keeps the state at the end.
+
+    Raises:
+        AvnasError: An option lies outside its range, or the table cannot be read.
+    """
+
+    architecture: ArchitectureLogits
+    optimizer: torch.optim.Adam
+
+    def __init__(
+        self,
+        gates: Literal["two", "full", "reinforce"] = "two",
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.0, 0.999),
+        init_scale: float = 1e-3,
+        warmup: float = 0.25,
+        every: int = 5,
+        portion: float = 0.9,
+        samples: int = 10,
+        decay: float = 0.99,
+        latency: str | None = None,
+        latency_form: Literal["add", "multiply"] = "add",
+        latency_weight: float = 0.1,
+        latency_reference: float | None = None,
+        probes: int = 4,
+        select: Literal["last", "derived", "supernet"] = "last",
+    ) -> None:
+        if gates not in ("two", "full", "reinforce"):
+            raise AvnasError(f"strategy.gates must be two, full or reinforce, got {gates!r}")
+        if select not in ("last", "derived", "supernet"):
+            raise AvnasError(f"strategy.select must be last, derived or supernet, got {select!r}")
+        for name, value in {"lr": lr, "init_scale": init_scale}.items():
+            if not value >= 0:
+                raise AvnasError(f"strategy.{name} must not be negative, got {value}")
+        for name, count, least in (("every", every, 1), ("samples", samples, 2), ("probes", probes, 1)):
+            if count < least:
+                raise AvnasError(f"strategy.{name} must be at least {least}, got {count}")
+        if not all(0 <= beta < 1 for beta in betas):
+            raise AvnasError(f"strategy.betas must lie in [0, 1), got {betas}")
+        if gates == "two" and betas[0] != 0:
+            raise AvnasError(f"strategy.betas must start with 0 where gates is two, got {betas}")
+        if not 0 <= warmup < 1:
+            raise AvnasError(f"strategy.warmup must lie in [0, 1), got {warmup}")
+        if not 0 < portion < 1:
+            raise AvnasError(f"strategy.portion must lie between 0 and 1, got {portion}")
+        self.gates = gates
+        self.lr = lr
+        self.betas = betas
+        self.init_scale = init_scale
+        self.warmup = warmup
+        self.every = every
+        self.portion = portion
+        self.samples = samples
+        self.probes = probes
+        self.selects = None if select == "last" else select
+        self.baseline = MovingBaseline(decay)
+        self.latency = (
+            LatencyTerm(latency, latency_form, latency_weight, latency_reference) if latency is not None else None
+        )
+
+    def begin(self, space: SearchSpace, seed: int) -> None:
+        """Make alpha and its optimiser."""
+        super().begin(space, seed)
+        self.architecture = ArchitectureLogits(space, self.init_scale, seed)
+        self.optimizer = torch.optim.Adam(self.architecture.logits, self.lr, self.betas)
+        if self.gates == "reinforce":
+            self.baseline = MovingBaseline(self.baseline.decay)
+            self.architecture.add_module("baseline", self.baseline)
+        if self.latency is not None:
+            self.latency.begin(space)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Adds that the latency table has to hold for the network."""
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit" and self.latency is not None:
+            self.latency.check(as_searchable(pl_module).network)
+
+    def route(self, moment: Moment) -> Route:
+        """One path, drawn from softmax(alpha)."""
+        return self._path("path", moment.epoch, moment.batch)
+
+    def steps_at(self, moment: Moment) -> bool:
+        """Whether alpha takes a step before the weight step of a moment."""
+        return moment.progress >= self.warmup and moment.step > 0 and moment.step % self.every == 0
+
+    def architecture_step(self, module: Searchable, batch: Batch, moment: Moment) -> None:  # noqa: ARG002
+        """A step of Adam on alpha, if its turn has come; otherwise nothing is run."""
+        if not self.steps_at(moment):
+            return
+        held_out = self.architecture_batch(module, moment)
+        parameters = list(self.architecture.logits)
+        before = [logits.detach().clone() for logits in parameters]
+        gates = self._gates(moment)
+        loss = self._gated_loss(module, held_out, gates) if gates else self._policy_loss(module, held_out, moment)
+        for logits, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            logits.grad = gradient
+        mean_over_ranks(parameters)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.gates == "two":
+            for cell, logits, old in zip(self.space.choices, parameters, before, strict=True):
+                rescale(logits, old, gates[cell.name])
+
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+        """A few paths drawn from softmax(alpha), and the derived architecture."""
+        paths = tuple(self._path("probe", moment.epoch, number) for number in range(self.probes))
+        return {"supernet": paths, **super().evaluation_routes(moment)}
+
+    def summary(self, moment: Moment) -> dict[str, float]:
+        """Adds the mean entropy of the cells (1 uniform, 0 decided) and, with a table, the expected latency in ms."""
+        values = {"entropy": float(self.architecture.entropy().detach())}
+        if self.latency is not None:
+            values["latency_ms"] = 1000 * float(self.latency.expected(self.architecture.probabilities()).detach())
+        return {**values, **super().summary(moment)}
+
+    def report(self) -> dict[str, Any]:
+        """How sure each cell's choice is; with a table, seconds for one video of what was derived."""
+        probabilities = self.architecture.probabilities()
+        found: dict[str, Any] = {"probability": {name: float(p.detach().max()) for name, p in probabilities.items()}}
+        if self.latency is not None:
+            derived = self.latency.of_path(self.space.indices(self.derive()))
+            found["latency"] = {"derived": derived, "reference": self.latency.reference}
+        return found
+
+    def derive(self) -> Architecture:
+        """The most probable candidate of every cell."""
+        return self.architecture.argmax()
+
+    def _logits(self) -> dict[str, NDArray[np.float64]]:
+        """The logits by cell name, where draws are made."""
+        return {
+            cell.name: logits.detach().double().cpu().numpy()
+            for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)
+        }
+
+    def _path(self, purpose: str, *counters: int) -> dict[str, int]:
+        random = stream(self.seed, purpose, *counters)
+        return {name: draw(logits, 1, random)[0] for name, logits in self._logits().items()}
+
+    def _gates(self, moment: Moment) -> dict[str, Gate]:
+        """The gates of a step by cell name; none for REINFORCE."""
+        if self.gates == "reinforce":
+            return {}
+        make = two_path_gate if self.gates == "two" else full_gate
+        random = stream(self.seed, "gates", moment.epoch, moment.batch)
+        return {name: make(logits, random) for name, logits in self._logits().items()}
+
+    def _gated_loss(self, module: Searchable, batch: Batch, gates: Mapping[str, Gate]) -> Tensor:
+        """The loss of the active path, with the gates' gradient for alpha."""
+        probabilities = {
+            cell.name: gates[cell.name].probabilities(logits)
+            for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)
+        }
+        loss = module.loss(batch, {name: gate.mixture(probabilities[name]) for name, gate in gates.items()})
+        if self.latency is None:
+            return loss
+        return self.latency.penalised(loss, self.latency.expected(probabilities, gates))
+
+    def _policy_loss(self, module: Searchable, batch: Batch, moment: Moment) -> Tensor:
+        """REINFORCE's loss over some paths; moves the baseline."""
+        paths = [self._path("sample", moment.epoch, moment.batch, number) for number in range(self.samples)]
+        rewards = rewards_of(module, batch, paths)
+        if self.latency is not None:
+            costs = [
+                self.latency.penalised(-reward, self.latency.of_path(path)) for reward, path in zip(rewards, paths)
+            ]
+            rewards = -torch.stack(costs)
+        advantages = self.baseline.advantages(rewards)
+        self.baseline.update(rewards)
+        scores = [
+            torch.log_softmax(logits, dim=0)[[path[cell.name] for path in paths]]
+            for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)
+        ]
+        return reinforce_loss(torch.stack(scores).sum(0), advantages)
