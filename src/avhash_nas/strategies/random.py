@@ -1,0 +1,49 @@
+"""Random architectures, each trained alone: what every search has to beat."""
+
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_warn
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Routes
+from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.scored import BestScored, score_all
+
+
+class RandomSearch(BestScored):
+    """Draws architectures uniformly, trains each alone, and keeps the best on val.
+
+    No supernet is trained. Every architecture starts from fresh weights and is trained by the recipe and the budget of
+    fine-tuning, as in the paper's rows "Random 1" to "Random 5" (Table 2). The best of k is a search, of k times that
+    budget; what a random architecture is worth are mean and spread.
+
+    Args:
+        count: Distinct architectures; a smaller space is trained whole, with a warning.
+
+    Raises:
+        AvnasError: `count` is not positive.
+    """
+
+    trains_supernet = False
+
+    def __init__(self, count: int = 5) -> None:
+        if count < 1:
+            raise AvnasError(f"strategy.count must be at least 1, got {count}")
+        self.count = count
+
+    def route(self, moment: Moment) -> Routes:  # noqa: ARG002
+        """What is derived: under a Trainer of the caller's own, one random architecture is trained alone."""
+        return self.space.indices(self.derive())
+
+    def choose(self, judge: Judge) -> None:
+        """Train them one after the other."""
+        drawn = draw_distinct(self.space, self.count, stream(self.seed, "random"))
+        if len(drawn) < self.count:
+            rank_zero_warn(f"strategy.count is {self.count}, the space has {len(drawn)} architectures: all are trained")
+        self.rounds = (score_all(drawn, lambda architectures: [judge.train(each) for each in architectures]),)
+
+    def report(self) -> dict[str, Any]:
+        """Number, best, mean and spread of the scores, and every architecture with its score, best first."""
+        return {**super().report(), "architectures": [each.to_dict() for each in self.scored]}

@@ -1,0 +1,35 @@
+"""Random search with shared weights (Li and Talwalkar 2019): the evolution's honest rival."""
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.scored import score_all
+from avhash_nas.strategies.single_path import SinglePath
+
+
+class SharedRandom(SinglePath):
+    """Trains the supernet by uniform single paths and keeps the best of many random architectures, scored on val.
+
+    Source: Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search". The supernet
+    is that of SPOS with the same options, bit for bit: by what SPOS is better, that much its evolution is worth.
+
+    Args:
+        fair: Strict fairness: every candidate of every cell is trained in every step, each equally often, by as many
+            paths a step as the largest cell has candidates.
+        probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
+        count: Distinct architectures that are scored; a smaller space is scored whole. SPOS scores 20 x 50.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    def __init__(self, fair: bool = False, probes: int = 4, count: int = 1000) -> None:
+        super().__init__(fair, probes)
+        if count < 1:
+            raise AvnasError(f"strategy.count must be at least 1, got {count}")
+        self.count = count
+
+    def choose(self, judge: Judge) -> None:
+        """Score them all."""
+        drawn = draw_distinct(self.space, self.count, stream(self.seed, "shared random"))
+        self.rounds = (score_all(drawn, judge.scores),)

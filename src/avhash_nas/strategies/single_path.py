@@ -1,0 +1,87 @@
+"""Training a supernet by single paths: every weight step runs one candidate of each cell."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import Route, Routes
+from avhash_nas.space import SearchSpace
+from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.scored import BestScored
+
+
+def uniform_path(space: SearchSpace, seed: int, epoch: int, batch: int) -> dict[str, int]:
+    """One candidate of every cell, uniformly and independently: a pure function of its arguments."""
+    sizes = [len(cell.candidates) for cell in space.cells]
+    drawn = stream(seed, "single path", epoch, batch).integers(sizes)
+    return {cell.name: position for cell, position in zip(space.cells, drawn.tolist())}
+
+
+def fair_paths(space: SearchSpace, seed: int, epoch: int, batch: int) -> tuple[dict[str, int], ...]:
+    """Paths that between them run every candidate equally often (strict fairness, Chu et al. 2021).
+
+    There are as many paths as the largest cell has candidates, n; each of these runs once. FairNAS has cells of one
+    size. Of a smaller cell with m candidates each runs floor(n / m) or ceil(n / m) times, and the odd turns go round:
+    over m / gcd(n, m) steps, counted from the start of an epoch, all have run exactly equally often. With cells of 8, 3
+    and 2 that is 1 time of 8; 2 or 3 of 8, and 8 of 24 every third step; 4 of 8.
+
+    Each path alone is a uniform one, and cells are independent of each other: the turns of every cell are shuffled.
+    A pure function of its arguments.
+    """
+    paths = max(len(cell.candidates) for cell in space.cells)
+    shuffle = stream(seed, "fair paths", epoch, batch)
+    turns = {}
+    for index, cell in enumerate(space.cells):
+        size = len(cell.candidates)
+        whole, odd = divmod(paths, size)
+        steps = size // math.gcd(size, paths)
+        order = stream(seed, "odd turns", epoch, batch // steps, index).permutation(size)
+        extra = order[(batch % steps * odd + np.arange(odd)) % size]
+        turns[cell.name] = shuffle.permutation([*range(size)] * whole + extra.tolist()).tolist()
+    return tuple({cell: order[path] for cell, order in turns.items()} for path in range(paths))
+
+
+class SinglePath(BestScored):
+    """Trains the supernet by uniform single paths; how an architecture is then chosen is the subclass's part.
+
+    A weight step runs one candidate of every cell, drawn uniformly and independently (Guo et al. 2020, section 3.2).
+    The others have no gradient, not a zero one, so that neither momentum nor weight decay moves them.
+
+    All ranks run the same path. The objective compares the codes of all ranks' videos, and codes of different paths are
+    those of different networks; besides, DDP would take the mean of a gradient over ranks of which most did not run the
+    candidate.
+
+    Args:
+        fair: Strict fairness: a step runs as many paths as the largest cell has candidates and takes the mean of their
+            losses, so that every candidate is trained in every step, each equally often (`fair_paths`). The step costs
+            that many times as much, and none is left without a gradient.
+        probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    def __init__(self, fair: bool = False, probes: int = 4) -> None:
+        if probes < 1:
+            raise AvnasError(f"strategy.probes must be at least 1, got {probes}")
+        self.fair = fair
+        self.probes = probes
+
+    def route(self, moment: Moment) -> Routes:
+        """A uniform path, or the paths of a fair step."""
+        draw = fair_paths if self.fair else uniform_path
+        return draw(self.space, self.seed, moment.epoch, moment.batch)
+
+    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+        """The probes, the same at every validation; what is derived only once there is something to derive it from."""
+        probes = draw_distinct(self.space, self.probes, stream(self.seed, "probes"))
+        supernet: tuple[Route, ...] = tuple(map(self.space.indices, probes))
+        derived = super().evaluation_routes(moment) if self.rounds else {}
+        return {"supernet": supernet, **derived}
+
+    def summary(self, moment: Moment) -> dict[str, float]:
+        """Nothing as long as there is nothing to derive an architecture from."""
+        return super().summary(moment) if self.rounds else {}

@@ -1,0 +1,82 @@
+"""Single Path One-Shot: uniform sampling, then evolution (ECCV 2020)."""
+
+from functools import partial
+from typing import Any
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.strategies.evolution import evolve
+from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.scored import describe_scores
+from avhash_nas.strategies.single_path import SinglePath
+
+
+class SPOS(SinglePath):
+    """Trains the supernet by uniform single paths and then finds an architecture by evolution on val.
+
+    Source: Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling". Differences from the
+    authors' code: it samples paths uniformly over bins of FLOPs, here over architectures, as the paper says; it
+    re-estimates batch norm for each candidate, of which the operators here have none; `strategies/evolution.py` says
+    how the evolution differs.
+
+    Args:
+        fair: Strict fairness: every candidate of every cell is trained in every step, each equally often, by as many
+            paths a step as the largest cell has candidates. Not in SPOS (Chu et al. 2021, FairNAS).
+        probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
+        population: Architectures of a generation.
+        generations: Of the evolution, the random first one included.
+        top: Number of elites that the next generation is bred from: the best of all generations so far.
+        mutants: Of a generation, at most.
+        crossovers: Of a generation, at most. Random architectures fill the population up.
+        mutation: Probability that a mutant draws a cell anew.
+
+    Raises:
+        AvnasError: An option lies outside its range.
+    """
+
+    def __init__(
+        self,
+        fair: bool = False,
+        probes: int = 4,
+        population: int = 50,
+        generations: int = 20,
+        top: int = 10,
+        mutants: int = 25,
+        crossovers: int = 25,
+        mutation: float = 0.1,
+    ) -> None:
+        super().__init__(fair, probes)
+        for name, value in {"population": population, "generations": generations, "top": top}.items():
+            if value < 1:
+                raise AvnasError(f"strategy.{name} must be at least 1, got {value}")
+        for name, value in {"mutants": mutants, "crossovers": crossovers}.items():
+            if value < 0:
+                raise AvnasError(f"strategy.{name} must not be negative, got {value}")
+        if mutants + crossovers > population:
+            raise AvnasError(
+                f"strategy.mutants and strategy.crossovers must fit into the population of {population}, "
+                f"got {mutants} + {crossovers}"
+            )
+        if not 0 <= mutation <= 1:
+            raise AvnasError(f"strategy.mutation must lie in [0, 1], got {mutation}")
+        self.top = top
+        self.evolve = partial(
+            evolve,
+            population=population,
+            generations=generations,
+            top=top,
+            mutants=mutants,
+            crossovers=crossovers,
+            mutation=mutation,
+        )
+
+    def choose(self, judge: Judge) -> None:
+        """Evolve, by the scores that single paths of the trained supernet reach on val."""
+        self.rounds = self.evolve(self.space, judge.scores, self.seed).generations
+
+    def report(self) -> dict[str, Any]:
+        """Scores over all and by generation, and the elites at the end with theirs."""
+        return {
+            **super().report(),
+            "generations": [describe_scores(scored) for scored in self.rounds],
+            "elites": [each.to_dict() for each in self.scored[: self.top]],
+        }

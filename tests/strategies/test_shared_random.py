@@ -1,0 +1,76 @@
+"""Random search with shared weights."""
+
+import json
+import statistics
+
+import pytest
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.space import SearchSpace, load_space
+from avhash_nas.strategies import SharedRandom
+from reference.strategies_evolution import additive_fitness, best_by_enumeration
+from strategies.judges import SpyJudge, choose_in_pieces
+
+FULL = load_space("full")
+
+
+def begun(seed=0, space=FULL, **options):
+    strategy = SharedRandom(**options)
+    strategy.begin(space, seed)
+    return strategy
+
+
+def chosen(seed=0, space=FULL, **options):
+    strategy, judge = begun(seed, space, **options), SpyJudge(additive_fitness(space, 0))
+    strategy.choose(judge)
+    return strategy, judge
+
+
+def test_as_many_as_spos_scores_in_one_call_and_the_best_is_kept():
+    strategy, judge = chosen()
+    assert [len(call) for call in judge.calls] == [1000]
+    assert len(set(judge.evaluated)) == 1000
+    assert judge.trained == []
+    assert strategy.derive() == max(judge.evaluated, key=judge.fitness)
+    scores = list(map(judge.fitness, judge.evaluated))
+    assert json.loads(json.dumps(strategy.report())) == {
+        "evaluations": 1000,
+        "best": max(scores),
+        "mean": pytest.approx(statistics.fmean(scores)),
+        "spread": pytest.approx(statistics.stdev(scores)),
+    }
+
+
+def test_a_smaller_space_is_scored_whole():
+    space = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "audio.M1", "T")))
+    strategy, judge = chosen(space=space)
+    assert len(judge.evaluated) == space.size == 48
+    assert strategy.derive() == best_by_enumeration(space, judge.fitness)
+
+
+def test_interrupted_at_any_evaluation_it_ends_the_same_and_evaluates_nothing_twice():
+    strategy, judge = chosen(count=20)
+    pieced, evaluated = choose_in_pieces(lambda: begun(count=20), judge.fitness)
+    assert pieced.rounds == strategy.rounds
+    assert evaluated == judge.evaluated
+
+
+def test_the_seed_decides():
+    assert chosen(3, count=50)[1].evaluated == chosen(3, count=50)[1].evaluated
+    assert not set(chosen(3, count=50)[1].evaluated) & set(chosen(4, count=50)[1].evaluated)
+
+
+def test_the_state_goes_through_a_file():
+    strategy, fresh = chosen(count=30)[0], begun()
+    assert fresh.report() == {}
+    fresh.load_state_dict(json.loads(json.dumps(strategy.state_dict())))
+    assert fresh.derive() == strategy.derive()
+    assert fresh.report() == strategy.report()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"count": 0}, "count must be at least 1, got 0"), ({"probes": 0}, "probes")]
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(AvnasError, match=rf"strategy\.{message}"):
+        SharedRandom(**options)
