@@ -1,4 +1,4 @@
-"""What the processes of one training run tell each other: rows of a batch, and gradients.
+"""What the processes of one training run tell each other: rows of a batch, gradients, decisions.
 
 W ranks train on one global batch of which each holds a share. The loss is that of the whole batch, computed on every
 rank from the rows of all (`gather_rows`). A rank's gradient is then W times its share's part of the global gradient, so
@@ -8,11 +8,14 @@ that one process with the whole batch computes.
 In a single process nothing here communicates; otherwise all ranks must make the same calls, in the same order.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def world_size() -> int:
@@ -89,6 +92,51 @@ def mean_over_ranks(parameters: Iterable[Tensor]) -> None:
         start = end
 
 
+def of_first_rank(value: T) -> T:
+    """What rank 0 has, on every rank.
+
+    Args:
+        value: Anything that can be pickled; what the other ranks give is not used.
+    """
+    if world_size() == 1:
+        return value
+    box: list[Any] = [value]
+    distributed.broadcast_object_list(box, src=0, device=_device())
+    first: T = box[0]
+    return first
+
+
+def highest(value: int) -> int:
+    """The highest of the ranks' numbers, on every rank."""
+    if world_size() == 1:
+        return value
+    number = torch.tensor(value, device=_device())
+    distributed.all_reduce(number, distributed.ReduceOp.MAX)
+    return int(number)
+
+
+def in_shares(function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
+    """What a function gives for each of many items, of which every rank does its share.
+
+    Args:
+        function: From items to as many results, which can be pickled. It must not call anything of this module: ranks
+            may have nothing to do.
+        items: The same ones on every rank.
+
+    Returns:
+        All results in the order of the items, on every rank.
+    """
+    ranks = world_size()
+    if ranks == 1:
+        return list(function(items))
+    bounds = [len(items) * rank // ranks for rank in range(ranks + 1)]
+    rank = distributed.get_rank()
+    own = items[bounds[rank] : bounds[rank + 1]]
+    shares: list[Any] = [None] * ranks
+    distributed.all_gather_object(shares, list(function(own)) if len(own) else [])
+    return [result for share in shares for result in share]
+
+
 class _GatherRows(torch.autograd.Function):
     """The rows of all ranks, times a factor.
 
@@ -128,6 +176,13 @@ class _OwnRows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         every: Tensor = _GatherRows.apply(gradient, ctx.sizes, ctx.factor / len(ctx.sizes))  # type: ignore[no-untyped-call]
         return every, None, None
+
+
+def _device() -> torch.device:
+    """Where what the ranks send must lie."""
+    if distributed.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def _sizes(rows: Tensor) -> list[int]:
