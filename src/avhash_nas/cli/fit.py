@@ -1,19 +1,17 @@
 """`avnas fit`: search, prune, fine-tune, test."""
 
 import inspect
+import os
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 from jsonargparse import Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.loggers import Logger
 
 from avhash_nas.cli.names import Choice, import_class
 from avhash_nas.cli.parser import Parser, make_parser
+from avhash_nas.cli.trainers import follow_parent, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
@@ -21,7 +19,7 @@ from avhash_nas.objectives import Objective
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
-from avhash_nas.training.loggers import check_logger, make_loggers
+from avhash_nas.training.loggers import check_logger
 from avhash_nas.training.table import print_results
 
 CHOICES = {
@@ -152,46 +150,6 @@ def network_factory(path: str, arguments: dict[str, Any], options: Namespace) ->
     return make
 
 
-def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> Callable[..., L.Trainer]:
-    """Makes Trainers with the user's options under a stage's own; one is made at once, to see that they fit together.
-
-    Raises:
-        AvnasError: Lightning refuses the options.
-    """
-    more_callbacks = _as_list(options.pop("callbacks", None))
-    more_loggers = [given for given in _as_list(options.pop("logger", None)) if isinstance(given, Logger)]
-
-    def trainer(**of_stage: Any) -> L.Trainer:
-        try:
-            return L.Trainer(
-                **options,
-                **of_stage,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                use_distributed_sampler=False,
-            )
-        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            raise AvnasError(f"--trainer: {' '.join(str(error).split())}") from error
-
-    def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
-        return trainer(
-            max_epochs=max_epochs,
-            callbacks=[*callbacks, *more_callbacks],
-            logger=[*make_loggers(logger, folder.path, folder_of_stage.name), *more_loggers] or False,
-            default_root_dir=folder_of_stage,
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-        )
-
-    trainer(max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    return make
-
-
-def _as_list(value: Any) -> list[Any]:
-    """A value, a list of values or nothing, as a list."""
-    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
-
-
 def plain_values(namespace: Namespace | None) -> dict[str, Any]:
     """A namespace as keyword arguments."""
     return dict(vars(namespace)) if namespace is not None else {}
@@ -214,6 +172,8 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     quiet()
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        follow_parent()
     made = parser()
     options = made.parse(arguments)
     folder = RunFolder(options.out)
@@ -235,5 +195,6 @@ def quiet() -> None:
         "You're resuming from",
         "There is a wandb run already in progress",  # the stages share one
         "It is recommended to use `self.log",  # the metrics are merged over the ranks already
+        "find_unused_parameters=True was specified",
     ):
         warnings.filterwarnings("ignore", f".*{text}.*")

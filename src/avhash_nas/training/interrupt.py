@@ -1,10 +1,13 @@
-"""Stopping politely: Ctrl-C and SIGTERM end a stage after the present batch, with a checkpoint."""
+"""Stopping politely: Ctrl-C, SIGTERM and SIGUSR1 end a stage after the present batch, with a checkpoint."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""Ctrl-C; what ends a job; and what SLURM is asked to send ahead of the time limit (`sbatch --signal=USR1@...`)."""
 
 
 class Interrupted(SystemExit):
@@ -22,8 +25,8 @@ class Interrupted(SystemExit):
 class StopRequest:
     """Remembers that somebody asked to stop.
 
-    While `polite` is set, the first signal is only remembered, for the training loop to act on; otherwise, and on a
-    second Ctrl-C, the process is interrupted at once.
+    While `polite` is set, a signal is only remembered, for the training loop to act on; otherwise, and on Ctrl-C after
+    another signal, the process is interrupted at once. Launchers may send the same signal twice.
     """
 
     def __init__(self) -> None:
@@ -32,22 +35,22 @@ class StopRequest:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """The signal handler."""
-        if not self.polite or self.signum is not None:
+        if not self.polite or (self.signum is not None and signum == signal.SIGINT):
             raise Interrupted(signum)
-        self.signum = signum
+        self.signum = self.signum or signum
 
     def install(self) -> None:
-        """Handle SIGINT and SIGTERM, if this is the main thread."""
+        """Handle the signals, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self)
-            signal.signal(signal.SIGTERM, self)
+            for signum in SIGNALS:
+                signal.signal(signum, self)
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Handle SIGINT and SIGTERM within the block; the former handlers come back behind it."""
+    """Handle the signals within the block; the former handlers come back behind it."""
     main = threading.current_thread() is threading.main_thread()
-    former = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    former = {signum: signal.getsignal(signum) for signum in SIGNALS}
     request = StopRequest()
     request.install()
     try:
