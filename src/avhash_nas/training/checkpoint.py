@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.training.files import save_or_oserror, write_whole
@@ -16,8 +16,9 @@ from avhash_nas.training.module import HashingModule
 class StageCheckpoint(Checkpoint):
     """Keeps `last.ckpt`, from which the stage goes on, always whole.
 
-    It is written at the end of every epoch and, when a stop was asked for, after the present batch, whereupon the
-    stage ends with `Interrupted`. All ranks agree on the stop, so that a signal to any one of them is enough.
+    It is written at the end of every epoch and, when a stop was asked for, after the present batch
+    (`StopBetweenBatches`), whereupon the stage ends with `Interrupted`. All ranks agree on the stop, so that a signal
+    to any one of them is enough.
 
     Args:
         folder: Of the stage.
@@ -34,26 +35,12 @@ class StageCheckpoint(Checkpoint):
             self.stop.install()
             self.stop.polite = True
         if isinstance(pl_module, HashingModule):
-            pl_module.stop_point = partial(self._stop_if_asked, trainer, saved=True)
-
-    def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
-    ) -> None:
-        """Stop if asked to, between two steps: in `on_train_batch_end` Lightning has not yet counted the batch.
-
-        Gradients that batches have left behind for a later step are in no checkpoint.
-        """
-        if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
-            self._stop_if_asked(trainer)
+            pl_module.stop_point = partial(self.stop_if_asked, trainer, saved=True)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """Write `last.ckpt`; stop if asked to."""
         self._save(trainer)
-        self._stop_if_asked(trainer, saved=True)
+        self.stop_if_asked(trainer, saved=True)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         """From here on a signal interrupts at once."""
@@ -70,7 +57,13 @@ class StageCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             write_whole(self.path, saved.rename)
 
-    def _stop_if_asked(self, trainer: L.Trainer, *, saved: bool = False) -> None:
+    def stop_if_asked(self, trainer: L.Trainer, *, saved: bool = False) -> None:
+        """End the stage if any rank was asked to stop.
+
+        Args:
+            trainer: Of the stage.
+            saved: `last.ckpt` is as it should be; otherwise it is written first.
+        """
         if self.stop is None:
             return
         asked = self.stop.signum is not None
@@ -81,3 +74,28 @@ class StageCheckpoint(Checkpoint):
                 self._save(trainer)
             self.stop.polite = False
             raise Interrupted(self.stop.signum or 15)
+
+
+class StopBetweenBatches(Callback):
+    """Stops within an epoch if asked to, before a strategy has taken its step of the next batch.
+
+    To be the first of the callbacks: Lightning calls a Checkpoint last, when the strategy's step is done, which would
+    be taken again from there. In `on_train_batch_end` Lightning has not yet counted the batch.
+
+    Args:
+        checkpoint: Of the stage.
+    """
+
+    def __init__(self, checkpoint: StageCheckpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,
+    ) -> None:
+        """Stop if asked to, unless batches have left gradients behind for a later step: those are in no checkpoint."""
+        if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
+            self.checkpoint.stop_if_asked(trainer)

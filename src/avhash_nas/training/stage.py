@@ -13,7 +13,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space.architecture import read_json
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.best import AveragedWeights, KeepBest
-from avhash_nas.training.checkpoint import StageCheckpoint
+from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
 from avhash_nas.training.files import read_tensors, write_json
 from avhash_nas.training.history import History
 from avhash_nas.training.interrupt import StopRequest
@@ -116,6 +116,7 @@ class Stage:
             callbacks.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
         if strategy is not None:
             callbacks.insert(0, strategy)
+        callbacks.insert(0, StopBetweenBatches(checkpoint))
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
         self._check(trainer)
         resume = str(checkpoint.path) if checkpoint.path.exists() else None
