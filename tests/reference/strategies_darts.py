@@ -78,6 +78,7 @@ def _adam(value, gradient, state, group, decoupled):
         gradient = gradient + group["weight_decay"] * value
     zero = torch.zeros_like(value)
     first, second, steps = (state["exp_avg"], state["exp_avg_sq"], int(state["step"])) if state else (zero, zero, 0)
+    second = second + 1e-300  # a root that autograd can take the derivative of where the gradient is 0
     decay = group["weight_decay"] if decoupled else 0.0
     settings = {"lr": group["lr"], "betas": group["betas"], "eps": group["eps"], "weight_decay": decay}
     return adam_step(value, gradient, first, second, steps + 1, **settings)[0]
