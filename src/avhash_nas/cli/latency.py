@@ -64,7 +64,6 @@ def measure(
 
     from avhash_nas.networks.timing import measure_latency, measure_network
     from avhash_nas.space import load_space
-    from avhash_nas.training.files import write_json
 
     found = load_space(space)
     arguments = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "width": width, "heads": heads}
@@ -83,7 +82,10 @@ def measure(
         )
         for _ in range(check):
             table = measure_network(table, found, found.sample(random), arguments)
-    table = replace(table, conditions={**table.conditions, **conditions})
+    from avhash_nas.training.files import write_json  # brings Lightning, which the measuring need not wait for
+    from avhash_nas.training.versions import versions
+
+    table = replace(table, conditions={**table.conditions, **conditions, "versions": versions()})
     write_json(Path(out), table.to_dict())
     _print(table, out)
 
@@ -96,8 +98,6 @@ def _conditions(device: str) -> dict[str, Any]:
     """
     import torch
 
-    from avhash_nas.training.versions import versions
-
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if chosen.partition(":")[0] not in ("cpu", "cuda"):
         raise AvnasError(f"--device must be auto, cpu, cuda or cuda:N, got {device}")
@@ -106,10 +106,7 @@ def _conditions(device: str) -> dict[str, Any]:
         name = torch.cuda.get_device_name(chosen) if chosen.startswith("cuda") else _processor()
     except (RuntimeError, AssertionError) as error:
         raise AvnasError(f"--device {device}: {str(error).splitlines()[0]}") from error
-    return {
-        **{"machine": platform.node(), "device": chosen, "device_name": name, "threads": torch.get_num_threads()},
-        "versions": versions(),
-    }
+    return {"machine": platform.node(), "device": chosen, "device_name": name, "threads": torch.get_num_threads()}
 
 
 def _processor() -> str:
