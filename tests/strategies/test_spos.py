@@ -135,22 +135,21 @@ class TestState:
 
 
 SEARCH = """
+from types import SimpleNamespace
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SPOS, Moment
-from strategies.judges import SpyJudge
 
 space = load_space("full")
 strategy = SPOS(population=12, generations=4, top=3, mutants=4, crossovers=4)
 strategy.begin(space, 5)
-lengths = SpyJudge(lambda architecture: float(sum(map(len, architecture.values()))))
-strategy.choose(lengths)
+judge = SimpleNamespace(scores=lambda architectures: [float(len("".join(each.values()))) for each in architectures])
+strategy.choose(judge)
 print(strategy.route(Moment(1, 2, 10, 4)), strategy.rounds)
 """
 
 
 def test_the_same_seed_finds_the_same_in_another_process(capsys, monkeypatch):
     monkeypatch.setenv("PYTHONHASHSEED", "77")
-    monkeypatch.setenv("PYTHONPATH", "tests")
     other = subprocess.run([sys.executable, "-c", SEARCH], check=True, capture_output=True, text=True)
     exec(compile(SEARCH, "search", "exec"), {})
     here = capsys.readouterr().out

@@ -15,8 +15,8 @@ class SPOS(SinglePath):
 
     Source: Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling". Differences from the
     authors' code: it samples paths uniformly over bins of FLOPs, here over architectures, as the paper says; it
-    re-estimates batch norm for each candidate, which no operator has here (the hash layer's options `norm` and `balance`
-    do, with averages over all paths); `strategies/evolution.py` says how the evolution differs.
+    re-estimates batch norm for each candidate, which no operator has here (the hash layer has, by its options `norm`
+    and `balance`, with averages over all paths); `strategies/evolution.py` says how the evolution differs.
 
     Args:
         fair: Strict fairness: every candidate of every cell is trained in every step, each equally often, by as many
