@@ -21,7 +21,7 @@ from avhash_nas.strategies.controller import Controller, FactorisedPolicy
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.single_path import uniform_path
 from avhash_nas.training import HashingModule, Interrupted, Recipe
-from avhash_nas.training.checkpoint import StageCheckpoint
+from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
 from avhash_nas.training.interrupt import stop_requests
 from reference.strategies_enas import all_paths, expected_reward, policy_entropy
 from strategies.judges import SpyJudge
@@ -82,8 +82,9 @@ class TestGradient:
         torch.testing.assert_close(policy @ gradients, exact, rtol=1e-10, atol=1e-12)
         assert exact.abs().max() > 1e-3
 
-    def test_the_first_step_is_unbiased_as_well(self):
-        learner = self.learner(sizes=(3, 2), entropy_weight=0.0)
+    @pytest.mark.parametrize("options", [{}, {"advantage": "others", "baseline": 3.0}], ids=["first step", "others"])
+    def test_comparing_with_the_other_samples_is_unbiased_as_well(self, options):
+        learner = self.learner(sizes=(3, 2), entropy_weight=0.0, **options)
         paths, rewards = torch.tensor(all_paths((3, 2))), self.REWARDS[:6]
         log_policy = learner.policy.score(paths).log_probability
         exact = -flat(torch.autograd.grad(expected_reward(log_policy, rewards), list(learner.parameters())))
@@ -149,7 +150,7 @@ class TestGradient:
     def test_standardised_advantages_ignore_the_rewards_scale(self):
         steps = []
         for rewards in (self.REWARDS, 40 * self.REWARDS + 9):
-            learner = self.learner(entropy_weight=0.0, standardise=True)
+            learner = self.learner(entropy_weight=0.0, advantage="standardised")
             steps.append(self.gradient(learner, self.PATHS, rewards))
         torch.testing.assert_close(*steps, rtol=1e-9, atol=1e-12)
 
@@ -177,7 +178,7 @@ class Bandit:
 
 
 @pytest.mark.parametrize(
-    "options", [{"lr": 5e-3}, {"lr": 5e-3, "standardise": True}, {"lr": 0.1, "autoregressive": False}]
+    "options", [{"lr": 5e-3}, {"lr": 5e-3, "advantage": "others"}, {"lr": 0.1, "autoregressive": False}]
 )
 def test_a_bandit_is_solved_in_all_22_cells(options):
     space = load_space("full")
@@ -422,7 +423,7 @@ class TestGoingOn:
                 trainer = L.Trainer(
                     max_epochs=4,
                     accelerator="cpu",
-                    callbacks=[kick, strategy, checkpoint],
+                    callbacks=[kick, StopBetweenBatches(checkpoint), strategy, checkpoint],
                     logger=False,
                     enable_progress_bar=False,
                     enable_model_summary=False,
@@ -522,6 +523,7 @@ def test_val_must_hold_pairs(make_module, make_trainer, tmp_path):
         ({"hidden": 0}, "strategy.hidden must be at least 1, got 0"),
         ({"temperature": 0.0}, "strategy.temperature must be positive, got 0.0"),
         ({"tanh_constant": -2.5, "autoregressive": False}, "strategy.tanh_constant must not be negative, got -2.5"),
+        ({"advantage": "best"}, "strategy.advantage must be moving, others or standardised, got 'best'"),
         ({"decay": 1.0}, r"strategy.decay must lie in \[0, 1\), got 1.0"),
         ({"reward_batch": "test"}, "strategy.reward_batch must be drawn or fixed, got 'test'"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.strategies.reinforce import MovingBaseline, reinforce_loss, standardised
+from avhash_nas.strategies.reinforce import MovingBaseline, above_others, reinforce_loss, standardised
 
 REWARDS = st.lists(st.floats(-8, 8, width=32), min_size=2, max_size=6)
 
@@ -88,6 +88,15 @@ class TestMovingBaseline:
     def test_decay_out_of_range(self, decay):
         with pytest.raises(AvnasError, match=rf"strategy\.decay must lie in \[0, 1\), got {decay}"):
             MovingBaseline(decay)
+
+
+class TestAboveOthers:
+    @given(REWARDS, st.floats(-5, 5))
+    def test_what_all_samples_share_falls_out(self, rewards, level):
+        rewards = torch.tensor(rewards, dtype=torch.float64)
+        advantages = above_others(rewards)
+        torch.testing.assert_close(above_others(rewards + level), advantages)
+        assert float(advantages.sum()) == pytest.approx(0, abs=1e-9)
 
 
 class TestStandardised:

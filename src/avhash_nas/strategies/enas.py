@@ -35,7 +35,7 @@ class ENAS(BestScored):
 
     Source: Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", and the authors' code.
     Differences from it: the reward is minus the loss instead of accuracy; the samples of a step share a batch of val,
-    so that its difficulty does not pass for theirs; the cells have different candidates, and thus heads of their own,
+    on which they can be compared (`advantage`); the cells have different candidates, and thus heads of their own,
     and no edges are searched; `reinforce.MovingBaseline` says what is different about the baseline; all of the N
     candidates are scored on the same videos, and the greedy one is among them.
 
@@ -57,7 +57,9 @@ class ENAS(BestScored):
         decay: What the moving baseline keeps at each reward.
         entropy_weight: Weight, in the reward, of the entropy of a path's distributions, in nats.
         entropy_gradient: Follow the whole gradient of the policy's entropy.
-        standardise: Divide rewards by their spread within a step, in place of the moving baseline.
+        advantage: What a reward is compared with: the `moving` baseline, as the authors; the `others` of its step,
+            which is as unbiased and also removes what the step's videos and the weights' progress do to all its
+            rewards; or `standardised`, the step's rewards in units of their deviation.
         reward_batch: `drawn` gives each controller step a batch of val of its own, `fixed` all steps the same one.
         best_of: N, architectures that are scored at the end.
         derive_tanh: Keep tanh when drawing these. ENAS-pytorch leaves it out, which draws nearer to the greedy one; the
@@ -83,7 +85,7 @@ class ENAS(BestScored):
         decay: float = 0.99,
         entropy_weight: float = 1e-4,
         entropy_gradient: bool = False,
-        standardise: bool = False,
+        advantage: Literal["moving", "others", "standardised"] = "moving",
         reward_batch: Literal["drawn", "fixed"] = "drawn",
         best_of: int = 100,
         derive_tanh: bool = False,
@@ -110,7 +112,7 @@ class ENAS(BestScored):
         self.decay = decay
         self.entropy_weight = entropy_weight
         self.entropy_gradient = entropy_gradient
-        self.standardise = standardise
+        self.advantage = advantage
         self.reward_batch = reward_batch
         self.best_of = best_of
         self.derive_tanh = derive_tanh
@@ -246,4 +248,4 @@ class ENAS(BestScored):
             policy = Controller(sizes, self.hidden, *bounds, seed=seed)
         else:
             policy = FactorisedPolicy(sizes, *bounds, seed=seed)
-        return PolicyGradient(policy, self.decay, self.entropy_weight, self.entropy_gradient, self.standardise)
+        return PolicyGradient(policy, self.decay, self.entropy_weight, self.entropy_gradient, self.advantage)

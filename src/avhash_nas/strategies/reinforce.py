@@ -1,6 +1,7 @@
 """REINFORCE with a moving baseline: the pieces, for any policy over architectures."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +50,20 @@ def reinforce_loss(log_probabilities: Tensor, advantages: Tensor) -> Tensor:
     return -(log_probabilities * advantages.detach()).mean()
 
 
+def above_others(rewards: Tensor) -> Tensor:
+    """Advantages from the samples of one step alone: each reward minus the mean of the others, (M,) to (M,), M >= 2.
+
+    Unbiased, as no sample is part of what it is measured by. What all samples of a step share, such as how hard its
+    videos are and how far the weights have come, falls out.
+    """
+    return rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
+
+
 def standardised(rewards: Tensor) -> Tensor:
     """Advantages from the samples of one step alone: (R - mean) / standard deviation, (M,) to (M,).
 
-    Free of the rewards' scale, level and drift, and of how hard the step's videos are, but biased: each sample is part
-    of the mean and deviation that it is measured by. Equal rewards give zeros.
+    Free of the rewards' scale as well, but biased: each sample is part of the mean and deviation that it is measured
+    by. Equal rewards give zeros.
     """
     centred = rewards - rewards.mean()
     return centred / centred.square().mean().sqrt().clamp(min=1e-8)
@@ -67,8 +77,8 @@ class MovingBaseline(nn.Module):
     before the update by its own step, so that the expected gradient stays what it is without a baseline: ENAS-pytorch
     updates first, which shrinks every advantage and makes the very first one 0.
 
-    The first step has no average yet. Its advantages compare each sample with the mean of the others, which is as
-    unbiased, and the average then starts at that step's mean. (The authors start at 0, which for rewards far from 0
+    The first step has no average yet. It compares each sample with the others (`above_others`), which is as unbiased,
+    and the average then starts at that step's mean. (The authors start at 0, which for rewards far from 0
     pushes all of the first few hundred samples the same way.)
 
     The state, two scalars, lies in buffers and is saved with the module that holds this one.
@@ -100,10 +110,7 @@ class MovingBaseline(nn.Module):
         Returns:
             The advantages, (M,).
         """
-        if self.started:
-            return rewards - self.value.to(rewards)
-        others = (rewards.sum() - rewards) / (len(rewards) - 1)
-        return rewards - others
+        return rewards - self.value.to(rewards) if self.started else above_others(rewards)
 
     def update(self, rewards: Tensor) -> None:
         """Fold in the rewards of one step, in their order.
@@ -129,7 +136,8 @@ class PolicyGradient(nn.Module):
         decay: Of the moving baseline.
         entropy_weight: Weight, in the reward, of the entropy of a sample's distributions; no gradient flows through it.
         entropy_gradient: Let the gradient flow as well: together they follow the policy's entropy.
-        standardise: Advantages from the samples of a step alone, without the baseline.
+        advantage: What a reward is compared with: the `moving` baseline, the `others` of its step, or these in units of
+            their deviation, `standardised`.
 
     Raises:
         AvnasError: An option lies outside its range.
@@ -141,16 +149,18 @@ class PolicyGradient(nn.Module):
         decay: float = 0.99,
         entropy_weight: float = 1e-4,
         entropy_gradient: bool = False,
-        standardise: bool = False,
+        advantage: Literal["moving", "others", "standardised"] = "moving",
     ) -> None:
         super().__init__()
         if not entropy_weight >= 0:
             raise AvnasError(f"strategy.entropy_weight must not be negative, got {entropy_weight}")
+        if advantage not in ("moving", "others", "standardised"):
+            raise AvnasError(f"strategy.advantage must be moving, others or standardised, got {advantage!r}")
         self.policy = policy
         self.baseline = MovingBaseline(decay)
         self.entropy_weight = entropy_weight
         self.entropy_gradient = entropy_gradient
-        self.standardise = standardise
+        self.advantage = advantage
 
     def learn(self, decoded: Decoded, rewards: Tensor) -> Tensor:
         """The loss of one step; the baseline takes in its rewards.
@@ -163,7 +173,8 @@ class PolicyGradient(nn.Module):
             A scalar, for the gradient by the policy's parameters.
         """
         rewards = rewards + self.entropy_weight * decoded.entropy.detach()
-        advantages = standardised(rewards) if self.standardise else self.baseline.advantages(rewards)
+        ways = {"moving": self.baseline.advantages, "others": above_others, "standardised": standardised}
+        advantages = ways[self.advantage](rewards)
         self.baseline.update(rewards)
         loss = reinforce_loss(decoded.log_probability, advantages)
         return loss - self.entropy_weight * decoded.entropy.mean() if self.entropy_gradient else loss

@@ -41,6 +41,7 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     candidates = Candidates(plan, supernet, folder, stop)
     file = folder.stage("search") / "scores.json"
     judge = RememberingJudge(supernet.space, file, candidates.score, candidates.train)
+    validated = strategy.derive()  # what the kept epoch's validation has scored
     strategy.choose(judge)
     architecture = strategy.derive()
     if rank() == 0:
@@ -51,7 +52,8 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
         finetune = candidates.stage(architecture)
     else:
         metrics |= _of_supernet(trained, judge.seconds)
-        metrics["derived"] = nest(trained.best, "val/derived/") or {"map@100": candidates.score_fully(architecture)}
+        known = nest(trained.best, "val/derived/") if architecture == validated else {}
+        metrics["derived"] = known or {"map@100": candidates.score_fully(architecture)}
         finetune = plain_stage("finetune", folder, "finetune")
     with seeded(plan.seed):
         network = prune(supernet, architecture, inherit=trained is not None and not plan.from_scratch)
