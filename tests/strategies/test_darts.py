@@ -15,6 +15,7 @@ from avhash_nas.strategies import AVNAS, DARTS, Moment
 from avhash_nas.strategies.hypergradient import hypergradient, replayed
 from avhash_nas.strategies.virtual_step import VirtualStep
 from avhash_nas.training import Augmentation, Recipe
+from ranks import alpha
 from reference.strategies_darts import exact_hypergradient, rule_of
 from strategies.bilevel import RoteOrRule, Tug, search
 
@@ -337,6 +338,15 @@ class TestAuxiliarySkip:
         weights = torch.softmax(strategy.architecture.logits[0].detach(), 0)
         plain = cell(x, route={"visual.M1": Mixture(weights)})
         torch.testing.assert_close(cell(x, route=strategy.route(moment)), plain + 0.6 * x)
+
+
+@pytest.mark.parametrize("name", ["1", "2", "gdas"])
+def test_three_ranks_step_alpha_as_one_process_does_with_the_whole_batch(three_ranks, name):
+    alone = alpha.searched(0, name)
+    answers = three_ranks.run(alpha.searched, name)
+    for answer in answers:
+        torch.testing.assert_close(answer, alone, rtol=1e-7, atol=1e-10)
+        assert all(map(torch.equal, answer, answers[0]))
 
 
 def test_evaluation_and_summary(space):
