@@ -25,6 +25,7 @@ from avhash_nas.data.loading import (
     Rows,
     SampledBatches,
     Videos,
+    in_own_group,
 )
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import Splits, read_splits
@@ -231,6 +232,7 @@ class HashingData(LightningDataModule):
             sampler=EpochSampler(batches, self._progress),
             batch_size=None,  # an item is a batch already
             num_workers=self.workers,
+            worker_init_fn=in_own_group,
             persistent_workers=self.workers > 0,
             pin_memory=self.pin_memory,
         )

@@ -1,5 +1,6 @@
 """From videos on disk to ready batches, and the order in which a rank gets them."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -243,6 +244,19 @@ class EpochSampler(DistributedSampler[Rows]):
         """
         self.set_epoch(state["epoch"])
         self.start = state["done"] % len(self)
+
+
+def in_own_group(worker: int) -> None:  # noqa: ARG001
+    """Takes a loader's worker out of the process group of the process that trains.
+
+    Launchers send a signal to stop to the whole group. A worker would die of it, and training of that, at once; it has
+    to end the present step first. Workers end by themselves when the process that they read for does.
+
+    Args:
+        worker: Number of the worker, from DataLoader.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
 
 
 class BatchLoader(DataLoader[Batch]):

@@ -8,6 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.ranks import highest
 from avhash_nas.training.files import save_or_oserror, write_whole
 from avhash_nas.training.interrupt import Interrupted, StopRequest
 from avhash_nas.training.module import HashingModule
@@ -66,14 +67,12 @@ class StageCheckpoint(Checkpoint):
         """
         if self.stop is None:
             return
-        asked = self.stop.signum is not None
-        if trainer.world_size > 1:
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
+        signum = highest(self.stop.signum or 0)
+        if signum:
             if not saved:
                 self._save(trainer)
             self.stop.polite = False
-            raise Interrupted(self.stop.signum or 15)
+            raise Interrupted(signum)
 
 
 class StopBetweenBatches(Callback):

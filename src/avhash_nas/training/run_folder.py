@@ -9,6 +9,7 @@ import yaml
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.ranks import of_first_rank
 from avhash_nas.space.architecture import read_json
 from avhash_nas.training.files import write_json, write_whole
 
@@ -52,6 +53,7 @@ class RunFolder:
             AvnasError: The folder holds a run with other options, or something that is no run.
         """
         if rank() != 0:
+            self._overwrite = overwrite  # whatever is left there, the first rank removes
             return
         if self.path.exists() and not self.path.is_dir():
             raise AvnasError(f"{self.path}: --out must name a folder, this is a file")
@@ -65,15 +67,22 @@ class RunFolder:
     def begin(self) -> None:
         """Start or go on, once everything that the user gave has been found good: a typo costs no finished run.
 
+        Only the first rank touches the folder; the others, if they are there already, wait for it.
+
         Raises:
             AvnasError: The folder is not writable.
         """
+        if rank() == 0:
+            self._begin()
+        self._overwrite = False
+        of_first_rank(None)
+
+    def _begin(self) -> None:
         if self._overwrite:
             try:
                 shutil.rmtree(self.path)
             except OSError as error:
                 raise AvnasError(f"{self.path}: cannot be overwritten: {error.strerror}") from error
-            self._overwrite = False
         if self._options is not None and not self.config.exists():
             text = yaml.safe_dump(self._options, sort_keys=False)
             write_whole(self.config, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -102,18 +111,23 @@ class RunFolder:
         write_json(self.metrics, metrics)
 
     def _compare(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-        old, new = flatten(stored), flatten(given)
-        changed = [
-            f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        ]
-        if changed:
-            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        if changed := changes(stored, given):
             raise AvnasError(
-                f"{self.path}: holds a run with other options ({'; '.join(changed[:3])}{more}): "
+                f"{self.path}: holds a run with other options ({changed}): "
                 "give another --out, or --overwrite to start anew",
             )
+
+
+def changes(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """What differs between the options of a run and others, the first three by name; empty if nothing does."""
+    old, new = flatten(stored), flatten(given)
+    changed = [
+        f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return "; ".join(changed[:3]) + more
 
 
 def rank() -> int:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
+from avhash_nas.ranks import of_first_rank
 from avhash_nas.space.architecture import read_json
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.best import AveragedWeights, KeepBest
@@ -87,7 +88,7 @@ class Stage:
             Interrupted: Stopped; the same call goes on.
             AvnasError: No epoch gave a score.
         """
-        if not self.done.exists():
+        if not of_first_rank(self.done.exists()):
             self._train(module, data, make_trainer, strategy, stop)
         state = read_tensors(self.folder / "best.pt")
         module.network.load_state_dict(state["network"])
@@ -119,7 +120,7 @@ class Stage:
         callbacks.insert(0, StopBetweenBatches(checkpoint))
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
         self._check(trainer)
-        resume = str(checkpoint.path) if checkpoint.path.exists() else None
+        resume = str(checkpoint.path) if of_first_rank(checkpoint.path.exists()) else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except MisconfigurationException as error:
