@@ -26,7 +26,7 @@ LAYERS = (
     {"objectives", "metrics", "data"},
     {"strategies"},
     {"training"},
-    {"retrieval", "extraction", "baselines", "report", "testing"},
+    {"retrieval", "extraction", "baselines", "comparison", "report", "testing"},
     {"cli"},
     {"__main__"},
 )

@@ -104,6 +104,26 @@ def test_options_given_beside_a_config_win(tmp_path: Path) -> None:
     assert (parsed.strategy.init_args.lr, parsed.strategy.init_args.temperature) == (0.25, 0.5)
 
 
+def test_of_several_files_the_later_wins_where_both_say_something(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("bits: 8\nnetwork: {class_path: audio_visual, init_args: {width: 24, heads: 3}}\n")
+    two.write_text("bits: 16\nnetwork: {init_args: {width: 36}}\n")
+    parsed = parse(f"--config={one}", f"--config={two}", "--config={search: {epochs: 7}}")
+    assert (parsed.bits, parsed.search.epochs) == (16, 7)
+    assert (parsed.network.init_args.width, parsed.network.init_args.heads) == (36, 3)
+    assert parse(f"--config={two}", f"--config={one}").bits == 8
+
+
+@pytest.mark.parametrize("beside", ["--strategy=darts", "--config={strategy: darts}", "--config={strategy: DARTS}"])
+def test_another_strategy_than_the_files_starts_from_its_own_defaults(beside: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"strategy": {"class_path": "avnas", "init_args": {"lr": 0.25}}, "bits": 32}))
+    assert strategy_of(f"--config={config}", beside) == strategy_of("--strategy=darts")
+    assert parse(f"--config={config}", beside).bits == 32
+    same = strategy_of(f"--config={config}", "--strategy=avnas")[1]
+    assert same["lr"] == 0.25
+
+
 @pytest.mark.parametrize(
     ("option", "name", "hint"),
     [

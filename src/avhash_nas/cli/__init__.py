@@ -11,6 +11,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "fit": "search, prune, fine-tune and test a hashing network",
+    "compare": "run strategies and networks side by side, and print the paper's tables",
     "test": "evaluate a finished run once more",
     "synth": "write a labelled synthetic data set",
     "data": "look a data set over and list every problem",
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0 done, 2 bad input or options. A run that a signal stopped ends with 128 plus the signal's number.
+        Exit code: 0 done, 1 a run of a comparison is not finished, 2 bad input or options. A run that a signal stopped
+        ends with 128 plus the signal's number.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):

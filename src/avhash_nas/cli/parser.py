@@ -3,6 +3,8 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import yaml
@@ -25,35 +27,44 @@ class Parser(ArgumentParser):
         """Parse, with each choice of a class moved before the options of that class.
 
         A wandb agent, for one, gives options in any order, and jsonargparse checks `--strategy.lr` against the class
-        chosen so far. A class that is taken by default is put in front in the same way: as a default of jsonargparse
-        it would hand the values of its own options on to another class that has options of the same name.
+        chosen so far. A class that is taken by default is put in front in the same way, and what files say of a class
+        that is not taken in the end is left out: jsonargparse would hand these values on to another class that has
+        options of the same names.
         """
-        _active.append(self.choices)
+        files, classes, rest = self._sorted(arguments)
+        defaults = {
+            name: resolve(name, choice.default, choice) for name, choice in self.choices.items() if choice.default
+        }
+        _active.append(_Names(self.choices, {**_classes_of(files, self.choices), **classes}))
         try:
-            return self.parse_args(self._classes_first(list(arguments)))
+            return self.parse_args(
+                [
+                    *(f"--{name}={path}" for name, path in defaults.items()),
+                    *(f"--config={file}" for file in files),
+                    *(f"--{name}={path}" for name, path in classes.items()),
+                    *rest,
+                ]
+            )
         finally:
             _active.pop()
 
-    def _classes_first(self, arguments: list[str]) -> list[str]:
-        head: list[str] = []
-        tail: list[str] = []
-        flags = {f"--{name}": choice for name, choice in self.choices.items()}
+    def _sorted(self, arguments: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
+        """Files, choices of a class by option, all other arguments."""
+        files: list[str] = []
+        classes: dict[str, str] = {}
+        others: list[str] = []
         rest = iter(arguments)
         for argument in rest:
             flag, equals, value = argument.partition("=")
+            name = flag.removeprefix("--")
+            choice = self.choices.get(name.removesuffix(".help"))
             if flag == "--config":
-                head.insert(0, f"--config={value if equals else next(rest, '')}")
-            elif flag.removesuffix(".help") in flags and (equals or flag in flags):
-                name = value if equals else next(rest, "")
-                head.append(f"{flag}={resolve(flag, name, flags[flag.removesuffix('.help')])}")
+                files.append(value if equals else next(rest, ""))
+            elif flag.startswith("--") and choice is not None and (equals or name in self.choices):
+                classes[name] = resolve(flag, value if equals else next(rest, ""), choice)
             else:
-                tail.append(argument)
-        defaults = [
-            f"--{name}={resolve(name, choice.default, choice)}"
-            for name, choice in self.choices.items()
-            if choice.default
-        ]
-        return defaults + head + tail
+                others.append(argument)
+        return files, classes, others
 
     def make(self, options: Namespace) -> Namespace:
         """The options with every class made.
@@ -109,7 +120,20 @@ def make_parser(command: str, description: str, choices: Mapping[str, Choice] | 
     return parser
 
 
-_active: list[Mapping[str, Choice]] = []
+@dataclass(frozen=True)
+class _Names:
+    """What bare names stand for while a parser is at work.
+
+    Attributes:
+        choices: By option.
+        taken: Path of the class that is taken in the end, for options where one was named.
+    """
+
+    choices: Mapping[str, Choice]
+    taken: Mapping[str, str]
+
+
+_active: list[_Names] = []
 
 
 def _install_yaml_mode() -> None:
@@ -117,26 +141,51 @@ def _install_yaml_mode() -> None:
     load = get_loader("yaml")
 
     def load_with_names(text: str) -> Any:
-        return _named(load(text)) if _active else load(text)
+        return _named(load(text), _active[-1]) if _active else load(text)
 
     set_loader(_MODE, load_with_names, exceptions=(yaml.YAMLError, ValueError))
     set_dumper(_MODE, lambda data: yaml.safe_dump(data, sort_keys=False))
 
 
-def _named(data: Any) -> Any:
-    """A loaded configuration with bare class names replaced by class paths."""
-    if not isinstance(data, dict):
-        return data
-    for option, choice in _active[-1].items():
-        *path, leaf = option.split(".")
-        inner = data
-        for part in path:
-            inner = inner.get(part) if isinstance(inner, dict) else None  # type: ignore[assignment]
-        if not isinstance(inner, dict) or leaf not in inner:
+def _named(data: Any, names: _Names) -> Any:
+    """A loaded configuration with bare class names replaced by class paths, without classes that are not taken."""
+    for option, choice in names.choices.items():
+        inner, leaf = _place(data, option)
+        found = _class_in(inner, leaf, option, choice)
+        if found is None:
             continue
-        value = inner[leaf]
-        if isinstance(value, str):
-            inner[leaf] = resolve(option, value, choice)
-        elif isinstance(value, dict) and isinstance(value.get("class_path"), str):
-            inner[leaf] = {**value, "class_path": resolve(option, value["class_path"], choice)}
+        if found != names.taken.get(option, found):
+            del inner[leaf]
+        else:
+            inner[leaf] = {**inner[leaf], "class_path": found} if isinstance(inner[leaf], dict) else found
     return data
+
+
+def _classes_of(files: Sequence[str], choices: Mapping[str, Choice]) -> dict[str, str]:
+    """The class that the last of some files names, for each option; an unreadable file is jsonargparse's to refuse."""
+    found = {}
+    for file in files:
+        try:
+            data = get_loader("yaml")(Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file)
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        for option, choice in choices.items():
+            path = _class_in(*_place(data, option), option, choice)
+            if path is not None:
+                found[option] = path
+    return found
+
+
+def _place(data: Any, option: str) -> tuple[Any, str]:
+    """The mapping that holds a dotted option, and the option's last name."""
+    *path, leaf = option.split(".")
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data, leaf
+
+
+def _class_in(data: Any, leaf: str, option: str, choice: Choice) -> str | None:
+    """The class that a mapping names for an option."""
+    value = data.get(leaf) if isinstance(data, dict) else None
+    name = value.get("class_path") if isinstance(value, dict) else value
+    return resolve(option, name, choice) if isinstance(name, str) else None

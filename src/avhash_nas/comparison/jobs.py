@@ -1,0 +1,183 @@
+"""Runs as processes of their own: some at a time, each with its log, all stopped together."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.training.interrupt import Interrupted, StopRequest, stop_requests
+
+PAUSE = 0.1
+"""Seconds between two looks at the processes."""
+
+_BLANK = (" ", "\t")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A process to run.
+
+    Attributes:
+        name: For progress and errors.
+        command: Program and arguments.
+        log: File that takes what it prints, behind what is there.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    log: Path
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    offset: int
+    started: float = field(default_factory=time.perf_counter)
+
+
+def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
+    """Run them all; one that fails does not end the others.
+
+    A job holds a lock on its log while it runs, so that two calls (on two nodes, say) share the jobs among them: what
+    the other one has in hand is left out. Every process is told to use its share of the cores, unless OMP_NUM_THREADS
+    is set.
+
+    Args:
+        jobs: What to run, in this order.
+        at_once: How many at the same time.
+
+    Returns:
+        For each job that did not end well, its name and why not, in one line.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came. It was passed on to every process and these have ended.
+    """
+    problems: dict[str, str] = {}
+    waiting, running = list(reversed(jobs)), list[_Running]()
+    with stop_requests() as stop, _ended(running):
+        stop.polite = True
+        while waiting or running:
+            _stop_if_asked(stop, running)
+            while waiting and len(running) < at_once:
+                job = waiting.pop()
+                started = _start(job, at_once)
+                if started is None:
+                    problems[job.name] = "another process is at it"
+                else:
+                    running.append(started)
+            time.sleep(PAUSE)
+            for each in [each for each in running if each.process.poll() is not None]:
+                running.remove(each)
+                problem = _problem(each)
+                if problem is not None:
+                    problems[each.job.name] = problem
+                done = len(jobs) - len(waiting) - len(running)
+                _say(f"[{done}/{len(jobs)}] {each.job.name}: {problem or 'done'}, {_seconds(each)} s")
+    return problems
+
+
+def last_error(log: Path, start: int = 0) -> str:
+    """The line of a log that tells best why its process failed: the last error, else the last line.
+
+    Of a traceback it is the line with the exception, which starts at the margin and names an Error.
+
+    Args:
+        log: What the process printed.
+        start: Byte from which on it is this process's.
+    """
+    text = log.read_bytes()[start:].decode(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower() and not line.startswith(_BLANK)]
+    return (errors or lines or ["it printed nothing"])[-1].strip()
+
+
+def _start(job: Job, at_once: int) -> _Running | None:
+    """Start a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone, and once."""
+    try:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with job.log.open("ab") as log:
+            if not _lock(log):
+                return None
+            offset = log.seek(0, os.SEEK_END)
+            share = max(1, (os.cpu_count() or 1) // at_once)
+            environment = {"OMP_NUM_THREADS": str(share), **os.environ}
+            process = subprocess.Popen(
+                job.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise AvnasError(f"{job.log}: cannot be written: {error.strerror or error}") from error
+    _say(f"{job.name}: started")
+    return _Running(job, process, offset)
+
+
+def _lock(log: BinaryIO) -> bool:
+    """Lock a file for as long as anyone has this opening of it: the process inherits it as its output."""
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _problem(ended: _Running) -> str | None:
+    code = ended.process.returncode
+    if code == 0:
+        return None
+    if code < 0:
+        return f"killed by signal {-code}"
+    return last_error(ended.job.log, ended.offset)
+
+
+def _stop_if_asked(stop: StopRequest, running: list[_Running]) -> None:
+    """Pass a signal on and wait for the processes, which end with a checkpoint; a second signal is passed on too."""
+    if stop.signum is None:
+        return
+    _say(f"stopping {len(running)} runs; the same command goes on")
+    signum = stop.signum
+    _signal(running, signum)
+    try:
+        for each in running:
+            each.process.wait()
+    except Interrupted as again:
+        _signal(running, again.signum)
+    raise Interrupted(signum)
+
+
+@contextmanager
+def _ended(running: list[_Running]) -> Iterator[None]:
+    """Leave no process behind, whatever happens."""
+    try:
+        yield
+    finally:
+        for each in running:
+            if each.process.poll() is None:
+                each.process.terminate()
+        for each in running:
+            each.process.wait()
+
+
+def _signal(running: list[_Running], signum: int) -> None:
+    for each in running:
+        if each.process.poll() is None:
+            each.process.send_signal(signum)
+
+
+def _seconds(each: _Running) -> int:
+    return round(time.perf_counter() - each.started)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
