@@ -16,7 +16,7 @@ from avhash_nas.cli.parser import make_parser
 from avhash_nas.errors import AvnasError
 
 if TYPE_CHECKING:
-    from avhash_nas.networks.latency import LatencyTable
+    from avhash_nas.networks import LatencyTable
 
 
 def measure(
@@ -62,7 +62,7 @@ def measure(
     """
     import numpy as np
 
-    from avhash_nas.networks.timing import measure_latency, measure_network
+    from avhash_nas.networks import measure_latency, measure_network
     from avhash_nas.space import load_space
 
     found = load_space(space)

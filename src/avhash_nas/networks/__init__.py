@@ -3,17 +3,22 @@
 from avhash_nas.networks.audio_visual import AudioVisualNetwork
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
+from avhash_nas.networks.latency import LatencyTable
 from avhash_nas.networks.pruning import prune
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
+from avhash_nas.networks.timing import measure_latency, measure_network
 
 __all__ = [
     "AudioVisualNetwork",
     "Choice",
     "HashLayer",
     "HashNetwork",
+    "LatencyTable",
     "Mixture",
     "Route",
     "Routes",
+    "measure_latency",
+    "measure_network",
     "mixture_route",
     "prune",
 ]

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork
-from avhash_nas.networks.latency import LatencyTable
+from avhash_nas.networks import HashNetwork, LatencyTable
 from avhash_nas.space import SearchSpace
 from avhash_nas.strategies.gates import Gate
 

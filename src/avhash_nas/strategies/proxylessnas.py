@@ -34,9 +34,9 @@ class ProxylessNAS(SearchStrategy):
 
     `gates` says how alpha gets its gradient. `two`: two candidates of each cell run, one of them only to be scored, and
     the joint probability of the two is put back after the step. `full`: all candidates run, which takes n passes but
-    not the memory of n, and every alpha moves in every step. (The authors' command line takes `full` unless told
+    keeps one graph, and every alpha moves in every step. (The authors' command line takes `full` unless told
     otherwise; the paper describes `two`. They are one where a cell has two candidates.) `reinforce`: single paths are
-    drawn, and alpha moves towards those of small loss.
+    drawn and judged in evaluation mode, and alpha moves towards those of small loss.
 
     Where this differs from the authors' code: there the gradients are written by hand, here autograd finds the same
     ones (`strategies/gates.py`). Warm-up is part of the search instead of epochs before it. Steps are counted over the
