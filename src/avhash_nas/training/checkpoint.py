@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.ranks import highest
+from avhash_nas.ranks import highest, of_first_rank
 from avhash_nas.training.files import save_or_oserror, write_whole
 from avhash_nas.training.interrupt import Interrupted, StopRequest
 from avhash_nas.training.module import HashingModule
@@ -57,6 +57,7 @@ class StageCheckpoint(Checkpoint):
             raise AvnasError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         if trainer.is_global_zero:
             write_whole(self.path, saved.rename)
+        of_first_rank(None)  # a launcher may end this rank as soon as another one has ended
 
     def stop_if_asked(self, trainer: L.Trainer, *, saved: bool = False) -> None:
         """End the stage if any rank was asked to stop.
