@@ -138,7 +138,7 @@ class TestGradient:
         learner = self.learner(baseline=-4.7, entropy_weight=0.0)
         places = {tuple(path): place for place, path in enumerate(self.PATHS.tolist())}
         gradients = []
-        for step in range(300):
+        for step in range(150):
             decoded = learner.policy.sample(10, np.random.default_rng(step))
             rewards = self.REWARDS[[places[tuple(path)] for path in decoded.choices.tolist()]]
             gradients.append(self.gradient(learner, decoded.choices, rewards))
@@ -177,9 +177,7 @@ class Bandit:
         self.stops += 1
 
 
-@pytest.mark.parametrize(
-    "options", [{"lr": 5e-3}, {"lr": 5e-3, "advantage": "others"}, {"lr": 0.1, "autoregressive": False}]
-)
+@pytest.mark.parametrize("options", [{"lr": 5e-3}, {"lr": 0.1, "autoregressive": False, "advantage": "others"}])
 def test_a_bandit_is_solved_in_all_22_cells(options):
     space = load_space("full")
     target = space.indices(space.sample(np.random.default_rng(5)))
