@@ -3,6 +3,8 @@
 import importlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +17,18 @@ from avhash_nas.codes import pack
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.route import Route
 from avhash_nas.space.architecture import read_json
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode within the block; behind it every module is in its former mode again."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class HashNetwork(nn.Module, ABC):
@@ -69,13 +83,8 @@ class HashNetwork(nn.Module, ABC):
         Returns:
             uint8, shape (B, ceil(q / 8)).
         """
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
+        with evaluating(self):
             return pack(self(visual, audio))
-        finally:
-            for module, training in modes:
-                module.training = training
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`, each whole or not at all; no pickle.

@@ -43,15 +43,24 @@ class MixedCell(nn.Module):
         Raises:
             AvnasError: The cell has several candidates and the route leaves it out or does not fit it.
         """
+        chosen = self.chosen(route)
+        if isinstance(chosen, Mixture):
+            return self._mix(list(self.operators.values()), chosen, inputs)
+        return self._run(chosen, inputs)
+
+    def chosen(self, route: Route | None) -> nn.Module | Mixture:
+        """What a route runs in this cell: one operator, which is the only one where there is no choice, or a mixture.
+
+        Raises:
+            AvnasError: The cell has several candidates and the route leaves it out or does not fit it.
+        """
         operators = list(self.operators.values())
         if len(operators) == 1:
-            return self._run(operators[0], inputs)
+            return operators[0]
         if route is None or self.cell.name not in route:
             raise AvnasError(f"cell {self.cell.name} has {len(operators)} candidates: the route has to choose")
         choice = route[self.cell.name]
-        if isinstance(choice, Mixture):
-            return self._mix(operators, choice, inputs)
-        return self._run(operators[self._position(choice)], inputs)
+        return choice if isinstance(choice, Mixture) else operators[self._position(choice)]
 
     def _position(self, choice: int) -> int:
         if not 0 <= choice < len(self.operators):

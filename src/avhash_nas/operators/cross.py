@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from avhash_nas.kernels import selective_scan
 from avhash_nas.operators.attention import multi_head_attention
 from avhash_nas.operators.convolution import CausalConv1d
-from avhash_nas.operators.operator import Operator, check_dropout, check_heads, check_positive
+from avhash_nas.operators.operator import Operator, TwoSided, check_dropout, check_heads, check_positive
 from avhash_nas.operators.ssm import MAMBA_KERNEL, scan_control, state_matrix, step_projection
 
 
-class CrossAttention(Operator):
+class CrossAttention(TwoSided):
     """Z = LN(X + Drop(FC(MHA(X, Y, Y)))): queries from X, keys and values from Y.
 
     Table 1 prints MHA(X, Y, Y). Dropout, residual sum and normalisation after it are the authors' code; the
@@ -43,16 +43,25 @@ class CrossAttention(Operator):
         """The map behind the attention."""
         return (self.out_proj,)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Maps X, (B, T, D), and Y, (B, S, D), to (B, T, D)."""
+    def left(self, x: Tensor) -> tuple[Tensor, ...]:
+        """X itself and the queries, (B, T, D) each."""
+        return x, self.query_proj(x)
+
+    def right(self, y: Tensor) -> tuple[Tensor, ...]:
+        """Keys and values, (B, S, D) each."""
         key, value = self.key_value_proj(y).chunk(2, dim=-1)
+        return key, value
+
+    def join(self, left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
+        """Attention, residual sum and norm, (B, T, D)."""
+        (x, query), (key, value) = left, right
         weight_dropout = self.dropout.p if self.training else 0.0
-        attended = multi_head_attention(self.query_proj(x), key, value, self.heads, weight_dropout)
+        attended = multi_head_attention(query, key, value, self.heads, weight_dropout)
         z: Tensor = self.norm(x + self.dropout(self.out_proj(attended)))
         return z
 
 
-class CrossSSM(Operator):
+class CrossSSM(TwoSided):
     """CrossMamba, Eq. 15-32: X is scanned in both directions under the control of Y.
 
     Where the paper is silent or ambiguous:
@@ -99,15 +108,23 @@ class CrossSSM(Operator):
         self.A2_log = state_matrix(inner, states)
         self.out_proj = nn.Linear(inner, width, bias=False)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Maps X and Y, both (B, T, D), to (B, T, D)."""
-        c_x, gate, residual = self.in_proj_x(self.norm_x(x)).chunk(3, dim=-1)  # (B, T, E) each
+    def left(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What is scanned, what gates the sum, and what is added to it, (B, T, E) each."""
+        c_x, gate, residual = self.in_proj_x(self.norm_x(x)).chunk(3, dim=-1)
         c_x = self.conv1d_x(c_x)  # Eq. 15
         gate = nn.functional.silu(gate)  # Eq. 16; Eq. 17 is `residual`
+        return c_x, nn.functional.silu(gate), residual
+
+    def right(self, y: Tensor) -> tuple[Tensor, ...]:
+        """The control of the scans: step sizes (B, T, E), input and output projections (B, T, N)."""
         c_y = self.conv1d_y(self.in_proj_y(self.norm_y(y)))  # Eq. 18
-        control = scan_control(c_y, self.y_proj, self.dt_proj, self.states)  # Eq. 19-21
-        z = self._scan(c_x, control) + residual
-        fused: Tensor = self.out_proj(z * nn.functional.silu(gate))  # Eq. 32
+        return scan_control(c_y, self.y_proj, self.dt_proj, self.states)  # Eq. 19-21
+
+    def join(self, left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
+        """Both scans and the gate, (B, T, D)."""
+        (c_x, gate, residual), (delta, B, C) = left, right
+        z = self._scan(c_x, (delta, B, C)) + residual
+        fused: Tensor = self.out_proj(z * gate)  # Eq. 32
         return fused
 
     def _scan(self, c_x: Tensor, control: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -1,8 +1,9 @@
 """What all operators share, and how one is found by its name."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 
@@ -40,6 +41,29 @@ class Operator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+
+
+class TwoSided(Operator, ABC):
+    """An operator on two sequences, part of whose work needs only one of them: Z = join(left(X), right(Y)).
+
+    Where many pairs are to be computed, each side of them is computed once.
+    """
+
+    @abstractmethod
+    def left(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What depends on X, (B, T, W), alone."""
+
+    @abstractmethod
+    def right(self, y: Tensor) -> tuple[Tensor, ...]:
+        """What depends on Y, (B, S, W), alone."""
+
+    @abstractmethod
+    def join(self, left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
+        """Z, (B, T, W), from both sides."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Maps X, (B, T, W), and Y, (B, S, W), to (B, T, W)."""
+        return self.join(self.left(x), self.right(y))
 
 
 def check_positive(operator: type[Operator], **values: int) -> None:

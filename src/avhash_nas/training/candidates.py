@@ -59,7 +59,7 @@ class Candidates:
         trainer = self.plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=self.folder.path)
         device = trainer.strategy.root_device
         scorer = ArchitectureScorer(self.supernet, self.plan.data, scoring, device)
-        return [scores.to_dict()["map@100"] for scores in scorer.scores(architectures)]
+        return scorer.scores(architectures)
 
 
 def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:

@@ -1,35 +1,74 @@
-"""Scores of many architectures with one supernet's weights."""
+"""Scores of many architectures with one supernet's weights, exactly those of one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch import Tensor, distributed
 
 from avhash_nas.codes import pack
 from avhash_nas.data import HashingData
 from avhash_nas.data.loading import Rows
-from avhash_nas.metrics import RetrievalScores, evaluate, ids_from_names
+from avhash_nas.data.sampling import Labels
+from avhash_nas.errors import AvnasError
+from avhash_nas.metrics import evaluate, ids_from_names
+from avhash_nas.metrics.average_precision import NORMALISATIONS
 from avhash_nas.networks import AudioVisualNetwork
+from avhash_nas.networks.hash_network import evaluating
+from avhash_nas.networks.shared_routes import SharedRoutes
+from avhash_nas.ranks import gather_rows, world_size
 from avhash_nas.space import Architecture
+
+_K = 100
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How architectures are scored after the supernet is trained.
+    """How architectures are scored with the supernet's weights, on val.
+
+    Fewer videos are faster in proportion, but give other scores: a part is fixed, every n-th video of the split when
+    sorted by (first) class, so that the classes keep their shares.
 
     Args:
         queries: Videos of val that query; 0 takes all.
-        database: Videos that are searched; 0 takes all.
-        memory: GiB for what is kept to be used again.
+        database: Videos of the database split that are searched; 0 takes all.
+        memory: GiB of what is kept because several architectures need it; with less, more is computed again.
+
+    Raises:
+        AvnasError: An option lies outside its range.
     """
 
     queries: int = 0
     database: int = 0
     memory: float = 2.0
 
+    def __post_init__(self) -> None:
+        for name in ("queries", "database", "memory"):
+            if not getattr(self, name) >= 0:
+                raise AvnasError(f"scoring.{name} must be at least 0, got {getattr(self, name)}")
+
 
 class ArchitectureScorer:
-    """Scores architectures on val, mAP@100."""
+    """Scores architectures by the retrieval of val queries in the database, with a supernet's weights.
+
+    A batch of videos goes through all architectures before the next one does, and what architectures have in common
+    runs once for all of them (`SharedRoutes`); only packed codes are kept for all videos, bits / 8 bytes each. Batches
+    are those of a validation by one process, so a score is, to the last bit, what a validation of the supernet on the
+    architecture's route gives (and of the pruned network), whichever architectures are scored with it. Between calls
+    nothing is kept; the weights may change.
+
+    Under several ranks each scores a part of the architectures on all videos, and all get all scores. Weights, buffers
+    and random numbers stay as they are.
+
+    Args:
+        supernet: Its weights score.
+        data: An open data set.
+        scoring: Options.
+        device: Where to compute; the supernet is moved there for the time.
+        pause: Called between two architectures of a batch, equally often on all ranks: it may end the work by an
+            exception.
+    """
 
     def __init__(
         self,
@@ -39,37 +78,120 @@ class ArchitectureScorer:
         device: torch.device,
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        self.supernet, self.data, self.device, self.pause = supernet, data, device, pause
-        self.rows = {"query": data.splits["val"], "database": data.splits[data.database]}
+        self.supernet = supernet
+        self.data = data
+        self.device = device
+        self.pause = pause
+        self._memory = int(scoring.memory * 2**30)
+        self._queries = _Videos.of(data, "val", scoring.queries)
+        self._database = _Videos.of(data, data.database, scoring.database)
 
-    @torch.no_grad()
-    def scores(self, architectures: Sequence[Architecture]) -> list[RetrievalScores]:
-        """Scores of each."""
-        training = self.supernet.training
-        self.supernet.to(self.device).eval()
+    def scores(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        """mAP@100 of each architecture, by normalisation: `retrieved`, `standard`, `k`.
+
+        Raises:
+            AvnasError: An architecture does not lie in the space, or its codes are not numbers.
+        """
+        if not architectures:
+            return []
+        space = self.supernet.space
+        routes = {architecture: space.indices(architecture) for architecture in architectures}
+        ordered = sorted(routes, key=lambda architecture: tuple(routes[architecture].values()))
+        share = -(-len(ordered) // world_size())
+        rank = distributed.get_rank() if world_size() > 1 else 0
+        own = ordered[rank * share : (rank + 1) * share]
+        codes = self._codes({architecture: routes[architecture] for architecture in own}, pauses=share)
+        found = torch.tensor([self._score(each) for each in codes], dtype=torch.float64, device=self.device)
+        everywhere = gather_rows(found.view(len(own), len(NORMALISATIONS))).tolist()
+        known = dict(zip(ordered, everywhere, strict=True))
+        return [dict(zip(NORMALISATIONS, known[architecture], strict=True)) for architecture in architectures]
+
+    def _codes(self, routes: Mapping[Architecture, Mapping[str, int]], pauses: int) -> Tensor:
+        """Packed codes of queries and database, shape (architectures, videos, bytes)."""
+        videos = len(self._queries.rows) + len(self._database.rows)
+        packed = torch.empty(len(routes), videos, -(-self.supernet.bits // 8), dtype=torch.uint8)
+        home = next(self.supernet.parameters()).device
+        weight = next(self.supernet.to(self.device).parameters())
+        shared = SharedRoutes(self.supernet, list(routes.values()), self._memory)
+        architectures = list(routes)
+        done = 0
         try:
-            return [self._score(architecture) for architecture in architectures]
+            with torch.inference_mode(), evaluating(self.supernet):
+                for rows in self._batches():
+                    batch = self.data.batch(rows)
+                    for number, codes in shared(batch.visual.to(weight), batch.audio.to(weight)):
+                        packed[number, done : done + len(rows)] = _pack(codes, architectures[number])
+                        self.pause()
+                    for _ in range(pauses - len(routes)):
+                        self.pause()
+                    done += len(rows)
         finally:
-            self.supernet.train(training)
+            self.supernet.to(home)
+        return packed
 
-    def _score(self, architecture: Architecture) -> RetrievalScores:
-        self.pause()
-        route = self.supernet.space.indices(architecture)
-        codes = {role: self._codes(rows, route) for role, rows in self.rows.items()}
-        labels = {role: torch.from_numpy(self.data.labels[rows]) for role, rows in self.rows.items()}
-        identities = ids_from_names(self.data.ids)
-        return evaluate(
-            *(codes["query"], labels["query"], codes["database"], labels["database"]),
-            ks=(100,),
+    def _batches(self) -> Iterator[Rows]:
+        """Queries, then database, cut as OrderedBatches cuts them for one process."""
+        for rows in (self._queries.rows, self._database.rows):
+            yield from np.array_split(rows, -(-len(rows) // self.data.eval_batch_size))
+
+    def _score(self, codes: Tensor) -> list[float]:
+        """mAP@100 of one architecture from its codes, shape (videos, bytes)."""
+        queries, database = codes[: len(self._queries.rows)], codes[len(self._queries.rows) :]
+        scores = evaluate(
+            queries[self._queries.order],
+            self._queries.labels,
+            database[self._database.order],
+            self._database.labels,
+            ks=(_K,),
+            query_ids=self._queries.ids,
+            database_ids=self._database.ids,
             bits=self.supernet.bits,
-            query_ids=identities[self.rows["query"]],
-            database_ids=identities[self.rows["database"]],
         )
+        return [scores.average_precision[_K][name] for name in NORMALISATIONS]
 
-    def _codes(self, rows: Rows, route: dict[str, int]) -> torch.Tensor:
-        parts = []
-        for start in range(0, len(rows), 256):
-            batch = self.data.batch(rows[start : start + 256])
-            codes = self.supernet(batch.visual.to(self.device), batch.audio.to(self.device), route)
-            parts.append(pack(codes.cpu()))
-        return torch.cat(parts)
+
+@dataclass(frozen=True)
+class _Videos:
+    """The videos of one role.
+
+    Attributes:
+        rows: In the order in which they are encoded.
+        order: From there to the order of their ids, in which a validation adds up what they score.
+        ids: In that order.
+        labels: In that order.
+    """
+
+    rows: Rows
+    order: Tensor
+    ids: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, data: HashingData, split: str, count: int) -> "_Videos":
+        rows = part_of(data.splits[split], data.labels, count)
+        ids, order = ids_from_names(data.ids[row] for row in rows).sort()
+        return cls(rows, order, ids, torch.from_numpy(data.labels[rows])[order])
+
+
+def part_of(rows: Rows, labels: Labels, count: int) -> Rows:
+    """Every n-th of some videos when sorted by their first class.
+
+    Args:
+        rows: The videos, in the order of their list.
+        labels: Multi-hot labels of all videos, (V, C).
+        count: Videos wanted; 0, or more than there are, takes all.
+
+    Returns:
+        Their rows, ascending.
+    """
+    if count == 0 or count >= len(rows):
+        return rows
+    by_class = rows[np.argsort(labels[rows].argmax(axis=1), kind="stable")]
+    return np.sort(by_class[np.arange(count) * len(rows) // count])
+
+
+def _pack(codes: Tensor, architecture: Architecture) -> Tensor:
+    try:
+        return pack(codes).cpu()
+    except AvnasError as error:
+        raise AvnasError(f"{architecture}: {error}") from error
