@@ -372,3 +372,11 @@ def test_options_out_of_range(options, message, table_path):
 
 def test_full_gates_may_have_momentum():
     assert ProxylessNAS(gates="full", betas=(0.5, 0.999)).betas == (0.5, 0.999)
+
+
+def test_a_part_that_makes_no_batches_is_named(make_module, make_data, make_trainer):
+    """Of the 6 videos of each class, none has another of its class left."""
+    strategy = ProxylessNAS(portion=0.84)
+    message = "strategy.portion: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no class"
+    with pytest.raises(AvnasError, match=message):
+        make_trainer(strategy).fit(make_module(), datamodule=make_data())

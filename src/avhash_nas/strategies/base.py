@@ -13,7 +13,7 @@ from torch import nn
 
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.data.portions import cut_stratified
-from avhash_nas.errors import AvnasError
+from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.moment import Moment, moment_of
@@ -192,7 +192,13 @@ class SearchStrategy(Callback, ABC):
         train = data.splits["train"]
         weights, held_out = cut_stratified(data.labels[train], self.portion, self.seed)
         data.train_on(train[weights])
-        self._held_out = data.stream(train[held_out], self.seed + 1)
+        try:
+            self._held_out = data.stream(train[held_out], self.seed + 1)
+        except DataError as error:
+            raise AvnasError(
+                f"strategy.portion: {self.portion} leaves {len(held_out)} of {len(train)} training videos to the "
+                f"architecture, which are too few: {error}"
+            ) from error
 
 
 @contextmanager
