@@ -70,6 +70,12 @@ OPTIMISERS = {
     "adamw with a large epsilon": lambda groups: torch.optim.AdamW(groups, lr=0.01, eps=0.1, weight_decay=0.3),
 }
 CLIPS = {"free": {}, "by norm": {"clip": 0.3}, "by value": {"clip": 0.2, "by_value": True}, "long": {"clip": 1e6}}
+ANY_STEP = given(
+    name=st.sampled_from(sorted(OPTIMISERS)),
+    clip=st.sampled_from(sorted(CLIPS)),
+    steps=st.integers(0, 5),
+    seed=st.integers(0, 2**20),
+)
 
 
 def error(found, exact):
@@ -283,12 +289,7 @@ class TestMixedDerivative:
 
 class TestVirtualStep:
     @settings(max_examples=40)
-    @given(
-        name=st.sampled_from(sorted(OPTIMISERS)),
-        clip=st.sampled_from(sorted(CLIPS)),
-        steps=st.integers(0, 5),
-        seed=st.integers(0, 2**20),
-    )
+    @ANY_STEP
     def test_it_is_the_step_that_the_optimiser_takes(self, name, clip, steps, seed):
         q, optimizer = problem(name, steps, seed)
         gradient = dict(zip(q.weights, torch.autograd.grad(q.train(q.weights), q.weights.values()), strict=True))
@@ -304,12 +305,7 @@ class TestVirtualStep:
             torch.testing.assert_close(virtual[key], weight.detach(), rtol=1e-12, atol=1e-14)
 
     @settings(max_examples=40)
-    @given(
-        name=st.sampled_from(sorted(OPTIMISERS)),
-        clip=st.sampled_from(sorted(CLIPS)),
-        steps=st.integers(0, 5),
-        seed=st.integers(0, 2**20),
-    )
+    @ANY_STEP
     def test_its_pull_back_is_autograds(self, name, clip, steps, seed):
         q, optimizer = problem(name, steps, seed)
         gradients = torch.autograd.grad(q.train(q.weights), list(q.weights.values()))
