@@ -28,7 +28,7 @@ class DARTS(RelaxedStrategy):
     - it unrolls a step of SGD with momentum, whatever the weights' optimiser is; here it is the step of that optimiser,
       AdamW, with its state, its learning rates of that moment and gradient clipping;
     - it moves the weights by a little, in place, and back, which rounding does not undo; here they are never written;
-    - it draws a dropout mask for each of the losses whose difference it takes; here it is the same one in all;
+    - with dropout it would draw another mask for each of the losses whose difference it takes; here all have the same;
     - it cuts the training set by position, which is by class in data that is sorted by class; here each class is cut.
 
     The architecture is chosen at the end, as there: the score on val picks no epoch, unless `select` asks for it.
