@@ -1,5 +1,8 @@
 """What the tests let ranks compute. Called without ranks, each function is its own twin of one process."""
 
+import time
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -125,3 +128,15 @@ def squares(rank: int, count: int) -> tuple[list[int], list[int]]:
         return [item**2 for item in items]
 
     return in_shares(square, range(count)), done
+
+
+def overwritten(rank: int, run: Path) -> tuple[bool, list[str]]:
+    """Whether a run that is to be overwritten counts as finished, and what a rank finds once it has begun anew."""
+    from avhash_nas.training import RunFolder
+
+    folder = RunFolder(run)
+    folder.open({"bits": 8}, overwrite=True)
+    finished = folder.finished
+    time.sleep(0.2 * (rank == 0))
+    folder.begin()
+    return finished, sorted(path.name for path in run.iterdir())

@@ -1,15 +1,17 @@
-"""Two processes under DDP: one result, and a stop that reaches both."""
+"""Two processes that Lightning starts: one result, and an end that reaches both. test_ranks.py compares with one."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from training.tiny import assert_same_run, epochs_of, metrics_of
+from training.tiny import SMALL_SEARCHES, assert_same_run, epochs_of, metrics_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,9 +19,12 @@ pytestmark = [
 ]
 
 
-def command(config: Path, out: Path) -> list[str]:
-    two = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp_find_unused_parameters_true")
-    return [sys.executable, "-m", "avhash_nas", "fit", "--config", str(config), "--out", str(out), *two]
+def command(config: Path, out: Path, *options: str, name: str = "AVNAS") -> list[str]:
+    small = [f"--strategy.{option}={value}" for option, value in SMALL_SEARCHES.get(name, {}).items()]
+    strategy = [f"--strategy={name}", *small] if name != "AVNAS" else []  # its options are in the file
+    two = ("--trainer.accelerator=cpu", "--trainer.devices=2")
+    fit = [sys.executable, "-m", "avhash_nas", "fit", "--config", str(config), "--out", str(out)]
+    return [*fit, *strategy, *two, *options]
 
 
 def second_rank(first: int) -> int:
@@ -37,17 +42,45 @@ def running(process: int) -> bool:
         return False
 
 
+def ends(process: int, seconds: float) -> bool:
+    """Whether a process has ended before so many seconds are over."""
+    end = time.monotonic() + seconds
+    while running(process) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not running(process)
+
+
+def start(arguments: list[str]) -> tuple["subprocess.Popen[str]", int]:
+    """A run that is within its first epochs, in a process group of its own, and its second rank."""
+    process = subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " epoch 1/" in line:
+            break
+    return process, second_rank(process.pid)
+
+
 @pytest.fixture(scope="module")
-def both(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run of two ranks through all stages, and what it printed."""
-    out = tmp_path_factory.mktemp("ranks") / "unbroken"
-    done = subprocess.run(command(tiny_config, out), capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+def both(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, str]]:
+    """Runs of two ranks through all stages by strategy, made when first asked for, and what they printed."""
+    folder = tmp_path_factory.mktemp("ranks")
+    printed: dict[str, str] = {}
+
+    def run(name: str) -> tuple[Path, str]:
+        if name not in printed:
+            arguments = command(tiny_config, folder / name, name=name)
+            done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=600)
+            assert done.returncode == 0, done.stderr
+            printed[name] = done.stdout
+        return folder / name, printed[name]
+
+    return run
 
 
-def test_two_ranks_end_with_one_result(both: tuple[Path, str]) -> None:
-    out, printed = both
+def test_two_ranks_end_with_one_result(both: Callable[[str], tuple[Path, str]]) -> None:
+    out, printed = both("AVNAS")
     assert printed.count("fine-tuned") == 1
     assert len(list(out.rglob("metrics.json"))) == 1
     assert not list(out.rglob("*.partial"))
@@ -56,24 +89,82 @@ def test_two_ranks_end_with_one_result(both: tuple[Path, str]) -> None:
     assert json.loads((out / "search" / "done.json").read_text())["epochs"] == len(epochs_of(out, "search")) == 3
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("name", "rank", "signum"),
+    [
+        ("AVNAS", 0, signal.SIGTERM),
+        ("AVNAS", 1, signal.SIGTERM),
+        ("AVNAS", 1, signal.SIGUSR1),
+        ("DARTS", 1, signal.SIGTERM),
+        ("ENAS", 0, signal.SIGTERM),
+        ("ProxylessNAS", 1, signal.SIGTERM),
+        ("RandomSearch", 1, signal.SIGTERM),
+        ("SPOS", 1, signal.SIGTERM),
+    ],
+)
 def test_a_signal_to_one_rank_stops_both_and_the_same_command_goes_on(
-    rank: int, both: tuple[Path, str], tiny_config: Path, tmp_path: Path
+    name: str, rank: int, signum: int, both: Callable[[str], tuple[Path, str]], tiny_config: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "stopped"
-    with subprocess.Popen(
-        command(tiny_config, out), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "search epoch 1/" in line:
-                break
-        other = second_rank(process.pid)
-        os.kill(other if rank else process.pid, signal.SIGTERM)
-        process.stderr.read()
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    assert not running(other)
+    process, other = start(command(tiny_config, out, name=name))
+    with process:
+        os.kill(other if rank else process.pid, signum)
+        process.communicate(timeout=120)
+        assert process.returncode == 128 + signum
+    assert ends(other, 10)
+    assert len(list(out.rglob("last.ckpt"))) == 1
+    assert not (out / "metrics.json").exists()
+    subprocess.run(command(tiny_config, out, name=name), check=True, capture_output=True, timeout=600)
+    assert_same_run(both(name)[0], out)
+
+
+def test_a_signal_to_all_processes_is_one_stop(
+    both: Callable[[str], tuple[Path, str]], tiny_config: Path, tmp_path: Path
+) -> None:
+    """As launchers send it, and twice: the processes that read batches ahead must not die before the step is done."""
+    out = tmp_path / "stopped"
+    process, other = start(command(tiny_config, out, "--data.workers=1"))
+    with process:
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGTERM)
+        _, printed = process.communicate(timeout=120)
+        assert process.returncode == 128 + signal.SIGTERM, printed
+    assert ends(other, 10)
     assert (out / "search" / "last.ckpt").exists()
-    assert not (out / "search" / "done.json").exists()
-    subprocess.run(command(tiny_config, out), check=True, capture_output=True, timeout=240)
-    assert_same_run(both[0], out)
+    assert "Error" not in printed
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_leaves_none_behind(rank: int, tiny_config: Path, tmp_path: Path) -> None:
+    process, other = start(command(tiny_config, tmp_path / "run"))
+    with process:
+        os.kill(other if rank else process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode != 0
+    assert ends(other, 60)
+
+
+FAILING = """
+import os
+from lightning.pytorch.callbacks import Callback
+
+class Failing(Callback):
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == 1 and trainer.global_rank == int(os.environ["FAILS"]):
+            raise RuntimeError("this rank has failed")
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_on_one_rank_ends_both(
+    rank: int, tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("FAILS", str(rank))
+    process, other = start(command(tiny_config, tmp_path / "run", "--trainer.callbacks=failing.Failing"))
+    with process:
+        _, printed = process.communicate(timeout=60)
+        assert process.returncode != 0
+    assert ends(other, 30)
+    assert "this rank has failed" in printed

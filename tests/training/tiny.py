@@ -1,6 +1,7 @@
 """A run of seconds for the tests of training and of the command line."""
 
 import csv
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,24 @@ import h5py
 import numpy as np
 import yaml
 
+from avhash_nas import strategies
 from avhash_nas.cli import main
 from avhash_nas.data import write_synthetic
+
+ALL_STRATEGIES = sorted(
+    name
+    for name in strategies.__all__
+    if inspect.isclass(found := getattr(strategies, name))
+    and issubclass(found, strategies.SearchStrategy)
+    and not inspect.isabstract(found)
+)
+SMALL_SEARCHES: dict[str, dict[str, Any]] = {
+    "ENAS": {"controller_steps": 2, "samples": 3, "best_of": 6},
+    "RandomSearch": {"count": 2},
+    "SPOS": {"population": 6, "generations": 3, "top": 3, "mutants": 3, "crossovers": 2},
+    "SharedRandom": {"count": 8},
+}
+"""Options that make a search as short as the tiny run's."""
 
 
 def tiny_set(root: Path) -> Path:

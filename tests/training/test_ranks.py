@@ -1,0 +1,71 @@
+"""A run on three ranks is the run of one process: the same batches, losses, weights, architecture and scores."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from avhash_nas.space import Cell, SearchSpace, load_space
+from ranks import runs, tasks
+from ranks.processes import Ranks
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, write_config
+
+CHOICES = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}
+"""Cells that are searched: one of each kind."""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache: Path) -> Path:
+    """Nothing in it is random by rank, and 8 videos make uneven shares of a batch.
+
+    The biases before the batch norms have no gradient but rounding, which a large epsilon keeps Adam from following.
+    """
+    folder = tmp_path_factory.mktemp("config")
+    full = load_space("full")
+    cells = (cell if cell.name in CHOICES else Cell(cell.name, cell.candidates[:1]) for cell in full.cells)
+    (folder / "space.json").write_text(json.dumps(SearchSpace(tuple(cells)).to_dict()))
+    sizes = {"width": 8, "heads": 2, "states": 2, "head_hidden": 8, "head_norm": True, "balance": True, "dropout": 0.0}
+    options = {
+        "network": {"class_path": "audio_visual", "init_args": sizes},
+        "space": str(folder / "space.json"),
+        "bits": 16,
+        "data": {
+            "root": str(tiny_data),
+            "cache_dir": str(tiny_cache),
+            "sampling": {"class_path": "ClassBalanced", "init_args": {"classes": 4, "videos": 2}},
+        },
+        "search": {"epochs": 2, "lr": 0.005, "eps": 1e-3, "average": 0.9},
+        "finetune": {"epochs": 1, "lr": 0.005, "eps": 1e-3},
+    }
+    return write_config(folder / "ranks.yaml", options)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "AVNAS" else pytest.param(name, marks=pytest.mark.slow) for name in ALL_STRATEGIES]
+)
+def test_three_ranks_do_what_one_does(name: str, config: Path, three_ranks: Ranks, tmp_path: Path) -> None:
+    options = [
+        f"--strategy={name}",
+        *(f"--strategy.{option}={v}" for option, v in SMALL_SEARCHES.get(name, {}).items()),
+    ]
+    first, *others = three_ranks.run(runs.run, config, tmp_path / "three", *options)
+    for other in others:
+        assert other.fingerprints == first.fingerprints
+        assert other.architecture == first.architecture
+        assert other.metrics == first.metrics
+    assert len(set(first.fingerprints)) == len(first.fingerprints)
+    alone = runs.run(0, config, tmp_path / "one", *options)
+    assert first.architecture == alone.architecture
+    torch.testing.assert_close(first.losses, alone.losses, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(first.states, alone.states, rtol=1e-3, atol=1e-4)
+    for scores in ("test", "val"):
+        ours, theirs = first.metrics[scores]["map@100"], alone.metrics[scores]["map@100"]
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_no_rank_takes_what_the_first_is_about_to_remove(three_ranks: Ranks, tmp_path: Path) -> None:
+    for name in ("config.yaml", "metrics.json", "search/done.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert three_ranks.run(tasks.overwritten, tmp_path) == [(False, ["config.yaml"])] * 3
