@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from avhash_nas.networks import AudioVisualNetwork, prune
+from avhash_nas.ranks import in_shares
 from avhash_nas.space import Architecture
 from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest
@@ -17,6 +18,8 @@ from avhash_nas.training.stage import Stage
 
 class Candidates:
     """Scores architectures with a run's supernet, and trains them alone with its recipe.
+
+    Ranks share the architectures that are scored, and train each one together.
 
     Args:
         plan: Of the run.
@@ -59,7 +62,7 @@ class Candidates:
         trainer = self.plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=self.folder.path)
         device = trainer.strategy.root_device
         scorer = ArchitectureScorer(self.supernet, self.plan.data, scoring, device)
-        return scorer.scores(architectures)
+        return in_shares(scorer.scores, architectures)
 
 
 def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:
