@@ -1,0 +1,67 @@
+"""A strategy as a third party would write it, from the interface alone."""
+
+import numpy as np
+import torch
+
+from avhash_nas.space import Architecture
+from avhash_nas.strategies import SearchStrategy
+
+
+class Marginal(SearchStrategy):
+    """Keeps of each cell the candidate with which uniform paths have the smallest mean loss on held-out videos.
+
+    In the end the judge compares that architecture with those that differ from it in one cell.
+    """
+
+    portion = 0.75
+
+    def begin(self, space, seed):
+        super().begin(space, seed)
+        shape = (len(space.cells), max(len(cell.candidates) for cell in space.cells))
+        self.architecture.register_buffer("losses", torch.zeros(shape))
+        self.architecture.register_buffer("paths", torch.zeros(shape))
+        self.best, self.steps = None, 0
+
+    def route(self, moment):
+        return self.path(0, moment)
+
+    def path(self, purpose, moment):
+        drawn = self.numbers(purpose, moment).integers([len(cell.candidates) for cell in self.space.cells])
+        return {cell.name: position for cell, position in zip(self.space.cells, drawn.tolist(), strict=True)}
+
+    def numbers(self, purpose, moment):
+        return np.random.default_rng((self.seed, purpose, moment.epoch, moment.batch))
+
+    @torch.no_grad()
+    def architecture_step(self, module, batch, moment):
+        path = self.path(1, moment)
+        loss = module.loss(module.augment(self.architecture_batch(module, moment)), path)
+        for cell, position in enumerate(path.values()):
+            self.architecture.losses[cell, position] += loss
+            self.architecture.paths[cell, position] += 1
+        self.steps += 1
+
+    def choose(self, judge):
+        first = dict(self.derive())
+        every = [first]
+        for cell in self.space.choices:
+            every += [first | {cell.name: other} for other in cell.candidates if other != first[cell.name]]
+        scores = judge.scores([Architecture(each) for each in every])
+        self.best = every[int(np.argmax(scores))]
+
+    def derive(self):
+        if self.best is not None:
+            return Architecture(self.best)
+        means = self.architecture.losses / self.architecture.paths
+        best = means.nan_to_num(torch.inf).argmin(1).tolist()
+        return self.space.architecture({cell.name: at for cell, at in zip(self.space.cells, best, strict=True)})
+
+    def report(self):
+        return {"steps": self.steps}
+
+    def state_dict(self):
+        return {**super().state_dict(), "best": self.best, "steps": self.steps}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        self.best, self.steps = state_dict["best"], state_dict["steps"]

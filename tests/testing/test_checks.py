@@ -1,0 +1,84 @@
+"""The conformance checks: a sound strategy passes, and whatever breaks the contract is found and named."""
+
+import pytest
+
+from avhash_nas import testing
+from avhash_nas.testing import CHECKS, answers, check_strategy, interruptions, seeds, steps, toy
+from testing import broken
+from testing.marginal import Marginal
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_third_partys_strategy_passes(check):
+    check(Marginal)
+
+
+def test_a_promise_is_checked_where_it_is_made():
+    testing.no_architecture_is_judged_twice(Marginal)
+    with pytest.raises(AssertionError, match=r"choose\(\) asks for an architecture twice: Architecture\(visual"):
+        testing.no_architecture_is_judged_twice(broken.AsksTwice)
+    interruptions.an_interrupted_choice_ends_the_same(broken.AsksTwice)
+
+
+@pytest.mark.parametrize(
+    ("check", "make", "text"),
+    [
+        (answers.state_and_figures_are_plain, broken.StateOfObjects, r"state_dict\(\) holds more than tensors"),
+        (answers.state_and_figures_are_plain, broken.EndlessReport, r"report\(\) holds more than JSON values"),
+        (answers.state_and_figures_are_plain, broken.EmptySummary, r"epoch 0 is not finite: architecture/mean"),
+        (answers.a_choice_is_of_the_space, broken.UnknownCandidate, r"after begin\(\), is not of the space: .*conv7"),
+        (answers.a_choice_is_of_the_space, broken.DerivesByChance, r"derive\(\), after begin\(\), changes global"),
+        (answers.a_choice_is_of_the_space, broken.ChoosesByChance, r"choose\(\) changes global random numbers"),
+        (answers.answers_are_pure, broken.RoutesByChance, r"route\(Moment\(.* changes global random numbers"),
+        (answers.answers_are_pure, broken.CountsRoutes, r"route\(Moment\(.* gives something else when asked again"),
+        (answers.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
+        (answers.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
+        (answers.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
+        (answers.answers_are_pure, broken.SelectsNothing, r"selects is 'supernet', evaluation_routes\(\) has derived"),
+        (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 64 of 64 values"),
+        (steps.weights_move_in_weight_steps_only, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),
+        (steps.weights_move_in_weight_steps_only, broken.LeavesEvaluationMode, "mode.: True and False"),
+        (steps.weights_move_in_weight_steps_only, broken.FreezesWeights, r"trained.S.\S+: True and False"),
+        (steps.weights_move_in_weight_steps_only, broken.StepsByChance, "global generators of Python or NumPy"),
+        (steps.weights_move_in_weight_steps_only, broken.MovesWeightsAtValidation, "between two weight steps.*fc.bias"),
+        (steps.architecture_rests_in_weight_steps, broken.MovesWithTheWeights, "changes the architecture: losses"),
+        (steps.weights_are_trained_on_their_videos, broken.SharesVideos, "videos train the weights and are held out"),
+        (steps.weights_are_trained_on_their_videos, broken.TrainsOnVal, "on 16 videos that are no training videos"),
+        (steps.nothing_is_known_of_test, broken.ReadsTest, "reads 16 videos of test"),
+        (steps.nothing_is_known_of_test, broken.KnowsTestLabels, "goes another way with other videos in test: steps"),
+        (seeds.a_seed_decides_everything, broken.CountsSearches, "a second search .* another way: steps.epoch 0"),
+        (seeds.another_process_finds_the_same, broken.HashOfAName, "another process goes another way"),
+        (seeds.another_process_finds_the_same, lambda: Marginal(), r"cannot make the strategy; .*functools\.partial"),
+        (
+            interruptions.a_stopped_search_ends_the_same,
+            broken.ForgetsSteps,
+            r"another way: steps.epoch 0 batch \d.route",
+        ),
+        (interruptions.an_interrupted_choice_ends_the_same, broken.ChoosesAnotherEachTime, "chooses otherwise, int"),
+        (interruptions.an_interrupted_choice_ends_the_same, broken.AsksForMoreEachTime, r"asks for \+\d+ architect"),
+        (toy.one_cell_is_solved, broken.FindsNothing, "conv3 alone can solve the problem; found was skip"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_breach_of_the_contract_is_named(check, make, text):
+    with pytest.raises(AssertionError, match=text):
+        check(make)
+
+
+def test_all_checks_in_one_call(monkeypatch):
+    asked = []
+    monkeypatch.setattr(testing, "CHECKS", (asked.append, asked.append))
+    check_strategy(Marginal)
+    assert asked == [Marginal, Marginal]
+
+
+def test_a_strategy_that_trains_no_supernet_has_only_its_choice_to_check():
+    class Alone(Marginal):
+        trains_supernet = False
+
+        def route(self, moment):
+            raise AssertionError("nothing is trained")
+
+    for check in CHECKS:
+        if check is not seeds.another_process_finds_the_same:
+            check(Alone)
