@@ -70,8 +70,9 @@ def _train(plan: Plan, module: HashingModule, folder: RunFolder, stop: StopReque
 
 def _of_supernet(trained: StageResult, seconds: float) -> dict[str, Any]:
     """The supernet's own score is that of its best epoch, whichever was kept: no discretisation gap is hidden."""
+    scored = nest(trained.peaks, "val/supernet/")  # nothing where no evaluation route has that name
     return {
-        "supernet": nest(trained.peaks, "val/supernet/"),
+        **({"supernet": scored} if scored else {}),
         "time": {"supernet_epoch_s": trained.epoch_seconds, "search_s": seconds},
         "epochs": {"search": trained.epochs, "search_best": int(trained.best["epoch"])},
     }
