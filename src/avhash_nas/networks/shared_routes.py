@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -30,7 +30,7 @@ class SharedRoutes:
     point share what is computed there, one encoder's cells independently of the other's; operators of two inputs
     share in addition what depends on one of them (`TwoSided`). The parts of all routes form one graph. It is run node
     by node, and every output is kept until its last reader has run. Where that takes more than the memory given, what
-    would occupy most for longest (bytes times steps to the next reader) goes first, and is computed again when needed.
+    would occupy most for longest goes first, and is computed again when needed.
 
     Each route gets, bit for bit, what `network(*features, route)` gives on the same batch, in evaluation mode; in
     training mode routes would share dropout masks and batch statistics.
@@ -39,7 +39,7 @@ class SharedRoutes:
         network: The network.
         routes: A candidate's position for every cell that leaves a choice; equal ones cost nothing. Neighbours should
             have much in common, from the first cells on: sort them.
-        memory: Bytes kept between two operators, at most; what the running operator reads and makes comes on top.
+        memory: Bytes kept from one route to the next, at most. What a route holds while it runs comes on top.
 
     Raises:
         AvnasError: A route leaves a cell out or does not fit it.
@@ -68,12 +68,24 @@ class SharedRoutes:
             A route's number and the network's output, route after route in the order in which they are done.
         """
         kept = _Kept(self._readers, self.memory)
-        for place in range(self._given, self._given + len(self._nodes)):
-            output = self._value(place, place, features, kept, {})
-            for number in self._ends.get(place, ()):
-                assert isinstance(output, Tensor)
+        start = self._given
+        for end in sorted(self._ends):
+            output = self._run_to(start, end, features, kept)
+            start = end + 1
+            for number in self._ends[end]:
                 yield number, output
-            kept.release(self._node(place).inputs, place)
+
+    def _run_to(self, start: int, end: int, features: Sequence[Tensor], kept: "_Kept") -> Tensor:
+        """The output of the next route, whose new nodes begin at `start`."""
+        again: dict[int, Value] = {}
+        for place in range(start, end + 1):
+            kept.go_to(place, end)
+            output = self._run(place, features, kept, again)
+            kept.put(place, output)
+            kept.release(self._node(place).inputs)
+        kept.fit()
+        assert isinstance(output, Tensor)
+        return output
 
     def _lay(
         self, network: Wired, steps: Sequence[Step], parts: Mapping[str, nn.Module], route: Mapping[str, int]
@@ -108,22 +120,35 @@ class SharedRoutes:
     def _node(self, place: int) -> _Node:
         return self._nodes[place - self._given]
 
-    def _value(self, place: int, now: int, features: Sequence[Tensor], kept: "_Kept", fresh: dict[int, Any]) -> Value:
-        """What a node gives: kept, computed in this step already, or computed now."""
-        if place < self._given:
-            return features[place]
-        if place in kept:
-            return kept[place]
-        if place not in fresh:
-            node = self._node(place)
-            fresh[place] = node.function(*[self._value(read, now, features, kept, fresh) for read in node.inputs])
-            kept.put(place, fresh[place], now)
-        value: Value = fresh[place]
-        return value
+    def _run(self, place: int, features: Sequence[Tensor], kept: "_Kept", again: dict[int, Value]) -> Value:
+        """Computes what a node gives.
+
+        Args:
+            place: Of the node.
+            features: The network's inputs.
+            kept: Values of earlier nodes.
+            again: Values that had to be computed again for the present route; grows.
+        """
+        node = self._node(place)
+        values: list[Value] = []
+        for read in node.inputs:
+            if read < self._given:
+                values.append(features[read])
+            elif read in kept:
+                values.append(kept[read])
+            else:
+                if read not in again:
+                    again[read] = self._run(read, features, kept, again)
+                    kept.put(read, again[read])
+                values.append(again[read])
+        return node.function(*values)
 
 
 class _Kept:
-    """Values of nodes, as long as somebody will read them and they fit into the memory.
+    """Values of nodes, until their last reader has run.
+
+    What the present route is about to read is kept in any case, as it would be if that route ran alone; what only
+    later routes read, as long as there is memory.
 
     Args:
         readers: For each node the places of those that read it, ascending.
@@ -132,9 +157,10 @@ class _Kept:
 
     def __init__(self, readers: Sequence[Sequence[int]], memory: int) -> None:
         self.memory = memory
-        self.bytes = 0
         self._readers = readers
+        self._bytes = 0
         self._values: dict[int, tuple[Value, int]] = {}
+        self.go_to(0, 0)
 
     def __contains__(self, place: int) -> bool:
         return place in self._values
@@ -142,30 +168,41 @@ class _Kept:
     def __getitem__(self, place: int) -> Value:
         return self._values[place][0]
 
-    def put(self, place: int, value: Value, now: int) -> None:
-        """Keep a value if a node behind `now` reads it, and let go of what no longer fits."""
-        if not self._steps_to_reader(place, now):
-            return
-        size = _bytes(value)
-        self._values[place] = (value, size)
-        self.bytes += size
-        while self.bytes > self.memory:
-            self._drop(max(self._values, key=lambda each: self._values[each][1] * self._steps_to_reader(each, now)))
+    def go_to(self, place: int, end: int) -> None:
+        """The node at a place is the present one, and that at `end` the last one of its route."""
+        self._now, self._end = place, end
 
-    def release(self, places: Sequence[int], now: int) -> None:
-        """Let go of those values that no node behind `now` reads."""
+    def put(self, place: int, value: Value) -> None:
+        """Keep a value if a node behind the present one reads it."""
+        if self._next_reader(place):
+            self._values[place] = (value, _bytes(value))
+            self._bytes += self._values[place][1]
+            self.fit()
+
+    def release(self, places: Sequence[int]) -> None:
+        """Let go of those values that no node behind the present one reads."""
         for place in places:
-            if place in self._values and not self._steps_to_reader(place, now):
+            if place in self._values and not self._next_reader(place):
                 self._drop(place)
 
-    def _steps_to_reader(self, place: int, now: int) -> int:
-        """Steps until the value is read next; 0 if it never is."""
+    def fit(self) -> None:
+        """Let go of what no longer fits, beginning with what would occupy most for longest: bytes times steps."""
+        if self._bytes <= self.memory:
+            return
+        readers = {place: self._next_reader(place) for place in self._values}
+        later = [place for place, reader in readers.items() if reader > self._end]
+        later.sort(key=lambda place: self._values[place][1] * (readers[place] - self._now))
+        while later and self._bytes > self.memory:
+            self._drop(later.pop())
+
+    def _next_reader(self, place: int) -> int:
+        """Place of the first node behind the present one that reads a value; 0 if none does."""
         readers = self._readers[place]
-        position = bisect_right(readers, now)
-        return readers[position] - now if position < len(readers) else 0
+        position = bisect_right(readers, self._now)
+        return readers[position] if position < len(readers) else 0
 
     def _drop(self, place: int) -> None:
-        self.bytes -= self._values.pop(place)[1]
+        self._bytes -= self._values.pop(place)[1]
 
 
 def _bytes(value: Value) -> int:
