@@ -30,7 +30,7 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_
 
 
 @pytest.fixture(scope="session")
-def three_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
-    ranks = Ranks(3, tmp_path_factory.mktemp("ranks"))
+def three_ranks() -> Iterator[Ranks]:
+    ranks = Ranks(3)
     yield ranks
     ranks.close()

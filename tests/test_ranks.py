@@ -57,15 +57,6 @@ def test_decisions(three_ranks):
     assert tasks.told(2) == ("rank 2", 10)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 8])
-def test_work_is_shared_and_its_results_are_everywhere(three_ranks, count):
-    results, done = zip(*three_ranks.run(tasks.squares, count), strict=True)
-    assert results == ([number**2 for number in range(count)],) * 3
-    assert [number for share in done for number in share] == list(range(count))
-    assert max(map(len, done)) - min(map(len, done)) <= 1
-    assert tasks.squares(0, count) == (results[0], list(range(count)))
-
-
 def test_a_single_process_changes_nothing():
     rows = torch.ones(2, 3, requires_grad=True)
     assert tasks.gather_rows(rows) is rows

@@ -8,14 +8,13 @@ that one process with the whole batch computes.
 In a single process nothing here communicates; otherwise all ranks must make the same calls, in the same order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 def world_size() -> int:
@@ -113,28 +112,6 @@ def highest(value: int) -> int:
     number = torch.tensor(value, device=_device())
     distributed.all_reduce(number, distributed.ReduceOp.MAX)
     return int(number)
-
-
-def in_shares(function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
-    """What a function gives for each of many items, of which every rank does its share.
-
-    Args:
-        function: From items to as many results, which can be pickled. It must not call anything of this module: ranks
-            may have nothing to do.
-        items: The same ones on every rank.
-
-    Returns:
-        All results in the order of the items, on every rank.
-    """
-    ranks = world_size()
-    if ranks == 1:
-        return list(function(items))
-    bounds = [len(items) * rank // ranks for rank in range(ranks + 1)]
-    rank = distributed.get_rank()
-    own = items[bounds[rank] : bounds[rank + 1]]
-    shares: list[Any] = [None] * ranks
-    distributed.all_gather_object(shares, list(function(own)) if len(own) else [])
-    return [result for share in shares for result in share]
 
 
 class _GatherRows(torch.autograd.Function):

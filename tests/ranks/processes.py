@@ -2,12 +2,17 @@
 
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from torch import distributed, set_num_threads
+
+PATIENCE = 600
+"""Seconds for one call, on a machine that has much else to do."""
 
 
 class Ranks:
@@ -15,39 +20,49 @@ class Ranks:
 
     Args:
         size: W.
-        folder: For the file by which they find each other.
     """
 
-    def __init__(self, size: int, folder: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipes: list[Connection] = []
-        self._processes = []
-        for rank in range(size):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, rank, size, str(folder / "store")), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._ranks: dict[Connection, BaseProcess] = {}
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """What `function(rank, *arguments)` returns on each rank; it must lie in a module that can be imported."""
-        for pipe in self._pipes:
+        if not self._ranks:
+            self._start()
+        for pipe in self._ranks:
             pipe.send((function, arguments))
-        answers = []
-        for rank, pipe in enumerate(self._pipes):
-            assert pipe.poll(120), f"rank {rank} does not answer"
-            answers.append(pipe.recv())
-        failed = [answer for answer in answers if isinstance(answer, BaseException)]
-        if failed:
-            raise failed[0]
-        return answers
+        answers: dict[Connection, Any] = {}
+        try:
+            while len(answers) < self.size:
+                ready = wait([pipe for pipe in self._ranks if pipe not in answers], PATIENCE)
+                assert ready, f"ranks that do not answer: {self.size - len(answers)}"
+                for pipe in ready:
+                    assert isinstance(pipe, Connection)
+                    answers[pipe] = pipe.recv()
+                    if isinstance(answers[pipe], BaseException):
+                        raise answers[pipe]
+        except BaseException:
+            self.close()  # the others may wait for the one that has failed
+            raise
+        return [answers[pipe] for pipe in self._ranks]
 
     def close(self) -> None:
         """End the processes."""
-        for process in self._processes:
+        for process in self._ranks.values():
             process.kill()
             process.join()
+        self._ranks = {}
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        store = Path(tempfile.mkdtemp()) / "store"
+        for rank in range(self.size):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, rank, self.size, str(store)), daemon=True)
+            process.start()
+            theirs.close()
+            self._ranks[ours] = process
 
 
 def _serve(pipe: Connection, rank: int, size: int, store: str) -> None:

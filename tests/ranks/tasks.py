@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.objectives import InfoNCE, TripletInfoNCE
-from avhash_nas.ranks import gather_rows, highest, in_shares, mean_over_ranks, of_first_rank, world_size
+from avhash_nas.ranks import gather_rows, highest, mean_over_ranks, of_first_rank, world_size
 
 SIZES = (3, 3, 2)
 """Rows of each rank: the second one's cut through triplets and groups."""
@@ -117,17 +117,6 @@ def trained(rank: int) -> tuple[list[float], dict[str, Tensor]]:
 
 def told(rank: int) -> tuple[str, int]:
     return of_first_rank(f"rank {rank}"), highest((3, 15, 10)[rank])
-
-
-def squares(rank: int, count: int) -> tuple[list[int], list[int]]:
-    """Squares of the first numbers, and which of them this rank did."""
-    done: list[int] = []
-
-    def square(items: list[int]) -> list[int]:
-        done.extend(items)
-        return [item**2 for item in items]
-
-    return in_shares(square, range(count)), done
 
 
 def overwritten(rank: int, run: Path) -> tuple[bool, list[str]]:

@@ -41,6 +41,10 @@ def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache
     return write_config(folder / "ranks.yaml", options)
 
 
+NOISE = {"ENAS": 1e-3}
+"""How far parameters may differ where Adam follows gradients that are zero but for rounding."""
+
+
 @pytest.mark.parametrize(
     "name", [name if name == "AVNAS" else pytest.param(name, marks=pytest.mark.slow) for name in ALL_STRATEGIES]
 )
@@ -58,7 +62,7 @@ def test_three_ranks_do_what_one_does(name: str, config: Path, three_ranks: Rank
     alone = runs.run(0, config, tmp_path / "one", *options)
     assert first.architecture == alone.architecture
     torch.testing.assert_close(first.losses, alone.losses, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(first.states, alone.states, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(first.states, alone.states, rtol=1e-3, atol=NOISE.get(name, 1e-4))
     for scores in ("test", "val"):
         ours, theirs = first.metrics[scores]["map@100"], alone.metrics[scores]["map@100"]
         assert ours == pytest.approx(theirs, abs=1e-3)

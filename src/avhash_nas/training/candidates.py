@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 
 from avhash_nas.networks import AudioVisualNetwork, prune
-from avhash_nas.ranks import in_shares
 from avhash_nas.space import Architecture
 from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest
@@ -62,7 +61,7 @@ class Candidates:
         trainer = self.plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=self.folder.path)
         device = trainer.strategy.root_device
         scorer = ArchitectureScorer(self.supernet, self.plan.data, scoring, device)
-        return in_shares(scorer.scores, architectures)
+        return scorer.scores(architectures)
 
 
 def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:
