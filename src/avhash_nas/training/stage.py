@@ -108,16 +108,17 @@ class Stage:
         recipe = module.recipe
         best, history = KeepBest(self.folder, self.monitor, strategy), History(self.folder)
         checkpoint = StageCheckpoint(self.folder, stop)
-        callbacks: list[Callback] = [best, history, checkpoint, *progress(self.name, self.shown)]
+        # The average is in place before a strategy sets the routes of a validation, and until the best state is kept.
+        callbacks: list[Callback] = [StopBetweenBatches(checkpoint), best]
         if recipe.average:
-            callbacks.insert(1, AveragedWeights(recipe.average))
+            callbacks.append(AveragedWeights(recipe.average))
+        if strategy is not None:
+            callbacks.append(strategy)
         if recipe.patience:
             if self.monitor is None:
                 raise AvnasError(f"{self.name}: patience needs a score to wait for; this strategy keeps the last state")
-            callbacks.insert(1, EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
-        if strategy is not None:
-            callbacks.insert(0, strategy)
-        callbacks.insert(0, StopBetweenBatches(checkpoint))
+            callbacks.append(EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
+        callbacks += [history, checkpoint, *progress(self.name, self.shown)]
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
         self._check(trainer)
         resume = str(checkpoint.path) if of_first_rank(checkpoint.path.exists()) else None

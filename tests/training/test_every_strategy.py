@@ -1,0 +1,145 @@
+"""`avnas fit` with every strategy, from data to metrics, and stopped while it chooses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avhash_nas import strategies
+from avhash_nas.space import Architecture, SearchSpace, load_space
+from avhash_nas.training.judge import RememberingJudge
+from avhash_nas.training.stage import Stage
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, avnas, epochs_of, metrics_of, write_config
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache: Path) -> Path:
+    options = {
+        "network": {"class_path": "audio_visual", "init_args": {"width": 8, "heads": 2, "states": 2, "balance": True}},
+        "bits": 16,
+        "data": {
+            "root": str(tiny_data),
+            "cache_dir": str(tiny_cache),
+            "sampling": {"class_path": "ClassBalanced", "init_args": {"classes": 4, "videos": 2}},
+        },
+        "search": {"epochs": 2, "lr": 0.005, "average": 0.9},
+        "finetune": {"epochs": 1, "lr": 0.002},
+        "augmentation": {"frames": 3},
+    }
+    return write_config(tmp_path_factory.mktemp("config") / "every.yaml", options)
+
+
+@pytest.fixture(scope="module")
+def runs(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Finished runs by strategy, made when first asked for."""
+    folder = tmp_path_factory.mktemp("every")
+
+    def run(name: str) -> Path:
+        if not (folder / name).exists():
+            assert fit(config, name, folder / name) == 0
+        return folder / name
+
+    return run
+
+
+def fit(config: Path, name: str, out: Path) -> int:
+    options = [f"--strategy.{option}={value}" for option, value in SMALL_SEARCHES.get(name, {}).items()]
+    return avnas("fit", "--config", config, f"--strategy={name}", *options, "--out", out)
+
+
+@pytest.mark.parametrize("name", ALL_STRATEGIES)
+def test_a_run_ends_with_an_architecture_of_the_space_and_its_scores(name: str, runs: Any) -> None:
+    run = runs(name)
+    metrics = metrics_of(run)
+    architecture = Architecture.load(run / "architecture.json")
+    load_space("full").check(architecture)
+    assert metrics["strategy"] == getattr(strategies, name).__module__.rpartition(".")[2]
+    assert {"test", "val", "search"} <= set(metrics)
+    if getattr(strategies, name).trains_supernet:
+        assert {"supernet", "derived"} <= set(metrics)
+        assert metrics["epochs"]["search"] == len(epochs_of(run, "search")) == 2
+        assert len(epochs_of(run, "finetune")) == 1
+    else:
+        assert not (run / "search" / "best.pt").exists()
+        assert not (run / "finetune").exists()
+        assert len(list((run / "candidates").iterdir())) == SMALL_SEARCHES[name]["count"]
+    model = json.loads((run / "model" / "config.json").read_text())
+    assert SearchSpace.from_dict(model["arguments"]["space"]).only() == architecture
+
+
+class Killed(BaseException):
+    """What no handler of ours catches."""
+
+
+@pytest.mark.parametrize("name", ["ENAS", "SPOS", "SharedRandom"])
+@pytest.mark.parametrize("at", [0, 1])
+def test_killed_while_architectures_are_scored(
+    name: str, at: int, runs: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first scores are there, or before the last are written (of a single round: before it is)."""
+    add, calls = RememberingJudge._add, []
+
+    def dying(judge: RememberingJudge, waiting: dict[str, Architecture]) -> None:
+        calls.append(len(waiting))
+        if len(calls) > at:
+            raise Killed
+        add(judge, waiting)
+
+    several = name == "SPOS"
+    if at and not several:
+        pytest.skip("scores everything in one round")
+    with monkeypatch.context() as patch:
+        patch.setattr(RememberingJudge, "_add", dying)
+        with pytest.raises(Killed):
+            fit(config, name, tmp_path / "run")
+    scores = tmp_path / "run" / "search" / "scores.json"
+    assert scores.exists() == bool(at)
+    assert fit(config, name, tmp_path / "run") == 0
+    assert_same_run(runs(name), tmp_path / "run")
+
+
+def test_killed_between_two_candidates_that_are_trained_alone(
+    runs: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, trained = Stage._train, []
+
+    def dying(stage: Stage, *arguments: Any) -> None:
+        if trained:
+            raise Killed
+        train(stage, *arguments)
+        trained.append(stage.folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage, "_train", dying)
+        with pytest.raises(Killed):
+            fit(config, "RandomSearch", tmp_path / "run")
+    done = {trained[0] / "done.json": (trained[0] / "done.json").stat().st_mtime_ns}
+    assert fit(config, "RandomSearch", tmp_path / "run") == 0
+    assert {file: file.stat().st_mtime_ns for file in done} == done
+    assert metrics_of(tmp_path / "run")["search"] == metrics_of(runs("RandomSearch"))["search"]
+
+
+def test_random_search_tests_the_best_candidate_as_it_was_trained(runs: Any) -> None:
+    run = runs("RandomSearch")
+    metrics = metrics_of(run)
+    scores = [each["score"] for each in metrics["search"]["architectures"]]
+    assert metrics["val"]["map@100"]["retrieved"] == max(scores) == scores[0]
+    assert (
+        metrics["search"]["architectures"][0]["cells"]
+        == Architecture.load(run / "architecture.json").to_dict()["cells"]
+    )
+    bests = [json.loads(file.read_text())["best"] for file in (run / "candidates").glob("*/done.json")]
+    assert sorted(best["val/map@100_retrieved"] for best in bests) == sorted(scores)
+
+
+@pytest.mark.parametrize("name", ["SPOS", "SharedRandom", "ENAS"])
+def test_what_is_chosen_scored_best(name: str, runs: Any) -> None:
+    run = runs(name)
+    kept = json.loads((run / "search" / "scores.json").read_text())
+    space = load_space("full")
+    chosen = space.indices(Architecture.load(run / "architecture.json"))
+    key = "-".join(str(chosen[cell.name]) for cell in space.cells)
+    assert kept["scores"][key] == max(kept["scores"].values())
+    assert metrics_of(run)["derived"]["map@100"]["retrieved"] == pytest.approx(kept["scores"][key], abs=1e-12)
+    assert metrics_of(run)["time"]["search_s"] == kept["seconds"] > 0
