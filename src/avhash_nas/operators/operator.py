@@ -12,7 +12,8 @@ class Operator(nn.Module):
     """One candidate of a cell: a module on sequences.
 
     Operators of the cell kinds M, U, T and S take one sequence, `forward(x)`; those of D, I and F take two,
-    `forward(x, y)`. All sequences are (B, T, W), and the output has the shape of the first.
+    `forward(x, y)`. All sequences are (B, T, W), and the output has the shape of the first. Inputs are left as they
+    are: other operators read them too.
 
     A constructor asks by keyword for what it needs, out of these names; the network passes those and no others.
     Further keywords need a default value.
