@@ -3,16 +3,16 @@
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from jsonargparse import Namespace
+from jsonargparse.typing import register_type
 from rich.console import Console
 
 from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.compare_choices import Choices
 from avhash_nas.cli.compare_options import Options
 from avhash_nas.cli.parser import make_parser
-from avhash_nas.comparison import Comparison, Job, Results, Run, run_jobs, tables, write_report
+from avhash_nas.comparison import Comparison, FitOptions, Job, Results, Run, run_jobs, tables, write_report
 from avhash_nas.comparison.budget import describe
 from avhash_nas.comparison.jobs import last_error
 from avhash_nas.errors import AvnasError
@@ -25,6 +25,8 @@ command goes on where it stopped: finished runs are kept, others go on. Options 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Comparison))
 _OWN = {*_FIELDS, "config", "print_config", "jobs", "tables_only", "tables-only", "help", "h"}
+
+register_type(FitOptions, serializer=dict, deserializer=FitOptions)  # else it would make the classes that they name
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -99,11 +101,11 @@ def _report(
         problems={str(run): problems.get(str(run)) or _why(run) for run in expected if not run.folder.finished},
         notes=describe({entry.title: options.budgets[entry.name] for entry in comparison.entries}),
     )
-    write_report(results, Path(comparison.out))
+    files = write_report(results)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for table in tables(results):
         console.print(table.to_rich())
-    console.print(f"{comparison.out}: tables.md, table.csv, runs.csv", highlight=False)
+    console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
     return 1 if results.problems else 0
 
 

@@ -77,7 +77,8 @@ class Choices:
     def write(self, architectures: Iterable[Architecture]) -> None:
         """Write the spaces that hold one architecture each, for the runs that train it alone."""
         for architecture in architectures:
-            write_json(self._file(architecture), {"expand": self.space.expand, **architecture.to_dict()})
+            if not (file := self._file(architecture)).exists():
+                write_json(file, {"expand": self.space.expand, **architecture.to_dict()})
 
     def score(self) -> None:
         """Score the ranked architectures with the supernets of the finished runs; scores are kept in files."""
@@ -116,11 +117,12 @@ class Choices:
 
     def _supernet_scores(self, run: Run) -> dict[str, float]:
         source = next(self.options.of_entry[entry.name] for entry in self.entries if entry.name == run.name)
-        plan = fit_command.build(self.options.of(run, source), self.options.made, run.folder)
+        options = self.options.of(run, source)
+        options.trainer.devices, options.trainer.num_nodes, options.trainer.strategy = 1, 1, "auto"
+        plan = fit_command.build(options, self.options.made, run.folder)
         supernet = plan.make_network()
         assert isinstance(supernet, AudioVisualNetwork)
         supernet.load_state_dict(read_tensors(run.path / "search" / "best.pt")["network"])
-        trainer = plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=run.path)
-        scorer = ArchitectureScorer(supernet, plan.data, Scoring(), trainer.strategy.root_device)
-        scores = scorer.scores(list(self.ranked.values()))
+        device = plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=run.path).strategy.root_device
+        scores = ArchitectureScorer(supernet, plan.data, Scoring(), device).scores(list(self.ranked.values()))
         return {name: each["retrieved"] for name, each in zip(self.ranked, scores, strict=True)}

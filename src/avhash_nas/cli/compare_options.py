@@ -117,4 +117,4 @@ class Options:
 
 def _inline(options: dict[str, Any]) -> list[str]:
     """Options as a file's text in one line; none if there are none."""
-    return [yaml.safe_dump(options, default_flow_style=True, width=float("inf"))] if options else []
+    return [yaml.safe_dump(dict(options), default_flow_style=True, width=float("inf"))] if options else []

@@ -10,6 +10,7 @@ import lightning as L
 from jsonargparse import Namespace
 
 from avhash_nas.cli.names import Choice, import_class
+from avhash_nas.cli.out import filled
 from avhash_nas.cli.parser import Parser, make_parser
 from avhash_nas.cli.trainers import follow_parent, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
@@ -66,7 +67,8 @@ def parser() -> Parser:
     """All options of `avnas fit`."""
     made = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
     made.hints = _HINTS
-    made.add_argument("--out", type=str, default="runs/fit", help="folder of the run; the same command goes on there")
+    where = "folder of the run, where the same command goes on; {strategy}, {bits}, ... stand for the options' values"
+    made.add_argument("--out", type=str, default="runs/fit", help=where)
     made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
     made.add_argument("--seed", type=int, default=0, help="for initialisation, sampling, dropout and augmentation")
     made.add_argument("--bits", type=int, default=64, help="code length q")
@@ -176,8 +178,9 @@ def run(arguments: Sequence[str]) -> int:
         follow_parent()
     made = parser()
     options = made.parse(arguments)
-    folder = RunFolder(options.out)
-    folder.open(decisive(options, made), overwrite=options.overwrite)
+    what = decisive(options, made)
+    folder = RunFolder(filled(options.out, what, CHOICES))
+    folder.open(what, overwrite=options.overwrite)
     print_results(folder.read_metrics() if folder.finished else fit(build(options, made, folder), folder))
     return 0
 

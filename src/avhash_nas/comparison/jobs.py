@@ -58,6 +58,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
         For each job that did not end well, its name and why not, in one line.
 
     Raises:
+        AvnasError: A program is not there, or a log cannot be written.
         Interrupted: SIGINT or SIGTERM came. It was passed on to every process and these have ended.
     """
     problems: dict[str, str] = {}
@@ -118,7 +119,7 @@ def _start(job: Job, at_once: int) -> _Running | None:
                 start_new_session=True,
             )
     except OSError as error:
-        raise AvnasError(f"{job.log}: cannot be written: {error.strerror or error}") from error
+        raise AvnasError(f"{job.name}: cannot be started: {error}") from error
     _say(f"{job.name}: started")
     return _Running(job, process, offset)
 

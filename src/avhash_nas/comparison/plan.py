@@ -13,6 +13,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _OURS = ("out", "overwrite", "bits", "seed", "config")
 
 
+class FitOptions(dict[str, Any]):
+    """Options of `avnas fit`, as its YAML files have them."""
+
+    __slots__ = ()  # jsonargparse would copy what lies in __dict__, and nothing else
+
+
 @dataclass(frozen=True)
 class Entry:
     """One row of the table: what differs from the other rows.
@@ -32,7 +38,7 @@ class Entry:
     name: str
     label: str = ""
     recipes: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
+    options: FitOptions = field(default_factory=FitOptions)
     paper: str = ""
     unequal: bool = False
 
@@ -76,7 +82,9 @@ class Comparison:
     Args:
         entries: The rows of the table.
         out: Folder of all runs and of the tables; the same command goes on there.
-        title: Of the table.
+        title: Of the tables.
+        report: Name of the files with the tables, REPORT.md, REPORT.csv and REPORT-runs.csv. Comparisons may share a
+            folder, and with it the runs of entries that they have in common.
         recipes: YAML files with options of `avnas fit` for every run, later ones over earlier ones.
         options: Options of `avnas fit` for every run, over those files.
         seeds: One run for each.
@@ -91,8 +99,9 @@ class Comparison:
     entries: list[Entry]
     out: str = "runs/compare"
     title: str = "Comparison"
+    report: str = "comparison"
     recipes: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
+    options: FitOptions = field(default_factory=FitOptions)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     bits: list[int] = field(default_factory=lambda: [32, 64])
     dataset: str | None = None
@@ -102,6 +111,8 @@ class Comparison:
         names = [entry.name for entry in self.entries]
         if not names:
             raise AvnasError("entries: name at least one")
+        if not _NAME.fullmatch(self.report):
+            raise AvnasError(f"report names files, got {self.report!r}")
         _check_distinct("entries", names)
         for name, values, least in (("seeds", self.seeds, 0), ("bits", self.bits, 1)):
             _check_distinct(name, values)

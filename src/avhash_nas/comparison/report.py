@@ -78,12 +78,19 @@ def tables(results: Results) -> list[Table]:
     return [table for table in made if table.rows]
 
 
-def write_report(results: Results, folder: Path) -> None:
-    """Write `tables.md`, `table.csv` (a row for each entry and code length) and `runs.csv` (a row for each run)."""
-    text = f"# {results.comparison.title}\n\n" + "\n\n".join(table.to_markdown() for table in tables(results)) + "\n"
-    write_whole(folder / "tables.md", lambda partial: partial.write_text(text, encoding="utf-8"))
-    write_whole(folder / "table.csv", lambda partial: _write_csv(partial, _entry_rows(results)))
-    write_whole(folder / "runs.csv", lambda partial: _write_csv(partial, _run_rows(results)))
+def write_report(results: Results) -> list[Path]:
+    """Write the tables as Markdown, a row for each entry and code length as CSV, and a row for each run as CSV.
+
+    Returns:
+        The files.
+    """
+    comparison = results.comparison
+    files = [Path(comparison.out) / f"{comparison.report}{ending}" for ending in (".md", ".csv", "-runs.csv")]
+    text = f"# {comparison.title}\n\n" + "\n\n".join(table.to_markdown() for table in tables(results)) + "\n"
+    write_whole(files[0], lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_whole(files[1], lambda partial: _write_csv(partial, _entry_rows(results)))
+    write_whole(files[2], lambda partial: _write_csv(partial, _run_rows(results)))
+    return files
 
 
 def _scores(results: Results) -> Table:

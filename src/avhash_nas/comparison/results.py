@@ -67,7 +67,7 @@ def score_text(of: Statistic) -> str:
     >>> score_text(Statistic(0.68471, 0.0213, 3)), score_text(Statistic(0.875, None, 1))
     ('0.685 ± 0.021', '0.875')
     """
-    return f"{of.mean:.3f}" if of.spread is None else f"{of.mean:.3f} ± {of.spread:.3f}"
+    return f"{of.mean:z.3f}" if of.spread is None else f"{of.mean:z.3f} ± {of.spread:.3f}"
 
 
 def time_text(of: Statistic) -> str:
