@@ -45,14 +45,25 @@ NOISE = {"ENAS": 1e-3}
 """How far parameters may differ where Adam follows gradients that are zero but for rounding."""
 
 
+VARIANTS = [
+    *((name, ()) for name in ALL_STRATEGIES),
+    ("DARTS", ("order=2",)),
+    ("DARTS", ("auxiliary_skip=true",)),
+    ("ProxylessNAS", ("gates=full",)),
+    ("ProxylessNAS", ("gates=reinforce",)),
+    ("SPOS", ("fair=true",)),
+]
+
+
 @pytest.mark.parametrize(
-    "name", [name if name == "AVNAS" else pytest.param(name, marks=pytest.mark.slow) for name in ALL_STRATEGIES]
+    ("name", "more"),
+    [pytest.param(*variant, marks=[] if variant[0] == "AVNAS" else pytest.mark.slow) for variant in VARIANTS],
 )
-def test_three_ranks_do_what_one_does(name: str, config: Path, three_ranks: Ranks, tmp_path: Path) -> None:
-    options = [
-        f"--strategy={name}",
-        *(f"--strategy.{option}={v}" for option, v in SMALL_SEARCHES.get(name, {}).items()),
-    ]
+def test_three_ranks_do_what_one_does(
+    name: str, more: tuple[str, ...], config: Path, three_ranks: Ranks, tmp_path: Path
+) -> None:
+    small = [f"{option}={value}" for option, value in SMALL_SEARCHES.get(name, {}).items()]
+    options = [f"--strategy={name}", *(f"--strategy.{option}" for option in (*small, *more))]
     first, *others = three_ranks.run(runs.run, config, tmp_path / "three", *options)
     for other in others:
         assert other.fingerprints == first.fingerprints

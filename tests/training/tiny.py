@@ -24,8 +24,7 @@ ALL_STRATEGIES = sorted(
 )
 SMALL_SEARCHES: dict[str, dict[str, Any]] = {
     "ENAS": {"controller_steps": 2, "samples": 3, "best_of": 6},
-    "ProxylessNAS": {"portion": 0.5, "every": 2, "warmup": 0.1},
-    "ProxylessNAS": {"portion": 0.5},
+    "ProxylessNAS": {"portion": 0.5, "every": 2, "warmup": 0.1, "samples": 2},
     "RandomSearch": {"count": 2},
     "SPOS": {"population": 6, "generations": 3, "top": 3, "mutants": 3, "crossovers": 2},
     "SharedRandom": {"count": 8},
