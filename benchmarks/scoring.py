@@ -2,9 +2,11 @@
 
 python benchmarks/scoring.py --help
 
-Synthetic data and a supernet trained for a moment, so that scores differ. The architectures: those that SPOS's
-evolution meets, scored generation by generation and all in one call, and as many random ones. The plain way, measured
-on a sample of them: the supernet on one route after the other, ranked by `evaluate`; and pruning and a Trainer.
+Synthetic data, or a data set given by --root, and a supernet trained for a moment, so that scores differ. The
+architectures: those that SPOS's evolution meets, scored generation by generation and all in one call, and as many
+random ones. The plain way, measured on a sample of them: the supernet on one route after the other, ranked by
+`evaluate`; and pruning and a Trainer's validation. "Ratio of whole cells" is what follows from the numbers of distinct
+inputs of each cell and its share of the time: what sharing whole cells can give.
 """
 
 import argparse
@@ -49,6 +51,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--root", default="", help="data set to take instead of a synthetic one")
     parser.add_argument("--space", default="full", help="preset or JSON file")
     parser.add_argument("--width", type=int, default=64, help="D")
     parser.add_argument("--heads", type=int, default=4)
@@ -67,7 +70,7 @@ def parse() -> argparse.Namespace:
 
 
 def make_data(folder: Path, options: argparse.Namespace) -> HashingData:
-    root = write_synthetic(
+    root = options.root or write_synthetic(
         folder / "data",
         **{"classes": options.classes, "train": options.database, "val": options.queries, "test": 1},
         **{"visual_dim": options.width, "audio_dim": options.width // 2, "seed": options.seed},
