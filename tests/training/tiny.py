@@ -96,5 +96,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert metrics[0] == metrics[1]
     for name in ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    for stage in ("search", "finetune"):
+    stages = [sorted(str(path.parent.relative_to(run)) for path in run.rglob("epochs.csv")) for run in (one, other)]
+    assert stages[0] == stages[1] != []
+    for stage in stages[0]:
         assert epochs_of(one, stage) == epochs_of(other, stage)
