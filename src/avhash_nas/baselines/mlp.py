@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.networks import HashNetwork, Route
-from avhash_nas.networks.batch_norm import BatchNorm
+from avhash_nas.networks import BatchNorm, HashNetwork, Route
 
 
 class MeanPoolMLP(HashNetwork):

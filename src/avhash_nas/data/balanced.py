@@ -55,7 +55,7 @@ class ClassBalanced(BatchSampling):
         return self.classes * self.videos
 
     def batches_per_epoch(self, labels: Labels) -> int:
-        """Number of batches of every epoch, over all ranks.
+        """Number of batches of every epoch; ranks share each of them.
 
         Of videos with several labels, the number of groups depends on the labels drawn; the largest possible is taken.
 

@@ -38,7 +38,7 @@ class Triplets(BatchSampling):
         return self.anchors * (2 + self.negatives)
 
     def batches_per_epoch(self, labels: Labels) -> int:
-        """Number of batches of every epoch, over all ranks.
+        """Number of batches of every epoch; ranks share each of them.
 
         Args:
             labels: Multi-hot labels of the split, (V, C).

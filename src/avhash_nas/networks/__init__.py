@@ -1,6 +1,7 @@
 """The audio-visual hashing network, as supernet and as plain network."""
 
 from avhash_nas.networks.audio_visual import AudioVisualNetwork
+from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.latency import LatencyTable
@@ -10,6 +11,7 @@ from avhash_nas.networks.timing import measure_latency, measure_network
 
 __all__ = [
     "AudioVisualNetwork",
+    "BatchNorm",
     "Choice",
     "HashLayer",
     "HashNetwork",

@@ -27,8 +27,8 @@ def info_nce(codes: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
 
     Anchors without a positive are left out; a batch in which none has one gives 0. An anchor without negatives gives
     0, as Eq. 36 does with an empty sum. A zero code has similarity 0 to all. The loss is computed in
-    float32 at least, under autocast too. In data-parallel training each process compares the videos of its own
-    batch.
+    float32 at least, under autocast too. In data-parallel training HashingModule gives it the videos of all
+    processes.
 
     Args:
         codes: Real-valued codes, shape (B, q).
