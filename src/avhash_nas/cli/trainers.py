@@ -54,10 +54,11 @@ def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> 
         return made
 
     def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
+        stage = "" if folder_of_stage == folder.path else folder_of_stage.name  # the test has the same name in all runs
         return trainer(
             max_epochs=max_epochs,
             callbacks=[*callbacks, *more_callbacks],
-            logger=[*make_loggers(logger, folder.path, folder_of_stage.name), *more_loggers] or False,
+            logger=[*make_loggers(logger, folder.path, stage), *more_loggers] or False,
             default_root_dir=folder_of_stage,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),

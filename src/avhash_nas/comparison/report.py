@@ -98,6 +98,8 @@ def _scores(results: Results) -> Table:
     shown = [(measure, length, f"{measure.title}, {length}") for measure in TEST for length in bits]
     shown += [(measure, max(bits), measure.title) for measure in SEARCHED]
     notes = [_SCORES_NOTE, f"supernet, derived: mAP@100 retrieved on val, at {max(bits)} bits.", *results.notes]
+    if any(results.paper(entry) for entry in results.comparison.entries):
+        notes.append(_PAPER_NOTE)
     return _figures(results, "mAP@100", shown, notes)
 
 
@@ -125,8 +127,6 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
         if paper := results.paper(entry):
             theirs = [statistic(row.figure(measure.key, bits) for row in paper) for measure, bits, _ in shown]
             rows.append([f"  paper, {_lines(paper)}", "", *(_text(*pair) for pair in zip(shown, theirs))])
-    if any(results.paper(entry) for entry in results.comparison.entries):
-        notes = [*notes, _PAPER_NOTE]
     return Table(title, ["", "seeds", *(column for *_, column in shown)], rows, notes)
 
 
@@ -177,7 +177,15 @@ def _candidates(results: Results) -> Table:
 
 
 def _problems(results: Results) -> Table:
-    return Table("Not finished", ["run", "why"], [[name, why] for name, why in results.problems.items()])
+    """One row for each reason, with the first runs that it keeps back."""
+    runs: dict[str, list[str]] = {}
+    for name, why in results.problems.items():
+        runs.setdefault(why, []).append(name)
+    rows = [
+        [", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""), why]
+        for why, names in runs.items()
+    ]
+    return Table("Not finished", ["run", "why"], rows)
 
 
 def _text(shown: tuple[Measure, int, str], figure: Statistic | None) -> str:

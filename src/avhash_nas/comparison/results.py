@@ -62,12 +62,12 @@ class Measure:
 
 
 def score_text(of: Statistic) -> str:
-    """A score with its spread.
+    """A score with its spread; a single one as the paper prints it, with four digits.
 
     >>> score_text(Statistic(0.68471, 0.0213, 3)), score_text(Statistic(0.875, None, 1))
-    ('0.685 ± 0.021', '0.875')
+    ('0.685 ± 0.021', '0.8750')
     """
-    return f"{of.mean:z.3f}" if of.spread is None else f"{of.mean:z.3f} ± {of.spread:.3f}"
+    return f"{of.mean:z.4f}" if of.spread is None else f"{of.mean:z.3f} ± {of.spread:.3f}"
 
 
 def time_text(of: Statistic) -> str:

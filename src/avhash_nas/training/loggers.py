@@ -18,7 +18,7 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
     Args:
         name: `csv` (epochs.csv, which every stage writes anyway), `wandb` or `tensorboard`.
         run: Folder of the run; its name is the name that wandb shows, and a resumed run goes on under the same id.
-        stage: Prefix of what is logged.
+        stage: Prefix of what is logged; empty for the test.
 
     Raises:
         MissingExtraError: The package is not installed.
