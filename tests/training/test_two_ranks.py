@@ -118,6 +118,18 @@ def test_a_signal_to_one_rank_stops_both_and_the_same_command_goes_on(
     assert_same_run(both(name)[0], out)
 
 
+def test_a_run_goes_on_with_another_number_of_ranks(tiny_config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    process, _ = start(command(tiny_config, out))
+    with process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    alone = command(tiny_config, out, "--trainer.devices=1")
+    subprocess.run(alone, check=True, capture_output=True, timeout=600)
+    assert [row["epoch"] for row in epochs_of(out, "search")] == ["0", "1", "2"]
+    assert "test" in metrics_of(out)
+
+
 def test_a_signal_to_all_processes_is_one_stop(
     both: Callable[[str], tuple[Path, str]], tiny_config: Path, tmp_path: Path
 ) -> None:

@@ -199,5 +199,6 @@ def quiet() -> None:
         "There is a wandb run already in progress",  # the stages share one
         "It is recommended to use `self.log",  # the metrics are merged over the ranks already
         "find_unused_parameters=True was specified",
+        "Grad strides do not match bucket view strides",  # of depthwise convolutions, which are small
     ):
         warnings.filterwarnings("ignore", f".*{text}.*")
