@@ -4,6 +4,7 @@ import itertools
 import math
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -16,6 +17,9 @@ from avhash_nas.strategies import AVNAS, Moment
 from avhash_nas.strategies.logits import ArchitectureLogits
 from avhash_nas.training import Recipe
 from reference.strategies_adam import joint_adam
+
+QUICK = (partial(AVNAS, lr=0.05), partial(AVNAS, lr=0.05, temperature=0.1, warmup=0.1, harden=0.6, select="derived"))
+"""For the conformance checks: options that suit short searches."""
 
 START = Moment(epoch=0, batch=0, epochs=10, batches=4)
 

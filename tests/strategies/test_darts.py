@@ -19,6 +19,9 @@ from ranks import alpha
 from reference.strategies_darts import exact_hypergradient, rule_of
 from strategies.bilevel import RoteOrRule, Tug, search
 
+QUICK = (partial(DARTS, lr=0.05), partial(DARTS, order=2, lr=0.05), partial(DARTS, auxiliary_skip=True, lr=0.05))
+"""For the conformance checks: options that suit short searches."""
+
 START = Moment(epoch=0, batch=0, epochs=10, batches=4)
 ORDERS = pytest.mark.parametrize("order", [1, 2])
 

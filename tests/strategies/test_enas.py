@@ -3,6 +3,7 @@
 import itertools
 import json
 import zlib
+from functools import partial
 from types import SimpleNamespace
 
 import lightning as L
@@ -25,6 +26,12 @@ from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
 from avhash_nas.training.interrupt import stop_requests
 from reference.strategies_enas import all_paths, expected_reward, policy_entropy
 from strategies.judges import SpyJudge
+
+QUICK = (
+    partial(ENAS, lr=0.05, controller_steps=4, samples=4, best_of=5),
+    partial(ENAS, autoregressive=False, lr=0.5, controller_steps=4, samples=4, best_of=5),
+)
+"""For the conformance checks: options that suit short searches."""
 
 START = Moment(epoch=0, batch=0, epochs=10, batches=4)
 

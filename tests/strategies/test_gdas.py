@@ -1,6 +1,7 @@
 """GDAS: what a sampled step computes, which gradient alpha gets of it, and how the samples are drawn."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture
 from avhash_nas.strategies import GDAS, Moment
 from strategies.bilevel import SPACE, RoteOrRule, search
+
+QUICK = (partial(GDAS, lr=0.05),)
+"""For the conformance checks: options that suit short searches."""
 
 
 def begun(space, seed=0, scale=1.0, **options):

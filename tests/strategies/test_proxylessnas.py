@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from functools import partial
 
 import pytest
 import torch
@@ -16,6 +17,12 @@ from avhash_nas.strategies import Moment, ProxylessNAS
 from avhash_nas.training import Recipe
 from reference.strategies_proxylessnas import gate_gradient, softmax
 from strategies.timed import SMALL, table, write
+
+QUICK = tuple(
+    partial(ProxylessNAS, gates=gates, lr=0.05, warmup=0.5, every=1, portion=0.5)
+    for gates in ("two", "full", "reinforce")
+)
+"""For the conformance checks: options that suit short searches."""
 
 
 @pytest.fixture

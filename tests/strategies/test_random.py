@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,9 @@ from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import Moment, RandomSearch
 from reference.strategies_evolution import additive_fitness, best_by_enumeration, every_architecture, uniform_p
 from strategies.judges import SpyJudge, choose_in_pieces
+
+QUICK = (partial(RandomSearch, count=4),)
+"""For the conformance checks: options that suit short searches."""
 
 FULL = load_space("full")
 SMALL = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "T")))

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,9 @@ from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import SharedRandom
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
 from strategies.judges import SpyJudge, choose_in_pieces
+
+QUICK = (partial(SharedRandom, count=6),)
+"""For the conformance checks: options that suit short searches."""
 
 FULL = load_space("full")
 

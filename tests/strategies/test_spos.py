@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,12 @@ from avhash_nas.strategies import SPOS, Moment
 from avhash_nas.strategies.evolution import evolve
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
 from strategies.judges import SpyJudge, choose_in_pieces
+
+QUICK = (
+    partial(SPOS, population=4, generations=3, top=2, mutants=2, crossovers=1),
+    partial(SPOS, fair=True, population=4, generations=3, top=2, mutants=2, crossovers=1),
+)
+"""For the conformance checks: options that suit short searches."""
 
 FULL = load_space("full")
 MEDIUM = SearchSpace(tuple(FULL[name] for name in ("visual.M1", "audio.M1", "visual.U1", "audio.U1", "I1", "F", "T")))

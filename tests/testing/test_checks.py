@@ -35,7 +35,7 @@ def test_a_promise_is_checked_where_it_is_made():
         (answers.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
         (answers.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
         (answers.answers_are_pure, broken.SelectsNothing, r"selects is 'supernet', evaluation_routes\(\) has derived"),
-        (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 64 of 64 values"),
+        (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 96 of 96 values"),
         (steps.weights_move_in_weight_steps_only, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),
         (steps.weights_move_in_weight_steps_only, broken.LeavesEvaluationMode, "mode.: True and False"),
         (steps.weights_move_in_weight_steps_only, broken.FreezesWeights, r"trained.S.\S+: True and False"),

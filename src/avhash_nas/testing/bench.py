@@ -5,7 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,7 +37,7 @@ class Problem:
 
     Attributes:
         space: With at least one free cell.
-        epochs: Of the search, and of training a candidate alone.
+        epochs: Of the search; a candidate alone is trained for half as many.
         batches: Of an epoch; None takes all.
         varied: With all that draws numbers or holds state: dropout, augmentation, weight decay.
         other_test: With other videos in test.
@@ -87,7 +87,7 @@ def run(
     Raises:
         Interrupted: It was stopped.
     """
-    sizes: dict[str, Any] = {"width": 8, "heads": 2, "balance": True, "dropout": 0.2 if problem.varied else 0.0}
+    sizes: dict[str, Any] = {"width": 12, "heads": 2, "balance": True, "dropout": 0.2 if problem.varied else 0.0}
 
     def make_network() -> AudioVisualNetwork:
         return AudioVisualNetwork(VISUAL_DIM, AUDIO_DIM, 8, problem.space, **sizes)
@@ -98,7 +98,7 @@ def run(
         make_network=make_network,
         objective=InfoNCE(),
         search=recipe,
-        finetune=recipe,
+        finetune=replace(recipe, epochs=max(1, problem.epochs // 2)),
         augmentation=Augmentation(noise=0.1) if problem.varied else None,
         strategy=strategy,
         make_trainer=_trainers(problem.batches, before, behind),

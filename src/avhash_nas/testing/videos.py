@@ -17,8 +17,9 @@ _VIDEOS = {"train": 96, "val": 16, "test": 16}
 def tiny_data(*, other_test: bool = False, seed: int = 0) -> HashingData:
     """The data set, opened, in batches of 16 videos: 96 to train on, 16 each in val and test.
 
-    The visual features show two events in neighbouring time steps, in either order, on faint noise; the audio features
-    are empty. What treats time steps alike, and takes the mean over them, cannot tell the classes apart.
+    In each half of a video the visual features show two events in neighbouring time steps, the one class in one order,
+    the other in the other; the audio features are empty. What treats time steps alike, and takes the mean over them,
+    cannot tell the classes apart.
 
     Args:
         other_test: The same with other videos in test, half of them of the other class.
@@ -48,16 +49,18 @@ def _write(root: Path, other_test: bool) -> None:
             random = np.random.Generator(np.random.Philox(100 * other + number))
             labels = np.arange(videos) // (2 if other else 1) % 2
             for row, label in enumerate(labels.tolist()):
-                image[f"{split}{row:03d}/vectors"] = _order_in_time(label, random)
+                image[f"{split}{row:03d}/vectors"] = order_in_time(label, random)
                 audio[f"{split}{row:03d}/vectors"] = np.zeros((FRAMES, AUDIO_DIM), np.float32)
             lines = [f"{split}{row:03d},{label}\n" for row, label in enumerate(labels.tolist())]
             (root / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def _order_in_time(label: int, random: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def order_in_time(label: int, random: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """Features of one video, (T, dim)."""
-    vectors = 0.1 * random.standard_normal((FRAMES, VISUAL_DIM))
-    start = int(random.integers(FRAMES - 1))
-    vectors[start, label] += 3
-    vectors[start + 1, 1 - label] += 3
+    vectors = 0.5 * random.standard_normal((FRAMES, VISUAL_DIM))
+    half = FRAMES // 2
+    for start in (0, half):
+        first = start + int(random.integers(half - 1))
+        vectors[first, label] += 3
+        vectors[first + 1, 1 - label] += 3
     return vectors.astype(np.float32)
