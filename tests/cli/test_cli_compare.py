@@ -273,7 +273,7 @@ def test_a_ranking_needs_entries_that_train_alike(
 
 @pytest.mark.slow
 def test_real_processes_stop_with_the_comparison_and_go_on(plain: dict[str, Any], tmp_path: Path) -> None:
-    plain["options"]["finetune"] |= {"epochs": 300, "patience": 0}
+    plain["options"]["finetune"] |= {"epochs": 100, "patience": 0}
     file, out = write(tmp_path, plain), Path(plain["out"])
     command = [sys.executable, "-m", "avhash_nas", "compare", "--config", str(file), "--jobs=2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -285,5 +285,5 @@ def test_real_processes_stop_with_the_comparison_and_go_on(plain: dict[str, Any]
     assert not list(out.glob("*/metrics.json"))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert all(metrics_of(out / f"{name}-16-0")["epochs"]["finetune"] == 300 for name in NAMES)
-    assert "epoch 300/300" in (out / "wide-16-0.log").read_text()
+    assert all(metrics_of(out / f"{name}-16-0")["epochs"]["finetune"] == 100 for name in NAMES)
+    assert "epoch 100/100" in (out / "wide-16-0.log").read_text()
