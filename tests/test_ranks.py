@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from avhash_nas.networks import BatchNorm
 from ranks import tasks
 from ranks.processes import Ranks
 
@@ -61,3 +62,13 @@ def test_a_single_process_changes_nothing():
     rows = torch.ones(2, 3, requires_grad=True)
     assert tasks.gather_rows(rows) is rows
     assert tasks.mean(None) is None
+
+
+def test_batch_norm_of_a_single_process_is_that_of_torch():
+    norms = [kind(4, affine=False) for kind in (BatchNorm, torch.nn.BatchNorm1d)]
+    features, _, weight = tasks.batch()
+    outputs = [norm.double()(features @ weight) for norm in norms]
+    assert torch.equal(*outputs)
+    ours, theirs = (norm.state_dict() for norm in norms)
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
