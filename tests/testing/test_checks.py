@@ -79,6 +79,5 @@ def test_a_strategy_that_trains_no_supernet_has_only_its_choice_to_check():
         def route(self, moment):
             raise AssertionError("nothing is trained")
 
-    for check in CHECKS:
-        if check is not seeds.another_process_finds_the_same:
-            check(Alone)
+    for check in {*CHECKS} - {seeds.another_process_finds_the_same, toy.one_cell_is_solved}:
+        check(Alone)
