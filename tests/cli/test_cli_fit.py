@@ -184,7 +184,7 @@ def test_tensorboard_writes_events(mlp_config: Path, tmp_path: Path) -> None:
 def test_metrics_have_the_schema_of_the_run_folder(finished: Path) -> None:
     metrics = metrics_of(finished)
     kinds = {"retrieved", "standard", "k"}
-    assert metrics["strategy"] == "avnas"
+    assert metrics["strategy"] == "AVNAS"
     assert (metrics["bits"], metrics["seed"]) == (16, 0)
     for section in ("test", "val", "supernet", "derived", "chance", "random_projection"):
         assert set(metrics[section]["map@100"]) == kinds, section

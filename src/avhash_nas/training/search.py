@@ -46,7 +46,7 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     architecture = strategy.derive()
     if rank() == 0:
         write_json(folder.architecture, architecture.to_dict())
-    metrics = {"strategy": type(strategy).__module__.rpartition(".")[2], "search": strategy.report()}
+    metrics = {"strategy": type(strategy).__name__, "search": strategy.report()}
     if trained is None:
         metrics |= {"time": {"search_s": judge.seconds}, "epochs": {}}
         finetune = candidates.stage(architecture)
