@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, HashingData, Triplets
-from avhash_nas.data.loading import EpochSampler, OrderedBatches, Rank, SampledBatches
+from avhash_nas.data.epoch_loader import EpochSampler
+from avhash_nas.data.loading import OrderedBatches, Rank, SampledBatches
 from avhash_nas.errors import AvnasError
 
 

@@ -13,20 +13,10 @@ from numpy.typing import NDArray
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
+from avhash_nas.data.epoch_loader import BatchLoader, EpochSampler, in_own_group
 from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, different_frames, read_layout
-from avhash_nas.data.loading import (
-    ALONE,
-    Batches,
-    BatchLoader,
-    EpochSampler,
-    OrderedBatches,
-    Rank,
-    Rows,
-    SampledBatches,
-    Videos,
-    in_own_group,
-)
+from avhash_nas.data.loading import ALONE, Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import AvnasError, DataError
