@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -284,42 +282,3 @@ def test_options_out_of_range(options, message):
 def test_select_names_the_score_that_picks_the_state():
     assert AVNAS().selects == "supernet"
     assert AVNAS(select="derived").selects == "derived"
-
-
-SEARCH = """
-import sys
-from pathlib import Path
-import lightning as L
-import torch
-from avhash_nas.data import ClassBalanced, HashingData
-from avhash_nas.networks import AudioVisualNetwork
-from avhash_nas.space import load_space
-from avhash_nas.strategies import AVNAS
-from avhash_nas.training import HashingModule
-
-root, cache = sys.argv[1:]
-torch.manual_seed(0)
-network = AudioVisualNetwork(8, 6, 8, load_space("full"), width=8, heads=2, states=2, rank=2)
-strategy = AVNAS(lr=0.1, temperature=0.2)
-trainer = L.Trainer(
-    max_epochs=2, accelerator="cpu", callbacks=[strategy], logger=False, enable_checkpointing=False,
-    enable_progress_bar=False, enable_model_summary=False,
-)
-data = HashingData(root, cache_dir=cache, sampling=ClassBalanced(classes=3, videos=2))
-trainer.fit(HashingModule(network, seed=5), datamodule=data)
-found = repr(strategy.derive())
-print(found, [logits.tolist() for logits in strategy.architecture.logits])
-"""
-
-
-def test_the_same_seed_finds_the_same_in_another_process(tiny_root, tmp_path, capsys, monkeypatch):
-    arguments = [str(tiny_root), str(tmp_path)]
-    environment = {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    other = subprocess.run([sys.executable, "-c", SEARCH, *arguments], check=True, capture_output=True, text=True)
-    monkeypatch.setattr(sys, "argv", ["-c", *arguments])
-    exec(compile(SEARCH, "search", "exec"), {})
-    here = capsys.readouterr().out.strip().splitlines()[-1]
-    assert here.startswith("Architecture(visual: M1=")
-    assert other.stdout.strip().splitlines()[-1] == here

@@ -343,6 +343,7 @@ class TestAuxiliarySkip:
         torch.testing.assert_close(cell(x, route=strategy.route(moment)), plain + 0.6 * x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["1", "2", "gdas"])
 def test_three_ranks_step_alpha_as_one_process_does_with_the_whole_batch(three_ranks, name):
     alone = alpha.searched(0, name)

@@ -1,8 +1,6 @@
 """SPOS: evolution by a judge's scores, once, however often it is interrupted."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -139,29 +137,6 @@ class TestState:
         assert SPOS().selects is None
         assert SPOS().trains_supernet
         assert SPOS().portion == 1
-
-
-SEARCH = """
-from types import SimpleNamespace
-from avhash_nas.space import load_space
-from avhash_nas.strategies import SPOS, Moment
-
-space = load_space("full")
-strategy = SPOS(population=12, generations=4, top=3, mutants=4, crossovers=4)
-strategy.begin(space, 5)
-judge = SimpleNamespace(scores=lambda architectures: [float(len("".join(each.values()))) for each in architectures])
-strategy.choose(judge)
-print(strategy.route(Moment(1, 2, 10, 4)), strategy.rounds)
-"""
-
-
-def test_the_same_seed_finds_the_same_in_another_process(capsys, monkeypatch):
-    monkeypatch.setenv("PYTHONHASHSEED", "77")
-    other = subprocess.run([sys.executable, "-c", SEARCH], check=True, capture_output=True, text=True)
-    exec(compile(SEARCH, "search", "exec"), {})
-    here = capsys.readouterr().out
-    assert "Architecture(visual: M1=" in here
-    assert other.stdout == here
 
 
 @pytest.mark.parametrize(
