@@ -166,4 +166,4 @@ def test_the_demo_runs(tmp_path: Path) -> None:
     tiny = ("--search.epochs=1", "--finetune.epochs=1", "--network.width=8", "--bits=16")
     where = ("--data.root", data, "--data.cache_dir", tmp_path / "cache", "--out", tmp_path / "run")
     assert avnas("fit", "--strategy=avnas", "--config", ROOT / "experiments/demo/avnas.yaml", *where, *tiny) == 0
-    assert metrics_of(tmp_path / "run")["strategy"] == "avnas"
+    assert metrics_of(tmp_path / "run")["strategy"] == "AVNAS"
