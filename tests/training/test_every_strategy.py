@@ -10,23 +10,25 @@ from avhash_nas import strategies
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training.judge import RememberingJudge
 from avhash_nas.training.stage import Stage
-from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, avnas, epochs_of, metrics_of, write_config
+from training.tiny import (
+    ALL_STRATEGIES,
+    SMALL_SEARCHES,
+    assert_same_run,
+    avnas,
+    epochs_of,
+    metrics_of,
+    tiny_options,
+    write_config,
+)
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache: Path) -> Path:
-    options = {
-        "network": {"class_path": "audio_visual", "init_args": {"width": 8, "heads": 2, "states": 2, "balance": True}},
-        "bits": 16,
-        "data": {
-            "root": str(tiny_data),
-            "cache_dir": str(tiny_cache),
-            "sampling": {"class_path": "ClassBalanced", "init_args": {"classes": 4, "videos": 2}},
-        },
-        "search": {"epochs": 2, "lr": 0.005, "average": 0.9},
-        "finetune": {"epochs": 1, "lr": 0.002},
-        "augmentation": {"frames": 3},
-    }
+    options = tiny_options(tiny_data, tiny_cache)
+    del options["strategy"]
+    options["search"] = {"epochs": 2, "lr": 0.005, "average": 0.9}
+    options["finetune"] = {"epochs": 1, "lr": 0.002}
+    options["augmentation"] = {"frames": 3}
     return write_config(tmp_path_factory.mktemp("config") / "every.yaml", options)
 
 

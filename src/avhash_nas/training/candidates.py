@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from avhash_nas.networks import AudioVisualNetwork, prune
+from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.space import Architecture
 from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest
@@ -12,7 +12,7 @@ from avhash_nas.training.plan import SCORE, Plan
 from avhash_nas.training.run_folder import RunFolder, rank
 from avhash_nas.training.scoring import ArchitectureScorer, Scoring
 from avhash_nas.training.seed import seeded, stage_seed
-from avhash_nas.training.stage import Stage
+from avhash_nas.training.stage import Stage, StageResult
 
 
 class Candidates:
@@ -49,9 +49,7 @@ class Candidates:
             write_json(stage.folder / "architecture.json", architecture.to_dict())
         with seeded(plan.seed):
             network = prune(self.supernet, architecture, inherit=False)
-        seed = stage_seed(plan.seed, 1)
-        module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=seed)
-        return stage.run(module, plan.data, plan.make_trainer, None, self.stop).best[f"val/{SCORE}"]
+        return train_plain(plan, network, stage, self.stop).best[f"val/{SCORE}"]
 
     def stage(self, architecture: Architecture) -> Stage:
         """The stage that trains an architecture alone."""
@@ -67,6 +65,12 @@ class Candidates:
 def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:
     """A stage that trains a network without choices, and keeps its best epoch."""
     return Stage(name, folder.stage(where), f"val/{SCORE}", (f"val/{SCORE}",))
+
+
+def train_plain(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:
+    """Train a network without choices by the recipe of fine-tuning; it holds the best state afterwards."""
+    module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=stage_seed(plan.seed, 1))
+    return stage.run(module, plan.data, plan.make_trainer, None, stop)
 
 
 def short_name(architecture: Architecture) -> str:

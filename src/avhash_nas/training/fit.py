@@ -3,16 +3,15 @@
 from typing import Any
 
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork
-from avhash_nas.training.candidates import plain_stage
+from avhash_nas.training.candidates import plain_stage, train_plain
 from avhash_nas.training.evaluate import evaluate_network, inference_seconds, nest, yardsticks
 from avhash_nas.training.files import write_json
-from avhash_nas.training.interrupt import StopRequest, stop_requests
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training.interrupt import stop_requests
 from avhash_nas.training.plan import Plan
 from avhash_nas.training.run_folder import RunFolder, rank
 from avhash_nas.training.search import search
-from avhash_nas.training.seed import seeded, stage_seed
-from avhash_nas.training.stage import Stage, StageResult
+from avhash_nas.training.seed import seeded
+from avhash_nas.training.stage import StageResult
 from avhash_nas.training.versions import versions
 
 
@@ -38,13 +37,8 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         if isinstance(network, AudioVisualNetwork) and network.space.choices:
             searched = search(plan, network, folder, stop)
             network, stage, of_search = searched.network, searched.finetune, searched.metrics
-        tuned = _finetune(plan, network, stage, stop)
+        tuned = train_plain(plan, network, stage, stop)
         return _test(plan, network, of_search, tuned, folder)
-
-
-def _finetune(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:
-    module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=stage_seed(plan.seed, 1))
-    return stage.run(module, plan.data, plan.make_trainer, None, stop)
 
 
 def _test(
