@@ -35,6 +35,14 @@ class SpyJudge:
         return self.memory[architecture]
 
 
+def chosen_by(strategy, space, fitness, seed=0):
+    """The strategy after its choice from a space, and the judge that it asked."""
+    strategy.begin(space, seed)
+    judge = SpyJudge(fitness)
+    strategy.choose(judge)
+    return strategy, judge
+
+
 def choose_in_pieces(make_strategy, fitness):
     """Let a strategy choose with an interruption at every evaluation; the last strategy, and what was evaluated."""
     memory, evaluated = {}, []

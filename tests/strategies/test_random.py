@@ -11,7 +11,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import Moment, RandomSearch
 from reference.strategies_evolution import additive_fitness, best_by_enumeration, every_architecture, uniform_p
-from strategies.judges import SpyJudge, choose_in_pieces
+from strategies.judges import choose_in_pieces, chosen_by
 
 QUICK = (partial(RandomSearch, count=4),)
 """For the conformance checks: options that suit short searches."""
@@ -27,9 +27,7 @@ def begun(seed=0, space=FULL, **options):
 
 
 def chosen(seed=0, space=FULL, **options):
-    strategy, judge = begun(seed, space, **options), SpyJudge(additive_fitness(space, 0))
-    strategy.choose(judge)
-    return strategy, judge
+    return chosen_by(RandomSearch(**options), space, additive_fitness(space, 0), seed)
 
 
 def test_five_distinct_architectures_are_trained_and_the_best_on_val_is_kept():

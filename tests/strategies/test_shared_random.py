@@ -10,7 +10,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import SharedRandom
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
-from strategies.judges import SpyJudge, choose_in_pieces
+from strategies.judges import choose_in_pieces, chosen_by
 
 QUICK = (partial(SharedRandom, count=6),)
 """For the conformance checks: options that suit short searches."""
@@ -25,9 +25,7 @@ def begun(seed=0, space=FULL, **options):
 
 
 def chosen(seed=0, space=FULL, **options):
-    strategy, judge = begun(seed, space, **options), SpyJudge(additive_fitness(space, 0))
-    strategy.choose(judge)
-    return strategy, judge
+    return chosen_by(SharedRandom(**options), space, additive_fitness(space, 0), seed)
 
 
 def test_as_many_as_spos_scores_in_one_call_and_the_best_is_kept():
