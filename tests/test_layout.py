@@ -19,20 +19,24 @@ PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init
 
 LAYERS = (
     {"errors"},
-    {"codes", "kernels", "ranks"},
-    {"operators"},
+    {"codes", "files", "kernels", "ranks"},
+    {"code_set", "operators"},
     {"space"},
     {"networks"},
     {"objectives", "metrics", "data"},
     {"strategies"},
     {"training"},
     {"retrieval", "extraction", "baselines", "comparison", "report", "testing"},
+    {"serving"},
     {"cli"},
     {"__main__"},
 )
 """Lowest first. A module imports from its own part and from lower layers; parts of one layer do not know each other."""
 
-OPTIONAL = ("wandb", "transformers", "av", "faiss", "mamba_ssm", "matplotlib")
+OPTIONAL = (
+    *("av", "fastapi", "faiss", "mamba_ssm", "matplotlib", "PIL", "pymilvus", "sklearn"),
+    *("starlette", "transformers", "uvicorn", "wandb"),
+)
 
 
 def layer(part):

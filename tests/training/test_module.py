@@ -17,8 +17,8 @@ from avhash_nas.space import load_space
 from avhash_nas.training import Augmentation, HashingModule, Recipe
 from avhash_nas.training.best import AveragedWeights, KeepBest
 from avhash_nas.training.evaluate import yardsticks
-from avhash_nas.training.files import read_tensors
 from avhash_nas.training.history import History
+from avhash_nas.training.tensors import read_tensors
 from training.tiny import avnas, epochs_of, metrics_of
 
 

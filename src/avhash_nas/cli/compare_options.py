@@ -14,8 +14,8 @@ from avhash_nas.cli.parser import Parser
 from avhash_nas.comparison import Comparison, Entry, Run
 from avhash_nas.comparison.budget import budget, check_alike
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import write_whole
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.training.files import write_whole
 from avhash_nas.training.run_folder import changes
 
 _UNEQUAL = (

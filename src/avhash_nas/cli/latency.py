@@ -14,6 +14,7 @@ from rich.table import Table
 
 from avhash_nas.cli.parser import make_parser
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import write_json
 
 if TYPE_CHECKING:
     from avhash_nas.networks import LatencyTable
@@ -82,8 +83,7 @@ def measure(
         )
         for _ in range(check):
             table = measure_network(table, found, found.sample(random), arguments)
-    from avhash_nas.training.files import write_json  # brings Lightning, which the measuring need not wait for
-    from avhash_nas.training.versions import versions
+    from avhash_nas.training.versions import versions  # brings Lightning, which the measuring need not wait for
 
     table = replace(table, conditions={**table.conditions, **conditions, "versions": versions()})
     write_json(Path(out), table.to_dict())

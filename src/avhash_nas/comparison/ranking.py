@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.space.architecture import read_json
 from avhash_nas.strategies.draws import draw_distinct, stream
 
 

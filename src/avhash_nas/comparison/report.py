@@ -21,7 +21,7 @@ from avhash_nas.comparison.results import (
     statistic,
 )
 from avhash_nas.comparison.tables import MISSING, Table
-from avhash_nas.training.files import write_whole
+from avhash_nas.files import write_whole
 
 _SCORES_NOTE = (
     "retrieved, standard: mAP@100 on test, divided by the hits within 100 or by min(100, relevant); mean ± sample "

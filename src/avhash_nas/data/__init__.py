@@ -6,6 +6,7 @@ from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.check import FileReport, Report, check, print_report
 from avhash_nas.data.features import Features, default_cache_dir, open_features
 from avhash_nas.data.layout import Layout, read_layout
+from avhash_nas.data.media import Media, read_media, write_media
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import Splits, Video, read_splits
 from avhash_nas.data.synthetic import write_synthetic
@@ -23,6 +24,7 @@ __all__ = [
     "FileReport",
     "HashingData",
     "Layout",
+    "Media",
     "Report",
     "Splits",
     "Triplets",
@@ -32,7 +34,9 @@ __all__ = [
     "open_features",
     "print_report",
     "read_layout",
+    "read_media",
     "read_splits",
+    "write_media",
     "write_synthetic",
 ]
 

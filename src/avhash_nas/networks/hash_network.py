@@ -1,5 +1,6 @@
 """What every hashing network has in common: relaxed codes, packed codes, saving and loading."""
 
+import hashlib
 import importlib
 import json
 from abc import ABC, abstractmethod
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 
 from avhash_nas.codes import pack
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.networks.route import Route
-from avhash_nas.space.architecture import read_json
 
 
 @contextmanager
@@ -86,6 +87,24 @@ class HashNetwork(nn.Module, ABC):
         with evaluating(self):
             return pack(self(visual, audio))
 
+    def fingerprint(self) -> str:
+        """What tells this network's codes from another's: a digest of its class, arguments and weights.
+
+        Codes of networks with different fingerprints cannot be compared. It does not depend on device or file format,
+        and is the same for a network that was saved and loaded.
+
+        Returns:
+            16 hexadecimal digits of SHA-256.
+        """
+        digest = hashlib.sha256()
+        kind = type(self)
+        digest.update(json.dumps([f"{kind.__module__}.{kind.__qualname__}", self.arguments()], sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            plain = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
+            digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `config.json`, each whole or not at all; no pickle.
 
@@ -93,7 +112,6 @@ class HashNetwork(nn.Module, ABC):
             folder: Made if missing.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         kind = type(self)
         config = {
             "format": self.config_format,
@@ -101,12 +119,8 @@ class HashNetwork(nn.Module, ABC):
             "arguments": self.arguments(),
         }
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        partial = folder / "model.safetensors.partial"
-        save_file(weights, partial)
-        partial.replace(folder / "model.safetensors")
-        partial = folder / "config.json.partial"
-        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder / "config.json")
+        write_whole(folder / "model.safetensors", lambda partial: save_file(weights, partial))
+        write_json(folder / "config.json", config)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:

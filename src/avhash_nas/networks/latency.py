@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json
 from avhash_nas.networks.encoder import CELLS
 from avhash_nas.space import Architecture, Cell, SearchSpace
-from avhash_nas.space.architecture import read_json
 
 SIZES = ("width", "heads", "states", "rank")
 """Arguments of the network that decide how long a candidate takes."""

@@ -1,11 +1,11 @@
 """One candidate for every cell: the result of a search, as a value."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json
 from avhash_nas.space.cell import reading_order
 
 
@@ -80,20 +80,3 @@ class Architecture(Mapping[str, str]):
             return cls.from_dict(data)
         except AvnasError as error:
             raise AvnasError(f"{path}: {error}") from error
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object, with errors that name the file.
-
-    Raises:
-        AvnasError: The file cannot be read or holds no JSON object.
-    """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AvnasError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise AvnasError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise AvnasError(f"{path}: expected a JSON object, found {type(data).__name__}")
-    return data

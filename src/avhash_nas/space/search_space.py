@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.space.architecture import Architecture, read_json
+from avhash_nas.files import read_json
+from avhash_nas.space.architecture import Architecture
 from avhash_nas.space.cell import Cell, reading_order
 
 

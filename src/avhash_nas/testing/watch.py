@@ -15,7 +15,7 @@ from avhash_nas.strategies.moment import moment_of
 from avhash_nas.strategies.protocols import as_searchable
 from avhash_nas.testing.bench import SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import frozen
-from avhash_nas.training.files import read_tensors
+from avhash_nas.training.tensors import read_tensors
 
 Place = tuple[int, int]
 """Epoch and batch of a weight step, from 0."""

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 
-from avhash_nas.training.files import write_tensors
+from avhash_nas.training.tensors import write_tensors
 
 
 class KeepBest(Callback):

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
+from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.space import Architecture
-from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest
 from avhash_nas.training.module import HashingModule
 from avhash_nas.training.plan import SCORE, Plan

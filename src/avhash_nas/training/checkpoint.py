@@ -8,10 +8,11 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import write_whole
 from avhash_nas.ranks import highest, of_first_rank
-from avhash_nas.training.files import save_or_oserror, write_whole
 from avhash_nas.training.interrupt import Interrupted, StopRequest
 from avhash_nas.training.module import HashingModule
+from avhash_nas.training.tensors import save_or_oserror
 
 
 class StageCheckpoint(Checkpoint):

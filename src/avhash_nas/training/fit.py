@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork
 from avhash_nas.training.candidates import plain_stage, train_plain
 from avhash_nas.training.evaluate import evaluate_network, inference_seconds, nest, yardsticks
-from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import stop_requests
 from avhash_nas.training.plan import Plan
 from avhash_nas.training.run_folder import RunFolder, rank

@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from avhash_nas.training.files import write_whole
+from avhash_nas.files import write_whole
 
 
 class History(Callback):

@@ -7,9 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json, write_json
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.space.architecture import read_json
-from avhash_nas.training.files import write_json
 from avhash_nas.training.run_folder import rank
 
 BLOCK = 100

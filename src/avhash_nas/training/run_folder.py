@@ -9,9 +9,8 @@ import yaml
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.ranks import of_first_rank
-from avhash_nas.space.architecture import read_json
-from avhash_nas.training.files import write_json, write_whole
 
 
 class RunFolder:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, prune
 from avhash_nas.training.candidates import Candidates, plain_stage
 from avhash_nas.training.evaluate import nest
-from avhash_nas.training.files import write_json
 from avhash_nas.training.interrupt import StopRequest
 from avhash_nas.training.judge import RememberingJudge
 from avhash_nas.training.module import HashingModule

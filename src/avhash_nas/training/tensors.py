@@ -1,6 +1,5 @@
-"""Files that are there whole or not at all."""
+"""Tensors in files that are there whole or not at all."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -9,31 +8,7 @@ from typing import Any
 import torch
 
 from avhash_nas.errors import AvnasError
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file under a temporary name in the same folder, then rename it.
-
-    Args:
-        path: The file; its folder is made if missing.
-        write: Called with the temporary path.
-
-    Raises:
-        AvnasError: The file cannot be written (no space, no permission); what was there before stays.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise AvnasError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON, indented, whole or not at all."""
-    write_whole(path, lambda partial: partial.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8"))
+from avhash_nas.files import write_whole
 
 
 def write_tensors(path: Path, data: dict[str, Any]) -> None:
