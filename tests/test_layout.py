@@ -26,8 +26,8 @@ LAYERS = (
     {"objectives", "metrics", "data"},
     {"strategies"},
     {"training"},
-    {"retrieval", "extraction", "baselines", "comparison", "report", "testing"},
-    {"serving"},
+    {"retrieval", "extraction", "baselines", "comparison", "testing"},
+    {"report", "serving"},
     {"cli"},
     {"__main__"},
 )
