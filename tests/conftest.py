@@ -4,8 +4,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from browsing import browser, visit
 from ranks.processes import Ranks
 from training.tiny import tiny_options, tiny_set, write_config
+
+__all__ = ["browser", "visit"]  # fixtures of pages looked at by a browser
 
 # Each run tries the same examples, so that a failure is the change's and not the draw's;
 # `pytest --hypothesis-profile=explore` tries new ones, and more of them.
