@@ -1,0 +1,9 @@
+"""Pictures of runs and comparisons, and the page that shows them.
+
+A picture is drawn by a function of what a run left on disk and keeps the numbers that it shows.
+"""
+
+from avhash_nas.report.picture import Picture
+from avhash_nas.report.style import save, svg
+
+__all__ = ["Picture", "save", "svg"]

@@ -1,0 +1,165 @@
+"""How all pictures look, and how they become files: colours, fonts, SVG that follows light and dark pages."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from xml.sax.saxutils import escape
+
+from avhash_nas.errors import MissingExtraError
+from avhash_nas.files import write_whole
+from avhash_nas.report.picture import Figure, Picture
+
+INK = "#1b1f24"
+MUTED = "#667079"
+GRID = "#d5dae0"
+PAPER = "#ffffff"
+VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
+"""Colours that an SVG within a page takes from the page, by the names of the CSS variables.
+
+Text and frames are drawn in INK, what recedes in MUTED, rules in GRID, and PAPER covers what lies below a label. The
+background is left out."""
+
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+SKY = "#56B4E9"
+ORANGE = "#E69F00"
+PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, MUTED)
+"""Okabe and Ito's colours, which stay apart in all common kinds of colour blindness (yellow, too pale for lines, and
+black left out)."""
+
+_FONTS = "'DejaVu Sans', Verdana, Arial, sans-serif"
+"""The first comes with matplotlib and measures the text; Verdana is as wide and the others are narrower."""
+
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = "osD^vPX"
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "path.simplify": False,
+    "svg.fonttype": "none",
+}
+
+
+def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """A colour, a dash and a marker for each name, by order; all three differ between neighbours.
+
+    >>> [style["color"] for style in line_styles(["a", "b"]).values()]
+    ['#0072B2', '#D55E00']
+    """
+    return {
+        name: {
+            "color": PALETTE[place % len(PALETTE)],
+            "linestyle": _DASHES[place % len(_DASHES)],
+            "marker": _MARKERS[place % len(_MARKERS)],
+        }
+        for place, name in enumerate(dict.fromkeys(names))
+    }
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib's settings for everything that is made within the block; the user's own settings have no part in it.
+
+    Raises:
+        MissingExtraError: Matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("matplotlib", "report", "drawing") from error
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings: Any = matplotlib.rcParams  # typed by name, setting by setting
+        settings.update(_SETTINGS)
+        yield
+
+
+def new_figure(
+    width: float = 9.0, height: float = 4.5, *, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """An empty figure; call it, and draw on it, within `drawing`.
+
+    Args:
+        width: Inches. Shown about 1,000 pixels wide, so that text of 9 points is 14 pixels high at 9 inches.
+        height: Inches.
+        layout: `constrained` finds places without overlaps; None where the caller gives them all.
+    """
+    from matplotlib.figure import Figure as NewFigure
+
+    return NewFigure(figsize=(width, height), layout=layout)
+
+
+def svg(picture: Picture, *, follow_page: bool = True) -> str:
+    """The picture as an SVG element: the same text for the same picture.
+
+    Text stays text. Ids begin with the picture's name, so that several pictures fit in one page.
+
+    Args:
+        picture: To be drawn.
+        follow_page: Take the colours in VARIABLES from the page, where it sets them; without, they are plain colours.
+    """
+    with drawing():
+        import matplotlib
+
+        matplotlib.rcParams["svg.hashsalt"] = picture.name
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        picture.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), count=1, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{picture.name}-', text)
+    text = re.sub(r'(url\(|href=")#', rf"\g<1>#{picture.name}-", text)
+    text = text.replace("'DejaVu Sans'", _FONTS)
+    title = f"<title>{escape(picture.title)}</title>"
+    text = re.sub(r"<svg [^>]*>", lambda opening: f'{opening[0][:-1]} role="img">\n {title}', text, count=1)
+    if follow_page:
+        for colour, variable in VARIABLES.items():
+            text = re.sub(rf"(?<=[: ]){colour}\b", f"var({variable}, {colour})", text)
+    return text
+
+
+def save(picture: Picture, folder: str | Path) -> tuple[Path, Path]:
+    """Write NAME.png, on white and at 200 dots an inch, and NAME.svg, without a background.
+
+    Returns:
+        The two files.
+
+    Raises:
+        AvnasError: The folder is not writable.
+    """
+    png, vector = (Path(folder) / f"{picture.name}.{kind}" for kind in ("png", "svg"))
+    with drawing():
+        options = {"format": "png", "dpi": 200, "facecolor": "white", "metadata": {"Software": None}}
+        write_whole(png, lambda partial: picture.figure.savefig(partial, **options))
+    text = '<?xml version="1.0" encoding="utf-8"?>\n' + svg(picture, follow_page=False)
+    write_whole(vector, lambda partial: partial.write_text(text, encoding="utf-8"))
+    return png, vector
