@@ -35,7 +35,9 @@ class Parser(ArgumentParser):
         defaults = {
             name: resolve(name, choice.default, choice) for name, choice in self.choices.items() if choice.default
         }
-        _active.append(_Names(self.choices, {**_classes_of(files, self.choices), **classes}))
+        taken = {**_classes_of(files, self.choices), **classes}
+        self._refuse_options_of_nothing(rest, {*defaults, *taken})
+        _active.append(_Names(self.choices, taken))
         try:
             return self.parse_args(
                 [
@@ -65,6 +67,14 @@ class Parser(ArgumentParser):
             else:
                 others.append(argument)
         return files, classes, others
+
+    def _refuse_options_of_nothing(self, arguments: Sequence[str], taken: set[str]) -> None:
+        """Options of a class where none was named: jsonargparse would call the base class abstract."""
+        for argument in arguments:
+            flag = argument.partition("=")[0]
+            option = flag.removeprefix("--").rpartition(".")[0]
+            if option in self.choices and option not in taken:
+                raise AvnasError(f"{flag}: name the class that has this option, by --{option}=NAME")
 
     def make(self, options: Namespace) -> Namespace:
         """The options with every class made.
