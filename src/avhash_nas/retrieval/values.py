@@ -39,7 +39,7 @@ def cosine(query: NDArray[np.floating], vectors: NDArray[np.floating]) -> Scores
 
 def unit(vectors: NDArray[np.floating]) -> Scores:
     """Vectors brought to length 1 along the last axis, float32; a zero stays zero."""
-    vectors = vectors.astype(np.float32)
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: Scores = vectors / np.where(norms > 0, norms, np.float32(1))
-    return scaled
+    single: Scores = vectors.astype(np.float32)
+    norms: Scores = np.sqrt(np.square(single).sum(axis=-1, keepdims=True))
+    norms[norms == 0] = 1
+    return single / norms
