@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avhash_nas.codes import halve
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import binarize, pack, unpack
 
@@ -24,6 +25,15 @@ def test_real_values_signs_and_bools_pack_alike():
     values = torch.randn(5, 19).bfloat16()
     assert torch.equal(pack(values), pack(binarize(values)))
     assert torch.equal(pack(values), pack(values >= 0))
+
+
+@given(seed=st.integers(0, 2**20), scale=st.sampled_from([1.0, 1e-4, 1e-7, 1e-8, 1e-30]))
+def test_halves_keep_every_bit_and_are_near(seed, scale):
+    values = torch.randn(4, 9, generator=torch.Generator().manual_seed(seed)) * scale
+    halves = halve(values)
+    assert halves.dtype == torch.float16
+    assert torch.equal(pack(halves), pack(values))
+    assert torch.allclose(halves.float(), values, rtol=2**-11, atol=2**-24)
 
 
 @pytest.mark.parametrize(

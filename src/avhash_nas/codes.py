@@ -5,6 +5,8 @@ from torch import Tensor
 
 from avhash_nas.errors import AvnasError
 
+_SMALLEST_HALF = 2.0**-24
+
 
 def binarize(values: Tensor) -> Tensor:
     """Takes the sign, with Sign(0) = +1 (AV-NAS, footnote 1; the authors' code uses `torch.sign`, where 0 stays 0).
@@ -76,6 +78,21 @@ def unpack(packed: Tensor, bits: int) -> Tensor:
     shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=packed.device)
     ones = (packed[:, :, None] >> shifts) & 1  # (n, ceil(q / 8), 8)
     return ones.reshape(len(packed), packed.shape[1] * 8)[:, :bits].to(torch.int8) * 2 - 1
+
+
+def halve(values: Tensor) -> Tensor:
+    """Rounds to float16 so that every sign stays, and with it every bit of the code.
+
+    Plain rounding turns small negative values into -0, which is not below 0; here they become the float16 next to it.
+
+    Args:
+        values: Real values, any shape.
+
+    Returns:
+        float16, the same shape.
+    """
+    half = values.to(torch.float16)
+    return torch.where((half == 0) & (values < 0), -_SMALLEST_HALF, half)
 
 
 def _bits(values: Tensor) -> Tensor:

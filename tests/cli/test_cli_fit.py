@@ -2,26 +2,65 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from avhash_nas.code_set import CodeSet
+from avhash_nas.data import HashingData
 from avhash_nas.networks import HashNetwork
-from training.tiny import avnas, epochs_of, metrics_of
+from training.tiny import avnas, epochs_of, metrics_of, scores_of_codes
 
 
 def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
-        *("config.yaml", "metrics.json", "curves.json", "architecture.json", "model", "search", "finetune"),
+        *("config.yaml", "metrics.json", "curves.json", "architecture.json", "model", "codes", "search", "finetune"),
     }
+    assert {path.name for path in (finished / "codes").iterdir()} == {"query.npz", "database.npz"}
+    assert {path.name for path in (finished / "model").iterdir()} == {"config.json", "model.safetensors"}
     for stage in ("search", "finetune"):
         assert {path.name for path in (finished / stage).iterdir()} == {"best.pt", "done.json", "epochs.csv"}
         assert len(epochs_of(finished, stage)) == 2
     assert not list(finished.rglob("*.partial"))
     network = HashNetwork.from_pretrained(finished / "model")
     assert sum(parameter.numel() for parameter in network.parameters()) == metrics_of(finished)["parameters"]
+
+
+def test_the_codes_left_are_those_that_were_scored(finished: Path, tiny_data: Path) -> None:
+    assert scores_of_codes(finished) == metrics_of(finished)["test"]
+    data = HashingData(tiny_data).prepare()
+    network = HashNetwork.from_pretrained(finished / "model")
+    for role, split in (("query", "test"), ("database", "train")):
+        codes = CodeSet.load(finished / "codes" / f"{role}.npz")
+        rows = data.splits[split]
+        assert list(codes.ids) == [data.ids[row] for row in rows]
+        assert codes.class_names == data.class_names
+        assert codes.labels is not None
+        assert (codes.labels == data.labels[rows]).all()
+        assert codes.values is not None
+        assert (np.packbits(codes.values >= 0, axis=1) == codes.packed).all()
+        assert codes.fingerprint == network.fingerprint()
+        assert codes.extraction is None
+
+
+def test_a_run_knows_how_features_are_extracted(
+    mlp_config: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(tiny_data, data)
+    (data / "extraction.json").write_text('{"steps": 9}')
+    assert avnas("fit", "--config", mlp_config, "--data.root", data, "--out", out) == 0
+    assert json.loads((out / "model" / "extraction.json").read_text()) == {"steps": 9}
+    assert CodeSet.load(out / "codes" / "query.npz").extraction == {"steps": 9}
+    shutil.rmtree(out / "codes")  # as runs of older versions
+    (out / "model" / "extraction.json").unlink()
+    capsys.readouterr()
+    assert avnas("test", "--run", out) == 0
+    assert f"{metrics_of(out)['test']['map@100']['retrieved']:.4f}" in capsys.readouterr().out
 
 
 def test_a_finished_run_is_not_touched(finished: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str]) -> None:

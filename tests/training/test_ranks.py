@@ -9,7 +9,7 @@ import torch
 from avhash_nas.space import Cell, SearchSpace, load_space
 from ranks import runs, tasks
 from ranks.processes import Ranks
-from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, write_config
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, scores_of_codes, write_config
 
 CHOICES = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}
 """Cells that are searched: one of each kind."""
@@ -70,6 +70,7 @@ def test_three_ranks_do_what_one_does(
     assert len(set(first.fingerprints)) == len(first.fingerprints)
     alone = runs.run(0, config, tmp_path / "one", *options)
     assert first.architecture == alone.architecture
+    assert scores_of_codes(tmp_path / "three") == first.metrics["test"]
     torch.testing.assert_close(first.losses, alone.losses, rtol=1e-4, atol=1e-5)
     for stage, state in alone.states.items():
         assert list(first.states[stage]) == list(state)

@@ -9,11 +9,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+import torch
 import yaml
 
 from avhash_nas import strategies
 from avhash_nas.cli import main
+from avhash_nas.code_set import CodeSet
 from avhash_nas.data import write_synthetic
+from avhash_nas.metrics import evaluate, ids_from_names
+from avhash_nas.training.evaluate import KS
 
 ALL_STRATEGIES = sorted(
     name
@@ -88,13 +92,26 @@ def epochs_of(run: Path, stage: str) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
+def scores_of_codes(run: Path) -> dict[str, Any]:
+    """What `metrics.json` should say of the test, from the codes that the run has left."""
+    arrays, identities = [], []
+    for role in ("query", "database"):
+        codes = CodeSet.load(run / "codes" / f"{role}.npz")
+        identity, order = ids_from_names(list(codes.ids)).sort()  # the order of the sums, to the last digit
+        arrays += [torch.from_numpy(part)[order] for part in (codes.packed, codes.labels)]
+        identities.append(identity)
+    scores = evaluate(*arrays, ks=KS, query_ids=identities[0], database_ids=identities[1], bits=codes.bits)
+    return scores.to_dict()
+
+
 def assert_same_run(one: Path, other: Path) -> None:
     """Two runs gave the same figures and the same bytes."""
     metrics = [metrics_of(run) for run in (one, other)]
     for values in metrics:
         values.pop("time")
     assert metrics[0] == metrics[1]
-    for name in ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml"):
+    files = ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml")
+    for name in (*files, "codes/query.npz", "codes/database.npz"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     stages = [sorted(str(path.parent.relative_to(run)) for path in run.rglob("epochs.csv")) for run in (one, other)]
     assert stages[0] == stages[1] != []

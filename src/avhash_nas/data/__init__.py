@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.check import FileReport, Report, check, print_report
+from avhash_nas.data.extraction_record import EXTRACTION_FILE, read_extraction
 from avhash_nas.data.features import Features, default_cache_dir, open_features
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.media import Media, read_media, write_media
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from avhash_nas.data.datamodule import HashingData
 
 __all__ = [
+    "EXTRACTION_FILE",
     "Batch",
     "BatchSampling",
     "ClassBalanced",
@@ -33,6 +35,7 @@ __all__ = [
     "default_cache_dir",
     "open_features",
     "print_report",
+    "read_extraction",
     "read_layout",
     "read_media",
     "read_splits",

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from avhash_nas.data import EXTRACTION_FILE, read_extraction
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork
 from avhash_nas.training.candidates import plain_stage, train_plain
+from avhash_nas.training.code_collector import KeepTestCodes
 from avhash_nas.training.evaluate import evaluate_network, inference_seconds, nest, yardsticks
 from avhash_nas.training.interrupt import stop_requests
 from avhash_nas.training.plan import Plan
@@ -44,9 +46,13 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
 def _test(
     plan: Plan, network: HashNetwork, of_search: dict[str, Any], tuned: StageResult, folder: RunFolder
 ) -> dict[str, Any]:
+    extraction = read_extraction(plan.data.root)
     if rank() == 0:
         network.save_pretrained(folder.model)
-    trainer = plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=folder.path)
+        if extraction is not None:
+            write_json(folder.model / EXTRACTION_FILE, extraction)
+    kept = KeepTestCodes()
+    trainer = plan.make_trainer(max_epochs=1, callbacks=[kept], folder_of_stage=folder.path)
     scores = evaluate_network(network, plan.data, trainer)
     tuning_time = {"train_epoch_s": tuned.epoch_seconds, "inference_12500_s": inference_seconds(network, plan.data)}
     metrics: dict[str, Any] = {
@@ -63,6 +69,8 @@ def _test(
         "versions": versions(),
     }
     if trainer.is_global_zero:
+        for role, codes in kept.code_sets(network, plan.data).items():
+            codes.save(folder.codes / f"{role}.npz")
         write_json(folder.path / "curves.json", scores.curves_to_dict())
         folder.write_metrics(metrics)
     trainer.strategy.barrier()

@@ -149,9 +149,13 @@ class HashingModule(L.LightningModule):
         """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
         self._update(batch, dataloader_idx)
 
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
-        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
-        self._update(batch, dataloader_idx)
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:  # noqa: ARG002
+        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route.
+
+        Returns:
+            The relaxed codes of the first route, for callbacks to keep.
+        """
+        return self._update(batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Rank, score, log."""
@@ -211,14 +215,18 @@ class HashingModule(L.LightningModule):
             for name, routes in self.evaluation_routes.items()
         }
 
-    def _update(self, batch: Batch, dataloader_idx: int) -> None:
+    def _update(self, batch: Batch, dataloader_idx: int) -> Tensor:
         identity = (
             batch.index if self._identities is None else self._identities[batch.index.cpu()].to(batch.index.device)
         )
+        first = None
         for name, routes in self.evaluation_routes.items():
             for metric, route in zip(self._metrics[name], _as_tuple(routes), strict=True):
-                codes = self.network(batch.visual, batch.audio, route)
+                codes: Tensor = self.network(batch.visual, batch.audio, route)
                 metric.update(codes.float(), batch.labels, identity, role=ROLES[dataloader_idx])
+                first = codes if first is None else first
+        assert first is not None, "there is no route to evaluate"
+        return first
 
     def _finish(self, stage: str) -> None:
         for name, metrics in self._metrics.items():

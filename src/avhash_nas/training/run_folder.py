@@ -14,7 +14,7 @@ from avhash_nas.ranks import of_first_rank
 
 
 class RunFolder:
-    """`config.yaml`, `metrics.json`, `architecture.json`, `model/`, and a folder for each stage.
+    """`config.yaml`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
 
     A run is told apart by its options: started again with the same ones it goes on, and a finished run is never
     touched. Options that change how fast something is computed, and not what, may differ.
@@ -29,6 +29,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.architecture = self.path / "architecture.json"
         self.model = self.path / "model"
+        self.codes = self.path / "codes"
         self._options: dict[str, Any] | None = None
         self._overwrite = False
 
