@@ -82,6 +82,25 @@ def test_the_sign_of_zero_is_plus_one():
     assert unpack(packed, 3).tolist() == [[1, 1, -1], [1, -1, 1]]
 
 
+def test_a_video_of_one_time_step_is_that_step(trained):
+    visual, audio = torch.randn(3, 1, 8), torch.randn(3, 1, 6)
+    trained.train()
+    steps = trained.time_steps(visual, audio)
+    assert all(module.training for module in trained.modules())
+    assert steps.shape == (3, 1, trained.bits)
+    torch.testing.assert_close(steps[:, 0], trained.eval()(visual, audio))
+
+
+def test_the_time_steps_of_a_network_know_their_neighbours_and_average_to_its_code(make):
+    network = make("arch-1").eval()  # the hash layer is linear in front of tanh
+    visual, audio = torch.randn(3, 5, 8), torch.randn(3, 5, 6)
+    steps = network.time_steps(visual, audio)
+    torch.testing.assert_close(steps.atanh().mean(dim=1).tanh(), network(visual, audio), rtol=1e-4, atol=1e-5)
+    alone = HashNetwork.time_steps(network, visual, audio)
+    assert steps.shape == alone.shape
+    assert not torch.allclose(steps, alone, atol=1e-3)
+
+
 @pytest.mark.parametrize("network_class", [Values, Failing])
 def test_encode_leaves_every_module_in_the_mode_it_was_in(network_class):
     network = network_class(3, 1, 3).train()

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.encoder import CELLS, Encoder
 from avhash_nas.networks.hash_layer import HashLayer
-from avhash_nas.networks.hash_network import HashNetwork
+from avhash_nas.networks.hash_network import HashNetwork, evaluating
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.networks.start import start_lazy
@@ -113,6 +114,22 @@ class AudioVisualNetwork(HashNetwork, Wired):
             Shape (B, q), values in (-1, 1).
         """
         return self.walk((visual, audio), route)
+
+    @torch.inference_mode()
+    def time_steps(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """What the hash layer makes of each time step of the sequence that it averages; for a plain network.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+
+        Returns:
+            Shape (B, T, q), values in (-1, 1).
+        """
+        with evaluating(self):
+            sequence = self.walk((visual, audio), None, steps=-1)
+            steps: Tensor = self.hash(sequence.flatten(0, 1)[:, None])
+        return steps.view(*sequence.shape[:2], -1)
 
     @property
     def head(self) -> nn.Module:

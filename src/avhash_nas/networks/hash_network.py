@@ -87,6 +87,23 @@ class HashNetwork(nn.Module, ABC):
         with evaluating(self):
             return pack(self(visual, audio))
 
+    @torch.inference_mode()
+    def time_steps(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """A relaxed code for each time step, computed in evaluation mode, for reranking by frames.
+
+        Here, that of a video which is this one time step alone; a network may know better.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+
+        Returns:
+            Shape (B, T, q), values in (-1, 1).
+        """
+        with evaluating(self):
+            alone: Tensor = self(visual.flatten(0, 1)[:, None], audio.flatten(0, 1)[:, None])
+        return alone.view(*visual.shape[:2], -1)
+
     def fingerprint(self) -> str:
         """What tells this network's codes from another's: a digest of its class, arguments and weights.
 

@@ -35,26 +35,28 @@ class Wired(nn.Module):
     inputs: tuple[str, ...]
     wiring: tuple[Step, ...]
 
-    def walk(self, inputs: Sequence[Tensor], route: Route | None) -> Tensor:
-        """Run all steps, each output kept until its last reader has run.
+    def walk(self, inputs: Sequence[Tensor], route: Route | None, steps: int | None = None) -> Tensor:
+        """Run all steps or the first ones, each output kept until its last reader has run.
 
         Args:
             inputs: What the whole is given, in the order of `inputs`.
             route: What each cell runs.
+            steps: How many steps; as a slice counts, -1 leaves out the last one.
 
         Returns:
-            Output of the last step.
+            Output of the last step that ran.
         """
+        wiring = self.wiring[:steps]
         values = dict(zip(self.inputs, inputs, strict=True))
-        last_reader = {name: step.module for step in self.wiring for name in step.inputs}
-        for step in self.wiring:
+        last_reader = {name: step.module for step in wiring for name in step.inputs}
+        for step in wiring:
             part = self.get_submodule(step.module)
             routed = {"route": route} if isinstance(part, MixedCell | Wired) else {}
             values[step.module] = part(*(values[name] for name in step.inputs), **routed)
             for name in set(step.inputs):
                 if last_reader[name] == step.module:
                     del values[name]
-        return values[self.wiring[-1].module]
+        return values[wiring[-1].module]
 
     def steps(self) -> Iterator[Step]:
         """The wiring down to cells and plain modules: a part that is wired itself gives its own steps."""
