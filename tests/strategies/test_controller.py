@@ -94,6 +94,16 @@ def test_what_is_drawn_has_the_stated_probabilities(make):
     assert float(((seen - expected) ** 2 / expected).sum()) < 56
 
 
+def test_marginals_are_sums_over_all_architectures():
+    """Exact for a factorised policy; for the controller up to what 4,000 draws leave open."""
+    for policy, tolerance in ((controller(), 0.01), (factorised(), 1e-12)):
+        table = policy.score(torch.tensor(PATHS)).log_probability.detach().exp().reshape(SIZES)
+        exact = [table.sum([other for other in range(len(SIZES)) if other != cell]) for cell in range(len(SIZES))]
+        found = policy.marginals(4000, np.random.default_rng(2))
+        for mine, theirs in zip(found, exact, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=tolerance)
+
+
 def test_the_controller_reads_what_it_has_chosen():
     """The second cell's distribution depends on the first choice; a factorised policy's does not."""
     for policy, depends in ((controller(), True), (factorised(), False)):

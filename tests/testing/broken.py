@@ -74,6 +74,16 @@ class BeyondTheCell(Marginal):
         return {**super().route(moment), "visual.U1": -1}
 
 
+class UnevenProbabilities(Marginal):
+    def probabilities(self, moment):
+        return {"visual.U1": (0.5, 0.75)}
+
+
+class TooManyProbabilities(Marginal):
+    def probabilities(self, moment):
+        return {"visual.U1": (0.25, 0.5, 0.25)}
+
+
 class SelectsNothing(Marginal):
     selects = "supernet"
 

@@ -34,6 +34,8 @@ def test_a_promise_is_checked_where_it_is_made():
         (answers.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
         (answers.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
         (answers.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
+        (answers.answers_are_pure, broken.UnevenProbabilities, r"gives visual.U1 no probabilities: \[0.5, 0.75\]"),
+        (answers.answers_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
         (answers.answers_are_pure, broken.SelectsNothing, r"selects is 'supernet', evaluation_routes\(\) has derived"),
         (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 96 of 96 values"),
         (steps.weights_move_in_weight_steps_only, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),

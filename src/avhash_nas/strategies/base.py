@@ -1,7 +1,7 @@
 """The interface of search strategies."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,8 @@ class SearchStrategy(Callback, ABC):
     2. `parameter_groups()`: which of them the weights' optimiser trains in the same step, with their own settings.
     3. Before each weight step `architecture_step(module, batch, moment)`, the strategy's own step if it has one, then
        `route(moment)`, what the weight step runs.
-    4. At each validation `evaluation_routes(moment)`, the routes that are scored, by name, and `summary(moment)`.
+    4. At each validation `evaluation_routes(moment)`, the routes that are scored, by name, and `summary(moment)`. Once
+       an epoch `probabilities(moment)`, for whoever wants to see the search go.
     5. `choose(judge)` once, after training, with the state that was kept.
     6. `derive()`, at any time: the architecture that the present state stands for. `report()` at the end.
 
@@ -124,6 +125,15 @@ class SearchStrategy(Callback, ABC):
     def summary(self, moment: Moment) -> dict[str, float]:  # noqa: ARG002
         """Numbers that describe the state, logged once an epoch; the skips of the derived architecture by default."""
         return {"skips": float(sum(candidate == "skip" for candidate in self.derive().values()))}
+
+    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+        """How probable the candidates of each cell are at present; nothing by default.
+
+        Returns:
+            By cell name, one number in [0, 1] for each candidate, of sum 1. Cells of which a strategy can say nothing
+            are left out.
+        """
+        return {}
 
     def report(self) -> dict[str, Any]:
         """How the search went, as JSON values, for `metrics.json`; nothing by default."""

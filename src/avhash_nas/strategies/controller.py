@@ -79,13 +79,30 @@ class Policy(nn.Module, ABC):
             generator: Source of the N * K numbers that decide.
             tanh: Bound the logits. ENAS-pytorch leaves it out when it derives, the authors' code does not.
         """
-        numbers = torch.from_numpy(generator.random((count, len(self.sizes))))
+        return self._decode(count, self._drawing(count, generator), tanh=tanh)
 
-        def draw(cell: int, log_probabilities: Tensor) -> Tensor:
-            below = log_probabilities.detach().double().cpu().exp().cumsum(1)[:, :-1]
-            return (numbers[:, cell, None] >= below).sum(1)
+    @torch.no_grad()
+    def marginals(self, count: int, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """How probable each candidate of each cell is, whatever the other cells choose.
 
-        return self._decode(count, draw, tanh=tanh)
+        Estimated by the mean over `count` drawn architectures of what its probability is given the choices before it,
+        which for the first cell and for independent cells is exact.
+
+        Args:
+            count: Architectures that are drawn.
+            generator: As for `sample`.
+
+        Returns:
+            For each cell float64 on the CPU, (sizes[cell],).
+        """
+        draw, found = self._drawing(count, generator), []
+
+        def look(cell: int, log_probabilities: Tensor) -> Tensor:
+            found.append(log_probabilities.double().cpu().exp().mean(0))
+            return draw(cell, log_probabilities)
+
+        self._decode(count, look)
+        return tuple(found)
 
     def score(self, choices: Tensor) -> Decoded:
         """What the policy says of given architectures, by teacher forcing; (N, K)."""
@@ -96,6 +113,16 @@ class Policy(nn.Module, ABC):
         """The most probable candidate of each cell given those before it, the first one of equals."""
         decoded = self._decode(1, lambda _, log_probabilities: log_probabilities.argmax(1))
         return tuple(decoded.choices[0].tolist())
+
+    def _drawing(self, count: int, generator: np.random.Generator) -> Callable[[int, Tensor], Tensor]:
+        """A function that draws the choices (N,) of a cell from its log-probabilities (N, n)."""
+        numbers = torch.from_numpy(generator.random((count, len(self.sizes))))
+
+        def draw(cell: int, log_probabilities: Tensor) -> Tensor:
+            below = log_probabilities.detach().double().cpu().exp().cumsum(1)[:, :-1]
+            return (numbers[:, cell, None] >= below).sum(1)
+
+        return draw
 
     def _decode(self, count: int, choose: Callable[[int, Tensor], Tensor], *, tanh: bool = True) -> Decoded:
         """Walk through the cells, where `choose` makes the choices (N,) of a cell from its log-probabilities."""

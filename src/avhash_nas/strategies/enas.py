@@ -187,6 +187,11 @@ class ENAS(BestScored):
         last = {name: self.phases[-1][name] for name in ("reward", "baseline")} if self.phases else {}
         return {"entropy": float(entropy) / float(np.log(policy.sizes).sum()), **last, **super().summary(moment)}
 
+    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:
+        """The policy's marginals, estimated from 200 architectures."""
+        found = self.architecture.policy.marginals(200, stream(self.seed, "enas marginals", moment.epoch))
+        return {cell.name: values.tolist() for cell, values in zip(self.space.choices, found, strict=True)}
+
     def report(self) -> dict[str, Any]:
         """Every phase, and the scores of the candidates."""
         chosen = [{"candidates": describe_scores(scored), "greedy": scored[0].score} for scored in self.rounds]

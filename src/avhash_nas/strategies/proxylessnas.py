@@ -1,6 +1,6 @@
 """ProxylessNAS: path-level binary gates (ICLR 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -173,6 +173,10 @@ class ProxylessNAS(SearchStrategy):
         if self.latency is not None:
             values["latency_ms"] = 1000 * float(self.latency.expected(self.architecture.probabilities()).detach())
         return {**values, **super().summary(moment)}
+
+    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+        """softmax(alpha)."""
+        return {cell: values.detach().tolist() for cell, values in self.architecture.probabilities().items()}
 
     def report(self) -> dict[str, Any]:
         """How sure each cell's choice is; with a table, seconds for one video of what was derived."""

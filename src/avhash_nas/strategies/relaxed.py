@@ -1,6 +1,6 @@
 """Continuous relaxation: a choice becomes a mixture, and the search a descent on the mixture's weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -106,6 +106,11 @@ class RelaxedStrategy(SearchStrategy):
         temperature = self.temperature_at(moment)
         entropy = float(self.architecture.entropy(temperature).detach())
         return {"entropy": entropy, "temperature": temperature, **super().summary(moment)}
+
+    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:
+        """softmax(alpha / temperature), whether or not each cell runs its most probable candidate alone by now."""
+        found = self.architecture.probabilities(self.temperature_at(moment))
+        return {cell: values.detach().tolist() for cell, values in found.items()}
 
     def derive(self) -> Architecture:
         """The most probable candidate of every cell."""

@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,10 +26,12 @@ from avhash_nas.testing.watch import Watch, global_generators, once_watched, sta
 
 
 def answers_are_pure(make: Make) -> None:
-    """`derive`, `route`, `evaluation_routes` and `summary` give the same when asked again, and nothing changes by it.
+    """What a strategy answers is the same when asked again, and nothing changes by it.
 
+    That holds for `derive`, `route`, `evaluation_routes`, `summary` and `probabilities`.
     They are asked at every batch and validation, for other moments as well. Neither the network nor the strategy nor
-    the global random numbers change, and the search ends as one without questions. Routes fit the space.
+    the global random numbers change, and the search ends as one without questions. Routes and probabilities fit the
+    space.
     """
     if not make().trains_supernet:
         return
@@ -103,7 +105,7 @@ class _Asking(Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         moment = moment_of(trainer)
-        self._ask(pl_module, moment, "evaluation_routes", "summary")
+        self._ask(pl_module, moment, "evaluation_routes", "summary", "probabilities")
         names, selects = self.strategy.evaluation_routes(moment).keys(), self.strategy.selects
         assert selects is None or selects in names, (
             f"selects is {selects!r}, evaluation_routes() has {', '.join(names)}"
@@ -135,6 +137,8 @@ class _Asking(Callback):
         if name.startswith("evaluation_routes"):
             for key, routes in answer.items():
                 _check_routes(self.strategy, routes, f"{name}[{key!r}]")
+        if name.startswith("probabilities"):
+            _check_probabilities(self.strategy, answer, name)
         if name.startswith("derive"):
             _check_architecture(self.strategy, "during the search")
 
@@ -157,6 +161,15 @@ def _fits(cell: Cell, choice: Choice) -> bool:
     distinct = len(set(running)) == len(running) and set(running) <= set(all_of_cell)
     weighted = choice.weights.shape == (len(running),) and bool(choice.weights.isfinite().all())
     return distinct and weighted and choice.detached <= set(running)
+
+
+def _check_probabilities(strategy: SearchStrategy, answer: Mapping[str, Sequence[float]], name: str) -> None:
+    for cell, values in answer.items():
+        assert cell in strategy.space, f"{name} names {cell}, which is no cell of the space"
+        candidates = strategy.space[cell].candidates
+        assert len(values) == len(candidates), f"{name} has {len(values)} values for the {len(candidates)} of {cell}"
+        sound = all(0 <= value <= 1 for value in values) and math.isclose(sum(values), 1, abs_tol=1e-4)
+        assert sound, f"{name} gives {cell} no probabilities: {[*values]}"
 
 
 def _check_architecture(strategy: SearchStrategy, when: str) -> None:
