@@ -1,0 +1,160 @@
+"""The script that builds the stamps videos, on a package made here: a few pictures and tones, no download."""
+
+import csv
+import importlib.util
+import io
+import random
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+Image = pytest.importorskip("PIL.Image")
+
+SCRIPT = Path(__file__).parents[2] / "experiments/stamps/videos/make_videos.py"
+BIRDS = "usr/share/tuxpaint/stamps/animals/birds"
+RED, BLUE = (255, 0, 0, 255), (0, 0, 255, 255)
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_videos", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["make_videos"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def png(left, right) -> bytes:
+    """40 x 30: one colour on the left, another on the right."""
+    picture = Image.new("RGBA", (40, 30), left)
+    picture.paste(right, (20, 0, 40, 30))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def wav(seconds: float, rate: int = 8000) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as container:
+        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        samples = (8000 * np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples[None], "s16", "mono")
+        frame.sample_rate = rate
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def make_package(path: Path) -> Path:
+    """A .deb file with eight birds, each with a voice, and things that are no stamps with sounds."""
+    files = {f"{BIRDS}/small/bird{i}.png": png(RED, BLUE) for i in range(8)}
+    files |= {f"{BIRDS}/small/bird{i}_desc_fr.wav": wav(0.3) for i in range(8)}
+    files |= {f"{BIRDS}/small/bird0.wav": wav(0.5), f"{BIRDS}/dumb.png": png(RED, RED), f"{BIRDS}/bird.txt": b"a bird"}
+    files |= {f"{BIRDS}/../../out.png": b"", "usr/share/tuxpaint/stamps/animals/other/cow.png": png(RED, RED)}
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": data.getvalue()}
+    with path.open("wb") as file:
+        file.write(b"!<arch>\n")
+        for name, content in members.items():
+            file.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
+            file.write(content + b"\n" * (len(content) % 2))
+    return path
+
+
+def build(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, "--workers=1", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_package_becomes_videos_and_a_stopped_build_goes_on(tmp_path: Path) -> None:
+    package, out = make_package(tmp_path / "stamps.deb"), tmp_path / "out"
+    done = build(package, out)
+    assert done.returncode == 0, done.stderr
+    videos = sorted((out / "videos").rglob("*.mp4"))
+    assert len(videos) == 8 * 3
+    assert not (tmp_path / "out.png").exists()
+    with (out / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(out / "videos" / row["path"] for row in rows) == videos
+    assert {row["labels"] for row in rows} == {"bird"}
+    for path in videos[:3]:
+        with av.open(str(path)) as container:
+            seen, heard = container.streams.video[0], container.streams.audio[0]
+            assert (seen.codec_context.name, heard.codec_context.name) == ("h264", "aac")
+            assert 1.9 < float(seen.duration * seen.time_base) < 3.1
+            assert heard.duration * heard.time_base == pytest.approx(seen.duration * seen.time_base, abs=0.1)
+
+    kept, lost = videos[0], videos[1]
+    before, stamp = lost.read_bytes(), kept.stat().st_mtime_ns
+    lost.unlink()
+    assert build(package, out).returncode == 0
+    assert lost.read_bytes() == before
+    assert kept.stat().st_mtime_ns == stamp
+    other = build(package, out, "--seed=1")
+    assert other.returncode == 2
+    assert "made with" in other.stderr
+
+
+def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.deb").write_text("<html>not found</html>")
+    done = build(tmp_path / "some.deb", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("is no Debian package")
+
+
+def test_splits_are_disjoint_by_picture_and_the_own_sound_comes_first(script: ModuleType) -> None:
+    stamps = [
+        script.Stamp(label, f"{label}{i}", Path(f"{label}{i}.png"), (Path(f"{label}{i}.ogg"), *voices))
+        for label in ("bird", "house")
+        for i in range(20)
+        for voices in [[Path(f"{label}{i}_desc_{language}.ogg") for language in ("fr", "ru", "es")]]
+    ]
+    videos = script.plan(stamps, seed=3)
+    assert videos == script.plan(stamps[::-1], seed=3)
+    assert videos != script.plan(stamps, seed=4)
+    assert len({video.path for video in videos}) == len(videos) == 2 * script.PICTURES * script.VIDEOS
+    splits: dict[Path, set[str]] = {}
+    for video in videos:
+        splits.setdefault(video.stamp.picture, set()).add(video.split)
+        assert (video.sound == video.stamp.sounds[0]) == video.path.endswith("-0.mp4")
+    assert all(len(each) == 1 for each in splits.values())
+    assert sum(each == {"train"} for each in splits.values()) == script.PICTURES
+
+
+def test_a_picture_moves_before_a_background(script: ModuleType) -> None:
+    picture = Image.new("RGBA", (60, 60), RED)
+    frames = [np.stack(list(script.moving(picture, (80, 60), 7, random.Random(seed)))) for seed in (0, 0, 1)]
+    assert frames[0].shape == (7, 60, 80, 3)
+    assert (frames[0] == frames[1]).all()
+    assert (frames[0] != frames[2]).any()
+    red = (frames[0] == RED[:3]).all(3)
+    assert ((red.mean((1, 2)) > 0.3) & (red.mean((1, 2)) < 0.95)).all()
+    assert (red[0] != red[-1]).any()
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 4.0])
+def test_a_sound_fills_its_time(script: ModuleType, seconds: float) -> None:
+    sound = np.sin(np.arange(round(seconds * script.SOUND_RATE)) / 20).astype(np.float32) * 0.01
+    filled = script.filled(sound, 2 * script.SOUND_RATE)
+    assert len(filled) == 2 * script.SOUND_RATE
+    assert np.abs(filled).max() == pytest.approx(0.5, rel=0.01)
+    again = round((seconds + 0.4) * script.SOUND_RATE)
+    assert (filled[again:] == filled[: max(len(filled) - again, 0)]).all()
+
+
+def test_a_silent_sound_stays_silent(script: ModuleType) -> None:
+    assert (script.filled(np.zeros(100, np.float32), 1000) == 0).all()
