@@ -1,0 +1,160 @@
+"""Opening video files that nobody vouches for: known containers only, and bounds on size, duration and time."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avhash_nas.errors import AvnasError, MissingExtraError
+
+_CONTAINERS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "live_flv", "asf", "ogg", "gif", "apng", "mxf", "wtv", "rm"),
+    *(
+        "nut",
+        "dv",
+        "ivf",
+        "h264",
+        "hevc",
+        "m4v",
+        "mpegvideo",
+        "obu",
+        "av1",
+        "vc1",
+        "yuv4mpegpipe",
+        "swf",
+        "vivo",
+        "roq",
+    ),
+    *("mp3", "wav", "flac", "aac", "ac3", "aiff"),  # audio, so that the error says what is missing
+)
+"""FFmpeg's demuxers that read the one file they are given. Others open what a file names (playlists, concatenations:
+a way to read any file through an upload) or take texts for pictures."""
+
+_MOST_FRAMES = 2**23
+
+
+class MediaError(AvnasError):
+    """A file that gives no clip: not there, no video, damaged beyond reading, or beyond the limits.
+
+    Args:
+        path: The file.
+        reason: Why, in one line.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what is read from a file, checked before the memory is taken.
+
+    Attributes:
+        pixels: Of a frame as stored; the default admits 8K (7680 x 4320).
+        seconds: Duration of a video, or None.
+        time: Seconds that reading may take, or None; checked between packets.
+    """
+
+    pixels: int = 2**25
+    seconds: float | None = None
+    time: float | None = None
+
+
+class MediaFile:
+    """A video file, which is opened once for each pass over it.
+
+    Args:
+        path: The file.
+        limits: Bounds; the time runs from here.
+
+    Raises:
+        MediaError: There is no such file, or it is empty.
+        MissingExtraError: PyAV is not installed.
+    """
+
+    def __init__(self, path: str | Path, limits: Limits) -> None:
+        try:
+            import av  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError("av", "extract", "reading video files") from error
+        self.path, self.limits = Path(path), limits
+        self._started = time.monotonic()
+        try:
+            size = self.path.stat().st_size
+        except OSError as error:
+            raise self.error(f"cannot be read: {error.strerror}") from error
+        if not self.path.is_file():
+            raise self.error("not a file")
+        if size == 0:
+            raise self.error("an empty file")
+
+    def error(self, reason: str) -> MediaError:
+        """An error about this file."""
+        return MediaError(self.path, reason)
+
+    def open(self) -> Any:
+        """The file as an `av.container.InputContainer`, to be closed by the caller.
+
+        Raises:
+            MediaError: It is no video that FFmpeg can read.
+        """
+        import av
+
+        options = {
+            "format_whitelist": ",".join(_CONTAINERS),
+            "protocol_whitelist": "file",
+            "max_pixels": str(self.limits.pixels),
+        }
+        name = "file:" + os.fspath(self.path)  # a colon in a name is no protocol
+        try:
+            return av.open(name, options=options, metadata_errors="replace", timeout=self.limits.time)
+        except (av.FFmpegError, ValueError) as error:
+            self.check()
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self.error(f"not a video in a container known here ({reason})") from error
+
+    def pictures(self, container: Any) -> Any:
+        """The container's video stream, ready to decode: the first that is no cover picture.
+
+        Raises:
+            MediaError: There is none, none that FFmpeg can decode, or its frames are too large.
+        """
+        from av.stream import Disposition
+
+        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        if not streams:
+            raise self.error("no video track")
+        context = streams[0].codec_context
+        if context is None:
+            raise self.error("the codec of its video track is unknown")
+        if context.width * context.height > self.limits.pixels:
+            raise self.error(
+                f"frames of {context.width} x {context.height} pixels are beyond the limit of {self.limits.pixels}"
+            )
+        self.prepare(context)
+        return streams[0]
+
+    def prepare(self, context: Any) -> None:
+        """Bound a decoder: one thread, as videos are read side by side, and frames within the limit at any time."""
+        context.thread_count = 1
+        context.options = {"max_pixels": str(self.limits.pixels)}
+
+    def check(self, seconds: float = 0.0, frames: int = 0) -> None:
+        """Look at the bounds.
+
+        Args:
+            seconds: Duration of the video, as far as it is known.
+            frames: Number of its frames, as far as it is known.
+
+        Raises:
+            MediaError: One of them is passed.
+        """
+        limits = self.limits
+        if limits.time is not None and time.monotonic() - self._started > limits.time:
+            raise self.error(f"takes longer than {limits.time:g} s to read")
+        if limits.seconds is not None and seconds > limits.seconds:
+            raise self.error(f"longer than {limits.seconds:g} s")
+        if frames > _MOST_FRAMES:
+            raise self.error(f"more than {_MOST_FRAMES} frames")
