@@ -1,14 +1,19 @@
 """Searching codes: recall by Hamming distance, then rerank."""
 
 from avhash_nas.retrieval.asymmetric import AsymmetricRerank
+from avhash_nas.retrieval.columns import join_codes
 from avhash_nas.retrieval.flat import Flat
 from avhash_nas.retrieval.frames import FrameRerank
+from avhash_nas.retrieval.hnsw import HNSW
 from avhash_nas.retrieval.index_kind import IndexKind
+from avhash_nas.retrieval.ivf import IVF
 from avhash_nas.retrieval.rerank import Rerank
 from avhash_nas.retrieval.store import CodeStore, Found, StoreHeader, create_store, open_store
 from avhash_nas.retrieval.values import ValueRerank
 
 __all__ = [
+    "HNSW",
+    "IVF",
     "AsymmetricRerank",
     "CodeStore",
     "Flat",
@@ -19,5 +24,6 @@ __all__ = [
     "StoreHeader",
     "ValueRerank",
     "create_store",
+    "join_codes",
     "open_store",
 ]

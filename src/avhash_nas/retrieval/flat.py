@@ -23,7 +23,7 @@ class Flat(IndexKind):
     def add(self, index: None, codes: NumberedCodes, progress: Progress | None = None) -> None:
         """Nothing to do."""
 
-    def remove(self, index: None, numbers: Numbers) -> bool:  # noqa: ARG002
+    def remove(self, index: None, numbers: Numbers, left: int) -> bool:  # noqa: ARG002
         """Nothing to do."""
         return True
 

@@ -52,7 +52,7 @@ class IndexKind(ABC):
         """Make an index.
 
         Args:
-            codes: At least one.
+            codes: With the numbers 0 to n - 1.
             progress: Called with the number of codes that are in and the number of all.
 
         Returns:
@@ -67,8 +67,13 @@ class IndexKind(ABC):
         """Add codes to an index; their numbers are above all former ones."""
 
     @abstractmethod
-    def remove(self, index: Any, numbers: Numbers) -> bool:
+    def remove(self, index: Any, numbers: Numbers, left: int) -> bool:
         """Take codes out of an index.
+
+        Args:
+            index: What `build` made.
+            numbers: Of the codes that are removed.
+            left: How many codes are left.
 
         Returns:
             Whether the index can be used on; if not, it must be built anew.
@@ -85,8 +90,8 @@ class IndexKind(ABC):
             top: How many are wanted, at most the number of codes.
 
         Returns:
-            Distances and numbers, both (n, top); number -1 where fewer were found. Numbers of codes that were removed
-            may be among them.
+            Distances and numbers, both (n, k) with k at least `top`, in any order; number -1 where fewer were found.
+            Numbers of codes that were removed may be among them.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet, Ids, Packed
 from avhash_nas.errors import AvnasError
-from avhash_nas.retrieval.index_kind import IndexKind
+from avhash_nas.retrieval.index_kind import IndexKind, Progress
 
 _MILVUS = "milvus:"
 
@@ -137,7 +137,7 @@ class CodeStore(ABC):
         """
 
     @abstractmethod
-    def add(self, codes: CodeSet, replace: bool = False) -> None:
+    def add(self, codes: CodeSet, replace: bool = False, progress: Progress | None = None) -> None:
         """Add codes; all or none.
 
         What the store keeps beside the codes (values, frames) they must have; what it does not keep is left out.
@@ -146,6 +146,7 @@ class CodeStore(ABC):
         Args:
             codes: Of the store's network.
             replace: Whether codes of ids that are there take the place of the old ones.
+            progress: Called with the number of codes that are in and the number of all.
 
         Raises:
             AvnasError: Codes of another network or length, an id that is there, or the store cannot be written.
@@ -217,7 +218,13 @@ def open_store(where: str) -> CodeStore:
     return FaissStore.open(where)
 
 
-def create_store(where: str, codes: CodeSet, kind: IndexKind | None = None, replace: bool = False) -> CodeStore:
+def create_store(
+    where: str,
+    codes: CodeSet,
+    kind: IndexKind | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> CodeStore:
     """Make a store of codes.
 
     A store that is there stays as it is until the new one is whole.
@@ -227,6 +234,7 @@ def create_store(where: str, codes: CodeSet, kind: IndexKind | None = None, repl
         codes: At least one; what they have beside the codes (values, frames, labels) is kept with them.
         kind: How they are searched; exactly by default.
         replace: Whether the store takes the place of one that is there.
+        progress: Called with the number of codes that are in and the number of all.
 
     Raises:
         AvnasError: There is one already, the kind does not fit, or it cannot be written.
@@ -240,7 +248,7 @@ def create_store(where: str, codes: CodeSet, kind: IndexKind | None = None, repl
     if where.startswith(_MILVUS):
         from avhash_nas.retrieval.milvus_store import MilvusStore
 
-        return MilvusStore.create(where.removeprefix(_MILVUS), codes, kind, replace)
+        return MilvusStore.create(where.removeprefix(_MILVUS), codes, kind, replace, progress)
     from avhash_nas.retrieval.faiss_store import FaissStore
 
-    return FaissStore.create(where, codes, kind, replace)
+    return FaissStore.create(where, codes, kind, replace, progress)

@@ -145,12 +145,13 @@ class VideoSearch:
         arguments = network.arguments()
         for name, features in (("visual", visual), ("audio", audio)):
             if features.ndim != 2 or features.shape[1] != arguments[f"{name}_dim"]:
-                raise AvnasError(
-                    f"query: {name} features of shape {features.shape}; the network takes (T, {arguments[f'{name}_dim']})"
-                )
+                wanted = f"(T, {arguments[f'{name}_dim']})"
+                raise AvnasError(f"query: {name} features of shape {features.shape}; the network takes {wanted}")
         device = next(network.parameters()).device
         with torch.inference_mode(), evaluating(network):
-            inputs = (torch.as_tensor(features, dtype=torch.float32, device=device)[None] for features in (visual, audio))
+            inputs = (
+                torch.as_tensor(features, dtype=torch.float32, device=device)[None] for features in (visual, audio)
+            )
             values = network(*inputs).float().cpu()
         return CodeSet(
             ids=np.array([""]),
