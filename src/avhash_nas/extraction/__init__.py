@@ -1,9 +1,26 @@
 """Features from video files: decoding, extractors of both modalities, and extraction of whole folders."""
 
+from avhash_nas.extraction.clip import Clip, read_clip
+from avhash_nas.extraction.clip_vision import CLIP
+from avhash_nas.extraction.colour_gradients import ColourGradients
+from avhash_nas.extraction.extraction import Extraction, VideoFeatures
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, VisualExtractor
+from avhash_nas.extraction.log_mel import LogMel
+from avhash_nas.extraction.media_file import Limits, MediaError
+from avhash_nas.extraction.spectrogram_transformer import AST
 
 __all__ = [
+    "AST",
+    "CLIP",
     "AudioExtractor",
+    "Clip",
+    "ColourGradients",
+    "Extraction",
     "Extractor",
+    "Limits",
+    "LogMel",
+    "MediaError",
+    "VideoFeatures",
     "VisualExtractor",
+    "read_clip",
 ]

@@ -1,0 +1,124 @@
+"""What CLIP and AST have in common: identity of the weights, batches, and checkpoints that cannot be used."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.extraction import AST, CLIP
+from extraction.checkpoints import save_ast, save_clip
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), np.uint8)
+
+
+def test_the_fingerprint_is_the_weights(tiny_clip, tmp_path):
+    same = save_clip(tmp_path / "same")
+    other = save_clip(tmp_path / "other", seed=1)
+    assert CLIP(str(tiny_clip)).fingerprint() == CLIP(str(same)).fingerprint()
+    assert CLIP(str(tiny_clip)).fingerprint() != CLIP(str(other)).fingerprint()
+
+
+def test_one_changed_weight_changes_the_fingerprint(tiny_clip, tmp_path):
+    shutil.copytree(tiny_clip, tmp_path / "copy")
+    weights = load_file(tmp_path / "copy" / "model.safetensors")
+    weights["visual_projection.weight"][0, 0] += 1e-3
+    save_file(weights, tmp_path / "copy" / "model.safetensors", {"format": "pt"})
+    assert CLIP(str(tiny_clip)).fingerprint() != CLIP(str(tmp_path / "copy")).fingerprint()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 7])
+def test_batches_do_not_show(tiny_clip, batch_size):
+    expected = CLIP(str(tiny_clip))(FRAMES)
+    np.testing.assert_allclose(CLIP(str(tiny_clip), batch_size=batch_size)(FRAMES), expected, atol=1e-6)
+
+
+def test_half_precision_gives_nearly_the_same(tiny_clip):
+    exact, half = (CLIP(str(tiny_clip), dtype=dtype)(FRAMES) for dtype in ("float32", "bfloat16"))
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_arguments_make_the_same_features_again_and_leave_out_the_machine(tiny_clip, monkeypatch):
+    monkeypatch.chdir(tiny_clip.parent)
+    extractor = CLIP(tiny_clip.name, batch_size=2, device="cpu")
+    assert extractor.arguments() == {"checkpoint": str(tiny_clip), "dtype": "float32"}
+    np.testing.assert_allclose(CLIP(**extractor.arguments())(FRAMES), extractor(FRAMES), atol=1e-6)
+
+
+def test_a_loaded_extractor_is_pickled_without_its_model(tiny_clip):
+    extractor = CLIP(str(tiny_clip))
+    expected = extractor(FRAMES)
+    pickled = pickle.dumps(extractor)
+    assert len(pickled) < 1000
+    np.testing.assert_array_equal(pickle.loads(pickled)(FRAMES), expected)
+
+
+def test_loading_leaves_transformers_settings_alone(tiny_clip):
+    from transformers.utils import logging
+
+    logging.set_verbosity_info()
+    CLIP(str(tiny_clip)).fingerprint()
+    assert logging.get_verbosity() == logging.INFO
+    assert logging.is_progress_bar_enabled()
+    logging.set_verbosity_warning()
+
+
+@pytest.mark.parametrize("extractor", [CLIP, AST])
+def test_the_hub_out_of_reach_is_one_line(extractor):
+    with pytest.raises(AvnasError, match=r"checkpoint '.*/.*' cannot be loaded: .*; pass a local folder") as caught:
+        extractor().fingerprint()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(AvnasError, match="gone': there is no such folder"):
+        CLIP(str(tmp_path / "gone")).fingerprint()
+
+
+def test_a_folder_that_holds_no_checkpoint(tmp_path):
+    with pytest.raises(AvnasError, match=r"cannot be loaded: .*pass a local folder with config.json"):
+        CLIP(str(tmp_path)).fingerprint()
+
+
+def test_damaged_weights(tmp_path):
+    folder = save_ast(tmp_path)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AvnasError, match=r"AST checkpoint .* cannot be loaded"):
+        AST(str(folder)).fingerprint()
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
+    """transformers would draw them at random, anew each time."""
+    folder = save_clip(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(AvnasError, match=r"lacks weights, such as visual_projection\.weight"):
+        CLIP(str(folder)).fingerprint()
+
+
+def test_a_processor_of_another_model_is_refused(tmp_path):
+    folder = save_clip(tmp_path)
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    settings["crop_size"] = {"height": 40, "width": 40}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(AvnasError, match="does not work with its processor"):
+        _ = CLIP(str(folder)).dim
+
+
+def test_batch_size_is_checked():
+    with pytest.raises(AvnasError, match="batch_size=0 must be at least 1"):
+        CLIP(batch_size=0)
+
+
+def test_a_device_that_is_not_there(tiny_clip):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(AvnasError, match="device='cuda' cannot be used: "):
+        CLIP(str(tiny_clip), device="cuda").fingerprint()
