@@ -1,8 +1,12 @@
 """Which back end runs a scan, and what is said when one cannot be had."""
 
+import os
+import subprocess
 import sys
 import types
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 
 import pytest
@@ -29,14 +33,14 @@ class TestBackends:
 
     def test_torch_and_auto_agree_on_the_cpu(self):
         inputs = make()
-        assert torch.equal(selective_scan(*inputs, backend="torch"), selective_scan(*inputs, backend="auto"))
+        torch.testing.assert_close(selective_scan(*inputs, backend="torch"), selective_scan(*inputs, backend="auto"))
 
     def test_cuda_is_refused_on_the_cpu(self):
         with pytest.raises(AvnasError, match="backend 'cuda' needs tensors on a CUDA device"):
             selective_scan(*make(dtype=torch.float32), backend="cuda")
 
     def test_unknown_backend(self):
-        with pytest.raises(AvnasError, match="backend is 'triton', take one of auto, torch, cuda"):
+        with pytest.raises(AvnasError, match="backend is 'triton', take one of auto, torch, native, cuda"):
             selective_scan(*make(), backend="triton")
 
     def test_cuda_is_refused_without_mamba(self, monkeypatch):
@@ -48,32 +52,111 @@ class TestBackends:
         monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
         module._warn_once.cache_clear()
         with pytest.warns(UserWarning, match=r"slow: mamba-ssm cannot be imported \(reason\)"):
-            assert module._choose("auto", self.cuda, torch.float32) is None
+            assert module._choose("auto", self.cuda, torch.float32) is module.scan_torch
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert module._choose("auto", self.cuda, torch.float32) is None
+            assert module._choose("auto", self.cuda, torch.float32) is module.scan_torch
 
     def test_auto_and_cuda_take_mamba_where_it_can_run(self, monkeypatch):
         monkeypatch.setattr(module, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
-        assert module._choose("auto", self.cuda, torch.float32) is self.kernel
-        assert module._choose("cuda", self.cuda, torch.float32) is self.kernel
-        assert module._choose("torch", self.cuda, torch.float32) is None
-        assert module._choose("auto", self.cuda, torch.float64) is None
+        assert module._choose("auto", self.cuda, torch.float32).args == (self.kernel,)
+        assert module._choose("cuda", self.cuda, torch.float32).args == (self.kernel,)
+        assert module._choose("torch", self.cuda, torch.float32) is module.scan_torch
+        assert module._choose("auto", self.cuda, torch.float64) is module.scan_torch
         with pytest.raises(AvnasError, match="not float64"):
             module._choose("cuda", self.cuda, torch.float64)
 
     def test_the_kernel_gets_time_last_and_gives_the_same(self, monkeypatch):
         inputs = make(dtype=torch.float32)
         expected = value_and_gradients(selective_scan, inputs)
-        monkeypatch.setattr(module, "_choose", lambda *_: self.kernel)
+        monkeypatch.setattr(module, "_choose", lambda *_: partial(scan_cuda.scan_cuda, self.kernel))
         torch.testing.assert_close(value_and_gradients(selective_scan, inputs), expected)
 
     def test_second_derivatives_are_refused_there_too(self, monkeypatch):
-        monkeypatch.setattr(module, "_choose", lambda *_: self.kernel)
+        monkeypatch.setattr(module, "_choose", lambda *_: partial(scan_cuda.scan_cuda, self.kernel))
         inputs = make()
         (gradient,) = torch.autograd.grad(selective_scan(*inputs).sum(), inputs[0], create_graph=True)
         with pytest.raises(SecondDerivativeError):
             gradient.sum().backward()
+
+
+class TestNative:
+    """The choice of the compiled operator, and what is said where it cannot be had."""
+
+    cpu = torch.device("cpu")
+
+    def test_auto_takes_it_for_both_types(self, monkeypatch):
+        monkeypatch.setattr(module, "load_native", lambda: (True, ""))
+        for dtype in (torch.float32, torch.float64):
+            assert module._choose("auto", self.cpu, dtype) is module.scan_native
+        assert module._choose("torch", self.cpu, torch.float32) is module.scan_torch
+
+    def test_auto_without_it_warns_once(self, monkeypatch):
+        monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
+        module._warn_once.cache_clear()
+        with pytest.warns(UserWarning, match="several times as fast: no C\\+\\+ compiler found"):
+            assert module._choose("auto", self.cpu, torch.float32) is module.scan_torch
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert module._choose("auto", self.cpu, torch.float32) is module.scan_torch
+
+    def test_asked_for_and_not_to_be_had(self, monkeypatch):
+        monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
+        with pytest.raises(AvnasError, match="'native' cannot be had: no C\\+\\+ compiler found"):
+            selective_scan(*make(), backend="native")
+        with pytest.raises(AvnasError, match="needs tensors on the CPU"):
+            module._choose("native", TestBackends.cuda, torch.float32)
+
+
+SCAN = """
+import sys, warnings, torch
+from avhash_nas.kernels import selective_scan
+warnings.simplefilter("error")
+one = torch.ones(1, 3, 1)
+print(selective_scan(one, one, torch.zeros(1, 1), one, one).flatten().tolist())
+"""
+
+
+class TestCompiling:
+    """In processes of their own, with a cache folder of their own; a script stands in for the compiler."""
+
+    def run(self, folder, code=SCAN, **environment):
+        environment = {**os.environ, "AVNAS_NATIVE_DIR": str(folder), **environment}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+    def compiler(self, folder, body):
+        script = folder / "cxx"
+        script.write_text(f"#!/bin/sh\n{body}\n")
+        script.chmod(0o755)
+        return str(script)
+
+    def test_a_compiler_that_fails_is_named_and_leaves_nothing(self, tmp_path):
+        body = '[ "$1" = --version ] && echo fake 1.0 && exit\necho "scan.cpp:1: error: no such thing" >&2; exit 1'
+        done = self.run(tmp_path / "cache", CXX=self.compiler(tmp_path, body))
+        assert done.returncode == 1
+        assert "UserWarning: selective_scan walks the time steps in PyTorch on a CPU" in done.stderr
+        assert "cxx failed: scan.cpp:1: error: no such thing" in done.stderr
+        assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+    def test_a_library_that_cannot_be_loaded_is_not_used(self, tmp_path):
+        body = 'for last; do :; done\n[ "$1" = --version ] && echo fake 1.0 || echo text > "$last"'
+        code = SCAN.replace('"error"', '"ignore"')
+        done = self.run(tmp_path / "cache", code, CXX=self.compiler(tmp_path, body))
+        assert done.stdout == "[1.0, 2.0, 3.0]\n"
+
+    def test_it_can_be_switched_off_without_a_word(self, tmp_path):
+        done = self.run(tmp_path / "cache", AVNAS_NATIVE="0")
+        assert (done.stdout, done.stderr) == ("[1.0, 2.0, 3.0]\n", "")
+        assert not (tmp_path / "cache").exists()
+
+    @pytest.mark.slow
+    def test_it_is_compiled_once_by_processes_that_start_together(self, tmp_path):
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda _: self.run(tmp_path), range(2)))
+        assert [each.stdout for each in done] == ["[1.0, 2.0, 3.0]\n"] * 2
+        assert sum("compiling" in each.stderr for each in done) == 1
+        assert sorted(path.suffix for path in tmp_path.iterdir()) == [".lock", ".so"]
+        assert self.run(tmp_path).stderr == ""
 
 
 class TestLoadMamba:
@@ -116,13 +199,16 @@ class TestLoadMamba:
         assert scan_cuda.load_mamba()[0] is None
 
     def test_diagnostics_name_the_choice_and_the_reason(self, monkeypatch):
+        monkeypatch.setattr(module, "load_native", lambda: (True, "compiled by c++ 12"))
         monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        assert scan_backend() == "torch (no CUDA device; mamba-ssm cannot be imported (reason))"
+        assert scan_backend() == "native (compiled by c++ 12); no CUDA device"
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         assert scan_backend().startswith("torch (mamba-ssm cannot be imported (reason); install it with: pip install")
         monkeypatch.setattr(module, "load_mamba", lambda: (TestBackends.kernel, "mamba-ssm 2.2.4"))
-        assert scan_backend() == "cuda (mamba-ssm 2.2.4); torch for CPU tensors and float64"
+        assert scan_backend() == "cuda (mamba-ssm 2.2.4) for CUDA tensors; native (compiled by c++ 12) for others"
+        monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
+        assert scan_backend().endswith("torch (no C++ compiler found) for others")
 
 
 @pytest.mark.gpu

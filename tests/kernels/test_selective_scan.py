@@ -1,5 +1,7 @@
 """The selective scan against the textbook recurrence."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,22 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.kernels import scan_torch, selective_scan
 from reference.kernels_selective_scan import make, selective_scan_by_steps, value_and_gradients
 from reference.kernels_selective_scan import selective_scan as oracle
+
+module = import_module("avhash_nas.kernels.selective_scan")
+
+
+@pytest.fixture(params=["native", "torch"], autouse=True, scope="module")
+def backend(request):
+    """Every test runs with what `auto` takes where there is a compiler, and where there is none."""
+    usable, reason = module.load_native()
+    if request.param == "native":
+        if not usable:
+            pytest.skip(f"native: {reason}")
+        yield request.param
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_native", lambda: (False, module.SWITCHED_OFF))
+        yield request.param
 
 
 @given(
@@ -174,3 +192,41 @@ def test_an_exported_graph_serves_any_batch_size():
         exported = torch.export.export(Scan(), tuple(inputs), dynamic_shapes=(batch, batch, None, batch, batch))
     others = [tensor.detach() for tensor in make(batch=5)[:5]]
     torch.testing.assert_close(exported.module()(*others), selective_scan(*others))
+
+
+@pytest.mark.parametrize("states", [1, 15, 16, 17, 40])
+@pytest.mark.parametrize("width", [1, 4, 5, 131])
+def test_any_number_of_states_and_channels(states, width):
+    inputs = make(batch=3, steps=3, width=width, states=states)
+    torch.testing.assert_close(
+        value_and_gradients(selective_scan, inputs), value_and_gradients(selective_scan_by_steps, inputs)
+    )
+
+
+def test_decays_in_float32_are_right_to_the_last_places(backend):
+    """One step from h_0 = 0 to h_1 = 1, one more that only decays: y_2 = exp(delta A) over the whole range."""
+    exponents = torch.cat([-torch.logspace(-6, 1.94, 4000), torch.linspace(-87.3, 88.7, 4000)])
+    x, one = torch.tensor([1.0, 0.0])[None, :, None].expand(1, 2, 8000), torch.ones(1, 2, 1)
+    y = selective_scan(x, torch.ones(1, 2, 8000), exponents[:, None], one, one)[0, 1]
+    relative = (y.double() / exponents.double().exp() - 1).abs()
+    rounding = exponents.abs() * 2**-23 if backend == "torch" else 0.0  # of the exponent; see scan_torch.py
+    assert (relative <= 2**-22 + rounding).all()
+
+
+@pytest.mark.parametrize(("value", "expected"), [(-200.0, 0.0), (-1e30, 0.0), (-torch.inf, 0.0), (0.0, 1.0)])
+def test_decays_at_the_ends(value, expected):
+    x, one = torch.tensor([1.0, 0.0])[None, :, None], torch.ones(1, 2, 1)
+    assert selective_scan(x, one, torch.tensor([[value]]), one, one)[0, 1, 0] == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nan_is_not_hidden(dtype):
+    x, delta, A, B, C, D = (tensor.detach() for tensor in make(dtype=dtype))
+    for position, tensor in enumerate((x, delta, B, C)):
+        spoilt = tensor.clone()
+        spoilt[0, 1, 0] = torch.nan
+        inputs = [x, delta, A, B, C, D]
+        inputs[(0, 1, 3, 4)[position]] = spoilt
+        y = selective_scan(*inputs)
+        assert y[0].isnan().any()
+        assert not y[1].isnan().any()

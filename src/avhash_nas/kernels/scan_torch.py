@@ -3,7 +3,7 @@
 Inside, time comes first and states are laid out (B, N, E), so that every operation runs along E, the long axis.
 
 The decay exp(delta A) is taken as exp2(delta A log2(e)), which on a CPU is three times as fast as exp, and twenty
-times where it underflows. Its error relative to the decay is that of rounding the exponent: |delta A| / 2^24 in
+times where it underflows. Its error relative to the decay is that of rounding the exponent twice: |delta A| / 2^23 in
 float32.
 
 Forward keeps one state in about sqrt(T); backward walks one such segment forward again, decays included, before it

@@ -1,7 +1,8 @@
 """The selective scan of Mamba: one function, with back ends behind it."""
 
 import warnings
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Literal, get_args
 
 import torch
@@ -9,12 +10,14 @@ from torch import Tensor
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.kernels.first_order import SecondDerivativeError, first_order_only
-from avhash_nas.kernels.scan_cuda import ScanFunction, load_mamba, scan_cuda
+from avhash_nas.kernels.scan_cuda import load_mamba, scan_cuda
+from avhash_nas.kernels.scan_native import SWITCHED_OFF, load_native, scan_native
 from avhash_nas.kernels.scan_torch import scan_torch
 
 __all__ = ["ScanBackend", "SecondDerivativeError", "scan_backend", "selective_scan"]
 
-ScanBackend = Literal["auto", "torch", "cuda"]
+ScanBackend = Literal["auto", "torch", "native", "cuda"]
+_Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 _INSTALL = "install it with: pip install --no-build-isolation 'avhash-nas[cuda]'"
 
@@ -42,14 +45,16 @@ def selective_scan(
         B: Input projections, (B, T, N).
         C: Output projections, (B, T, N).
         D: Weight of the input in the output, (E,); None leaves the term out.
-        backend: `torch` walks the time steps in PyTorch, on any device. `cuda` is mamba-ssm's kernel. `auto` takes
-            `cuda` for what that kernel can do where it is installed: tensors on a CUDA device that are not float64.
+        backend: `torch` walks the time steps in PyTorch, on any device. `native` is this library's C++ operator for
+            CPUs, compiled when first needed. `cuda` is mamba-ssm's kernel. `auto` takes `native` for tensors on a CPU
+            and `cuda` for tensors on a CUDA device that are not float64, each where it can be had. Else, and in graphs
+            that are exported, it is `torch`; a warning says so once.
 
     Returns:
         The output, (B, T, E), in the type and on the device of `x`.
 
     Raises:
-        AvnasError: If shapes or devices do not fit, or `backend="cuda"` cannot be had.
+        AvnasError: If shapes or devices do not fit, or the backend asked for cannot be had.
         SecondDerivativeError: In a backward pass that differentiates the gradients of a scan.
 
     Example:
@@ -64,49 +69,66 @@ def selective_scan(
     given = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
     wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in given) else torch.float32
     x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in given))
-    kernel = _choose(backend, x.device, wide)
-    empty = x.numel() == 0  # which mamba-ssm's kernel does not take
-    y = scan_torch(x_wide, *rest[:4]) if kernel is None or empty else scan_cuda(kernel, x_wide, *rest[:4])
+    scan = scan_torch if x.numel() == 0 else _choose(backend, x.device, wide)
+    y = scan(x_wide, *rest[:4])
     return (y if D is None else torch.addcmul(y, x_wide, rest[4])).to(x.dtype)
 
 
 def scan_backend() -> str:
-    """Says in one line what `backend="auto"` takes on this machine, and why."""
-    function, reason = load_mamba()
+    """Says in one line what `backend="auto"` takes on this machine, and why; compiles what is not compiled yet."""
+    native, how = load_native()
+    cpu = f"native ({how})" if native else f"torch ({how})"
     if not torch.cuda.is_available():
-        return f"torch (no CUDA device; {reason})"
-    return (
-        f"torch ({reason}; {_INSTALL})" if function is None else f"cuda ({reason}); torch for CPU tensors and float64"
-    )
+        return f"{cpu}; no CUDA device"
+    function, reason = load_mamba()
+    gpu = f"torch ({reason}; {_INSTALL})" if function is None else f"cuda ({reason})"
+    return f"{gpu} for CUDA tensors; {cpu} for others"
 
 
-def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> ScanFunction | None:
-    """Returns mamba-ssm's kernel where it is to run, None for the walk in PyTorch."""
-    if backend == "torch" or (backend == "auto" and (device.type != "cuda" or dtype == torch.float64)):
-        return None
+def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> _Scan:
+    """The back end that is to run."""
     if backend not in get_args(ScanBackend):
         raise AvnasError(f"selective_scan: backend is {backend!r}, take one of {', '.join(get_args(ScanBackend))}")
+    if backend == "native" or (backend == "auto" and device.type == "cpu" and not torch.compiler.is_exporting()):
+        return _native(backend, device)
+    if backend == "cuda" or (backend == "auto" and device.type == "cuda" and dtype != torch.float64):
+        return _cuda(backend, device, dtype)
+    return scan_torch
+
+
+def _native(backend: str, device: torch.device) -> _Scan:
+    if device.type != "cpu":
+        raise AvnasError(f"selective_scan: backend 'native' needs tensors on the CPU, not on {device}")
+    usable, reason = load_native()
+    if usable:
+        return scan_native
+    if backend == "native":
+        raise AvnasError(f"selective_scan: backend 'native' cannot be had: {reason}; or take backend 'auto'")
+    if reason != SWITCHED_OFF:
+        _warn_once(f"on a CPU, where the compiled operator is several times as fast: {reason}")
+    return scan_torch
+
+
+def _cuda(backend: str, device: torch.device, dtype: torch.dtype) -> _Scan:
     if device.type != "cuda" or dtype == torch.float64:
         raise AvnasError(
             f"selective_scan: backend 'cuda' needs tensors on a CUDA device, not float64, and got {dtype} on {device}: "
             "move or convert them, or take backend 'auto'"
         )
     function, reason = load_mamba()
-    if function is None and backend == "cuda":
+    if function is not None:
+        return partial(scan_cuda, function)
+    if backend == "cuda":
         raise AvnasError(
             f"selective_scan: backend 'cuda' needs mamba-ssm: {reason}; {_INSTALL}, or take backend 'auto'"
         )
-    if function is None:
-        _warn_once(reason)
-    return function
+    _warn_once(f"on a CUDA tensor, which is slow: {reason}; {_INSTALL}")
+    return scan_torch
 
 
 @cache
 def _warn_once(reason: str) -> None:
-    warnings.warn(
-        f"selective_scan walks the time steps in PyTorch on a CUDA tensor, which is slow: {reason}; {_INSTALL}",
-        stacklevel=4,
-    )
+    warnings.warn(f"selective_scan walks the time steps in PyTorch {reason}", stacklevel=5)
 
 
 def _check(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None) -> None:
