@@ -5,27 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avhash_nas.baselines import MeanPoolMLP
-    from avhash_nas.data import Batch, ClassBalanced, HashingData, Triplets, write_synthetic
+    from avhash_nas.code_set import CodeSet
+    from avhash_nas.data import Batch, ClassBalanced, FeatureFolder, HashingData, Triplets, write_synthetic
     from avhash_nas.errors import AvnasError
     from avhash_nas.metrics import RetrievalMetric, evaluate
     from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
     from avhash_nas.objectives import InfoNCE, TripletInfoNCE
     from avhash_nas.space import Architecture, Cell, SearchSpace, load_space
     from avhash_nas.strategies import AVNAS, SearchStrategy
-    from avhash_nas.training import Augmentation, HashingModule, Recipe
+    from avhash_nas.training import Augmentation, HashingModule, Recipe, encode
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "baselines": ("MeanPoolMLP",),
-    "data": ("Batch", "ClassBalanced", "HashingData", "Triplets", "write_synthetic"),
+    "code_set": ("CodeSet",),
+    "data": ("Batch", "ClassBalanced", "FeatureFolder", "HashingData", "Triplets", "write_synthetic"),
     "errors": ("AvnasError",),
     "metrics": ("RetrievalMetric", "evaluate"),
     "networks": ("AudioVisualNetwork", "HashNetwork", "prune"),
     "objectives": ("InfoNCE", "TripletInfoNCE"),
     "space": ("Architecture", "Cell", "SearchSpace", "load_space"),
     "strategies": ("AVNAS", "SearchStrategy"),
-    "training": ("Augmentation", "HashingModule", "Recipe"),
+    "training": ("Augmentation", "HashingModule", "Recipe", "encode"),
 }
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "Batch",
     "Cell",
     "ClassBalanced",
+    "CodeSet",
+    "FeatureFolder",
     "HashNetwork",
     "HashingData",
     "HashingModule",
@@ -49,6 +53,7 @@ __all__ = [
     "TripletInfoNCE",
     "Triplets",
     "__version__",
+    "encode",
     "evaluate",
     "load_space",
     "prune",

@@ -16,12 +16,14 @@ from avhash_nas.data.triplet import Triplets
 if TYPE_CHECKING:
     from avhash_nas.data.batch import Batch
     from avhash_nas.data.datamodule import HashingData
+    from avhash_nas.data.feature_folder import FeatureFolder
 
 __all__ = [
     "EXTRACTION_FILE",
     "Batch",
     "BatchSampling",
     "ClassBalanced",
+    "FeatureFolder",
     "Features",
     "FileReport",
     "HashingData",
@@ -54,4 +56,8 @@ def __getattr__(name: str) -> Any:
         from avhash_nas.data.datamodule import HashingData
 
         return HashingData
+    if name == "FeatureFolder":
+        from avhash_nas.data.feature_folder import FeatureFolder
+
+        return FeatureFolder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.epoch_loader import BatchLoader, EpochSampler, in_own_group
-from avhash_nas.data.features import Features, open_features
-from avhash_nas.data.layout import Layout, different_frames, read_layout
+from avhash_nas.data.features import open_both
+from avhash_nas.data.layout import read_layout
 from avhash_nas.data.loading import ALONE, Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
-from avhash_nas.data.splits import Splits, read_splits
+from avhash_nas.data.splits import read_splits
 from avhash_nas.errors import AvnasError, DataError
 
 
@@ -100,7 +100,7 @@ class HashingData(LightningDataModule):
             DataError: The data set cannot be used.
         """
         layout = read_layout(self.root)
-        _open(layout, read_splits(layout), self.cache_dir)
+        open_both(layout, read_splits(layout).ids, self.cache_dir)
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
         """Opens the data, which takes milliseconds once it is converted.
@@ -119,7 +119,7 @@ class HashingData(LightningDataModule):
         if self.database not in splits.names:
             known = ", ".join(splits.names)
             raise DataError([f"{self.root}: database={self.database!r} is not a split; there are {known}"])
-        visual, audio = _open(layout, splits, self.cache_dir)
+        visual, audio = open_both(layout, splits.ids, self.cache_dir)
         self.visual_dim, self.audio_dim, self.frames = visual.dim, audio.dim, visual.frames
         self.classes, self.class_names = len(splits.class_names), splits.class_names
         self.ids = splits.ids
@@ -226,20 +226,3 @@ class HashingData(LightningDataModule):
             persistent_workers=self.workers > 0,
             pin_memory=self.pin_memory,
         )
-
-
-def _open(layout: Layout, splits: Splits, cache_dir: str | Path | None) -> tuple[Features, Features]:
-    """Both modalities' features, or the problems of both files."""
-    problems: list[str] = []
-    opened: list[Features] = []
-    for file in (layout.files["visual"], layout.files["audio"]):
-        try:
-            opened.append(open_features(file, splits.ids, frames=layout.frames, cache_dir=cache_dir))
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(problems)
-    visual, audio = opened
-    if visual.frames != audio.frames:
-        raise DataError([different_frames(layout, visual.frames, audio.frames)])
-    return visual, audio

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from avhash_nas.data.hdf5 import Shape, open_file, scan, survey
+from avhash_nas.data.layout import Layout, different_frames
 from avhash_nas.errors import DataError
 
 _FORMAT = 1  # of the cached files: part of their names
@@ -112,6 +113,32 @@ def open_features(
     except OSError as error:
         raise DataError([f"{error.filename or folder}: the cache cannot be written: {error.strerror}"]) from error
     return opened
+
+
+def open_both(layout: Layout, ids: Sequence[str], cache_dir: str | Path | None = None) -> tuple[Features, Features]:
+    """Opens the visual and the audio features of a data set, each as `open_features` does.
+
+    Args:
+        layout: The data set.
+        ids: The videos wanted.
+        cache_dir: The cache folder; None takes ``default_cache_dir()``.
+
+    Raises:
+        DataError: The problems of both files, or T differs between them.
+    """
+    problems: list[str] = []
+    opened: list[Features] = []
+    for file in (layout.files["visual"], layout.files["audio"]):
+        try:
+            opened.append(open_features(file, ids, frames=layout.frames, cache_dir=cache_dir))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    visual, audio = opened
+    if visual.frames != audio.frames:
+        raise DataError([different_frames(layout, visual.frames, audio.frames)])
+    return visual, audio
 
 
 def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:

@@ -68,6 +68,19 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+def list_videos(path: Path) -> list[str]:
+    """Names of all groups of a feature file, sorted.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: As `open_file`.
+    """
+    with open_file(path) as file:
+        return sorted(file)
+
+
 def survey(file: h5py.File, ids: Sequence[str], frames: int | None) -> Shape | None:
     """The shape of most videos, from a sample of them.
 

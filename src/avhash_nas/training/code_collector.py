@@ -13,7 +13,7 @@ from avhash_nas.code_set import CodeSet
 from avhash_nas.codes import halve, pack
 from avhash_nas.data import Batch, HashingData, read_extraction
 from avhash_nas.networks import HashNetwork
-from avhash_nas.ranks import gather_rows
+from avhash_nas.ranks import gather_rows, world_size
 from avhash_nas.training.module import ROLES
 
 
@@ -24,11 +24,13 @@ class Collected(NamedTuple):
         rows: The videos' rows in the data set, (n,), ascending.
         packed: Packed codes, (n, ceil(q / 8)).
         values: Relaxed codes, (n, q), float16 of the same signs.
+        frames: A relaxed code for each time step, (n, T, q), float16, or None.
     """
 
     rows: NDArray[np.int64]
     packed: NDArray[np.uint8]
     values: NDArray[np.float16]
+    frames: NDArray[np.float16] | None
 
 
 class CodeCollector:
@@ -38,6 +40,7 @@ class CodeCollector:
         self._rows: list[Tensor] = []
         self._packed: list[Tensor] = []
         self._values: list[Tensor] = []
+        self._frames: list[Tensor] = []
 
     def add(self, values: Tensor, rows: Tensor) -> None:
         """Take in one batch of this rank.
@@ -51,17 +54,35 @@ class CodeCollector:
         self._packed.append(pack(values).cpu())
         self._values.append(halve(values).cpu())
 
+    def add_frames(self, frames: Tensor) -> None:
+        """Take in the time steps of the batch that was added last.
+
+        Args:
+            frames: Relaxed codes, (B, T, q).
+        """
+        self._frames.append(halve(frames.detach()).cpu())
+
     def gather(self, device: torch.device) -> Collected:
-        """What all ranks have taken in, on every rank; of a video that came more than once, the first code.
+        """What all ranks have taken in, on every rank; of a video that came more than once, the first code. Once only.
 
         Args:
             device: Through which the ranks exchange tensors.
         """
-        rows, packed, half = (torch.cat(parts) for parts in (self._rows, self._packed, self._values))
-        everywhere = [gather_rows(part.to(device)).cpu() for part in (rows, packed, half.view(torch.uint8))]
-        distinct, first = np.unique(everywhere[0].numpy(), return_index=True)
-        values = everywhere[2].view(torch.float16)
-        return Collected(distinct, everywhere[1].numpy()[first], values.numpy()[first])
+        rows = _everywhere(self._rows, device)
+        distinct, first = np.unique(rows, return_index=True)
+        packed, values = (_everywhere(parts, device)[first] for parts in (self._packed, self._values))
+        frames = _everywhere(self._frames, device)[first] if self._frames else None
+        return Collected(distinct, packed, values, frames)
+
+
+def _everywhere(parts: list[Tensor], device: torch.device) -> NDArray[Any]:
+    """The rows of all batches and ranks; the list is emptied, so as not to hold them twice."""
+    rows = torch.cat(parts)
+    parts.clear()
+    if world_size() == 1:
+        return rows.numpy()
+    gathered = gather_rows(rows.view(torch.uint8).to(device)).cpu()  # not every library sends every type
+    return gathered.view(rows.dtype).numpy()
 
 
 class KeepTestCodes(Callback):

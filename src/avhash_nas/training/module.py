@@ -157,6 +157,11 @@ class HashingModule(L.LightningModule):
         """
         return self._update(batch, dataloader_idx)
 
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Relaxed codes of a batch, by a network without choices, (B, q)."""
+        codes: Tensor = self.network(batch.visual, batch.audio)
+        return codes
+
     def on_validation_epoch_end(self) -> None:
         """Rank, score, log."""
         self._finish("val")
@@ -166,8 +171,11 @@ class HashingModule(L.LightningModule):
         self._finish("test")
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights."""
-        groups = [*self._weight_groups(), *(dict(group) for group in self._groups)]
+        """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights.
+
+        Each group says which `part` it is: body, head or architecture.
+        """
+        groups = [*self._weight_groups(), *({"part": "architecture", **group} for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps, weight_decay=0.0)
         factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
@@ -188,6 +196,7 @@ class HashingModule(L.LightningModule):
         return [
             {
                 "params": parameters,
+                "part": "head" if in_head else "body",
                 "lr": recipe.lr if in_head else recipe.lr * recipe.body_lr,
                 "weight_decay": recipe.weight_decay if decays else 0.0,
                 "factor": recipe.factor,
