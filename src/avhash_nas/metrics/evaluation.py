@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avhash_nas.errors import AvnasError
 from avhash_nas.metrics.arguments import check_codes, check_ids, check_labels, check_options, own_positions
 from avhash_nas.metrics.average_precision import NORMALISATIONS, average_precision, expected_average_precision
 from avhash_nas.metrics.hamming import Words, as_words, row_chunks, word_distances
@@ -19,7 +20,7 @@ from avhash_nas.metrics.precision_recall import (
     precision_recall,
     precision_recall_by_radius,
 )
-from avhash_nas.metrics.ranking import Bools, Floats, Integers, RankedHits, TieGroups, group, rank
+from avhash_nas.metrics.ranking import Bools, Floats, Integers, RankedHits, Reorder, TieGroups, group, rank
 from avhash_nas.metrics.relevance import relevance
 from avhash_nas.metrics.scores import RetrievalScores, Ties
 from avhash_nas.metrics.ties import tie_order
@@ -44,6 +45,7 @@ def evaluate(
     database_ids: Tensor | None = None,
     exclude_self: bool = False,
     bits: int | None = None,
+    reorder: Reorder | None = None,
     memory: int = 2**28,
 ) -> RetrievalScores:
     """Ranks the database for each query by Hamming distance and computes all measures, exactly.
@@ -67,6 +69,9 @@ def evaluate(
             permutation then depends on the order of the database.
         exclude_self: Take the item with the query's own id out of its ranking.
         bits: Code length q, where not a multiple of 8.
+        reorder: What puts the first places of a ranking in another order: it is given a query's position and the
+            positions of the items, nearest first, shape (n,), and gives the new order of the first few, as indices into
+            what it was given. Called by several threads at once. The curve by radius, which has no ranking, ignores it.
         memory: Bytes to work in, beside inputs and result; at least one query per thread is worked on at a time.
 
     Returns:
@@ -83,6 +88,8 @@ def evaluate(
     bits = check_codes(query_codes, database_codes, bits)
     check_labels(query_codes, query_labels, database_codes, database_labels)
     check_options(ks, ties, memory)
+    if reorder is not None and ties != "permuted":
+        raise AvnasError(f"reorder: needs a ranking without ties, so ties must be permuted, got {ties!r}")
     ids = check_ids(query_ids, len(query_codes), database_ids, len(database_codes), exclude_self)
     order = tie_order(ids.database, seed)
     task = _Task(
@@ -94,6 +101,7 @@ def evaluate(
         bits=bits,
         ks=tuple(dict.fromkeys(ks)),
         ties=ties,
+        reorder=None if reorder is None else lambda query, nearest: reorder(query, order[nearest]),
     )
     return _run(task, memory)
 
@@ -115,6 +123,8 @@ class _Task:
     bits: int
     ks: tuple[int | None, ...]
     ties: Ties
+    reorder: Reorder | None = None
+    """Of the positions as the caller of `evaluate` knows them."""
 
     def rank(self, rows: slice) -> tuple[RankedHits | TieGroups, TieGroups]:
         """Ranks the database for some queries: the ranking that ties are settled for, and the counts per distance."""
@@ -126,7 +136,9 @@ class _Task:
             distances[there, own[there]] = self.bits + 1
             relevant[there, own[there]] = False
         if self.ties == "permuted":
-            return rank(distances, relevant, self.bits)
+            reorder = self.reorder
+            of_chunk = None if reorder is None else lambda row, nearest: reorder(rows.start + row, nearest)
+            return rank(distances, relevant, self.bits, of_chunk)
         groups = group(distances, relevant, self.bits)
         return groups, groups
 

@@ -4,6 +4,7 @@ Distances are small whole numbers, so ranking is a counting sort, and what matte
 items lie (`RankedHits`), or only how many items and relevant items there are at each distance (`TieGroups`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, TypeVar
@@ -16,6 +17,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Distances: TypeAlias = npt.NDArray[np.integer]
 Number = TypeVar("Number", np.int64, np.float64)
+Reorder: TypeAlias = Callable[[int, Integers], Integers]
+"""From a query's position and the positions of the items, nearest first, to the new order of the first few of them: of
+each place the index into the positions given."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +74,31 @@ class TieGroups:
         return at, np.where(beyond, 0, places)
 
 
-def rank(distances: Distances, relevance: Bools, bits: int) -> tuple[RankedHits, TieGroups]:
+def rank(
+    distances: Distances, relevance: Bools, bits: int, reorder: Reorder | None = None
+) -> tuple[RankedHits, TieGroups]:
     """Ranks by distance; items at one distance keep the order of their columns.
 
     Args:
         distances: Hamming distances of 0..q, shape (queries, items); q + 1 takes an item out of the query's ranking.
         relevance: Whether the item is relevant to the query, shape (queries, items); false for items taken out.
         bits: Length q of a code.
+        reorder: Puts the first places of each ranking in another order. The counts per distance do not know of it.
 
     Returns:
         The hits' ranks and the counts per distance.
     """
     rows, columns = distances.shape
     order = np.argsort(distances, axis=1, kind="stable")  # a radix sort for 8 and 16 bits
-    order += np.arange(rows)[:, None] * columns
-    ranked = _with_relevance(distances, relevance, bits).ravel().take(order)  # (queries, items)
-    del order
+    ranked = _take_along(_with_relevance(distances, relevance, bits), order)
     hits = _hits(ranked)
     groups = _groups(ranked, hits, bits)
+    if reorder is not None:
+        for row, length in enumerate(groups.items_before[:, -1]):
+            first = reorder(row, order[row, :length])
+            ranked[row, : len(first)] = ranked[row, first]
+        hits = _hits(ranked)
+    del order
     relevant = groups.relevant_before[:, -1]
     queries = np.repeat(np.arange(rows), relevant)
     ordinals = np.arange(1, len(hits) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
@@ -107,6 +118,15 @@ def _with_relevance(distances: Distances, relevance: Bools, bits: int) -> Distan
     both <<= 1
     both |= relevance
     return both
+
+
+def _take_along(values: Distances, order: Integers) -> Distances:
+    """Each row of values in the order of the same row, as `np.take_along_axis`; changes `order` for a moment."""
+    starts = np.arange(len(values))[:, None] * values.shape[1]
+    order += starts
+    taken: Distances = values.ravel().take(order)
+    order -= starts
+    return taken
 
 
 def _hits(ranked: Distances) -> Integers:

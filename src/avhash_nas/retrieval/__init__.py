@@ -8,6 +8,7 @@ from avhash_nas.retrieval.hnsw import HNSW
 from avhash_nas.retrieval.index_kind import IndexKind
 from avhash_nas.retrieval.ivf import IVF
 from avhash_nas.retrieval.rerank import Rerank
+from avhash_nas.retrieval.reranked_scores import reranked_scores
 from avhash_nas.retrieval.store import CodeStore, Found, StoreHeader, create_store, open_store
 from avhash_nas.retrieval.values import ValueRerank
 
@@ -26,4 +27,5 @@ __all__ = [
     "create_store",
     "join_codes",
     "open_store",
+    "reranked_scores",
 ]

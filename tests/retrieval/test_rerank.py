@@ -1,0 +1,156 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.retrieval import AsymmetricRerank, FrameRerank, Rerank, ValueRerank
+from avhash_nas.retrieval.asymmetric import asymmetric_similarity
+from avhash_nas.retrieval.frames import attended_similarity
+from avhash_nas.retrieval.values import cosine
+from reference import retrieval_rerank as oracle
+from retrieval.made import code_set
+
+WAYS = (AsymmetricRerank, FrameRerank, ValueRerank)
+SEEDS = st.integers(0, 2**20)
+
+
+class Given(Rerank):
+    """Scores that the test chooses, one for each candidate."""
+
+    query_parts = ()
+
+    def __init__(self, scores, depth):
+        super().__init__(depth)
+        self.given = np.asarray(scores, np.float32)
+
+    def scores(self, query, candidates):
+        return self.given[: len(candidates)]
+
+
+@settings(max_examples=30)
+@given(seed=SEEDS, temperature=st.sampled_from([0.02, 0.1, 1.0, 30.0]))
+def test_every_similarity_equals_the_loops(seed, temperature):
+    query, videos = code_set(seed, 1), code_set(seed + 1, 7)
+    values = query.values[0].tolist()
+    signs = np.where(videos.values >= 0, 1, -1).tolist()
+    near = pytest.approx
+    assert cosine(query.values[0], videos.values).tolist() == near(
+        [oracle.cosine(values, other) for other in videos.values.tolist()], abs=1e-5
+    )
+    assert asymmetric_similarity(query.values[0], videos.packed).tolist() == near(
+        [oracle.asymmetric_similarity(values, other) for other in signs], abs=1e-5
+    )
+    assert attended_similarity(query.values[0], videos.frames, temperature).tolist() == near(
+        [oracle.attended_similarity(values, frames, temperature) for frames in videos.frames.tolist()], abs=1e-5
+    )
+
+
+@given(scores=st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12), depth=st.integers(1, 15))
+def test_the_order_is_by_score_within_the_depth_and_stays_below_it(scores, depth):
+    query, videos = code_set(0, 1), code_set(1, len(scores))
+    order, found = Given(scores, depth).order(query, videos)
+    assert order.tolist() == oracle.order(scores, depth)
+    assert sorted(order[:depth]) == list(range(min(depth, len(scores))))
+    assert found.tolist() == [scores[place] for place in order[:depth]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(seed=SEEDS)
+def test_depth_1_keeps_the_order(way, seed):
+    order, scores = way(depth=1).order(code_set(seed, 1), code_set(seed + 1, 9))
+    assert order.tolist() == list(range(9))
+    assert len(scores) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_videos_keep_the_order_in_which_they_were_recalled(way):
+    once = code_set(1, 4)
+    copied = {name: np.concatenate([getattr(once, name)] * 2) for name in ("packed", "values", "frames", "labels")}
+    videos = replace(once, ids=code_set(1, 8).ids, **copied)
+    place = way().order(code_set(0, 1), videos)[0].argsort()
+    assert (place[:4] < place[4:]).all()
+
+
+@given(seed=SEEDS)
+def test_signs_instead_of_values_make_asymmetric_and_real_valued_alike(seed):
+    """Where the database's values are its signs, both ways see the same."""
+    query, videos = code_set(seed, 1), code_set(seed + 1, 9)
+    signs = replace(videos, values=np.where(videos.values >= 0, 1, -1).astype(np.float16))
+    length = np.linalg.norm(query.values[0].astype(np.float32))
+    expected = AsymmetricRerank().scores(query, videos) * np.sqrt(videos.bits) / length
+    np.testing.assert_allclose(ValueRerank().scores(query, signs), expected, atol=1e-5)
+
+
+@given(seed=SEEDS)
+def test_a_high_temperature_compares_with_the_mean_of_the_time_steps(seed):
+    query, videos = code_set(seed, 1), code_set(seed + 1, 9)
+    frames = videos.frames.astype(np.float32)
+    mean = (frames / np.linalg.norm(frames, axis=2, keepdims=True)).mean(axis=1)
+    found = FrameRerank(temperature=1e6).scores(query, videos)
+    np.testing.assert_allclose(found, cosine(query.values[0], mean), atol=1e-4)
+
+
+@given(seed=SEEDS)
+def test_a_low_temperature_compares_with_the_best_time_step(seed):
+    query, videos = code_set(seed, 1), code_set(seed + 1, 9)
+    best = [
+        max(oracle.cosine(query.values[0].tolist(), frame) for frame in frames) for frames in videos.frames.tolist()
+    ]
+    np.testing.assert_allclose(FrameRerank(temperature=1e-6).scores(query, videos), best, atol=1e-4)
+
+
+@given(seed=SEEDS)
+def test_the_order_of_the_time_steps_does_not_matter(seed):
+    query, videos = code_set(seed, 1), code_set(seed + 1, 9)
+    turned = replace(videos, frames=videos.frames[:, ::-1])
+    np.testing.assert_allclose(
+        FrameRerank().scores(query, turned), FrameRerank().scores(query, videos), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_zeros_are_like_nothing():
+    """A video without any signal has no direction; it must not turn into nan, which would order at random."""
+    query, videos = code_set(0, 1), code_set(1, 3)
+    nothing = replace(videos, values=np.zeros_like(videos.values), frames=np.zeros_like(videos.frames))
+    for way in (ValueRerank(), FrameRerank()):
+        assert way.scores(query, nothing).tolist() == [0.0] * 3
+        assert way.scores(nothing.take([0]), videos).tolist() == [0.0] * 3
+
+
+def test_what_each_way_keeps():
+    videos = code_set(0, 6, bits=12, steps=5)
+    assert AsymmetricRerank().bytes_per_video(videos) == 0
+    assert ValueRerank().bytes_per_video(videos) == 2 * 12
+    assert FrameRerank().bytes_per_video(videos) == 2 * 5 * 12
+
+
+@pytest.mark.parametrize("way", [ValueRerank, FrameRerank])
+def test_what_is_missing_is_named_before_anything_is_compared(way):
+    query, videos = code_set(0, 1), code_set(1, 3)
+    lacking = replace(videos, values=None, frames=None)
+    (part,) = way.database_parts
+    for act in (way().check, way().scores):
+        with pytest.raises(AvnasError, match=f"stored without {part}"):
+            act(query, lacking)
+    way().check(query, videos)
+
+
+def test_codes_of_two_networks_are_not_compared():
+    with pytest.raises(AvnasError, match=r"network 0123.*of ffff"):
+        AsymmetricRerank().check(code_set(0, 1), code_set(1, 3, fingerprint="ffff"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ValueRerank(depth=0), "depth must be at least 1, got 0"),
+        (lambda: FrameRerank(temperature=0.0), "temperature must be above 0, got 0.0"),
+        (lambda: FrameRerank(temperature=float("nan")), "temperature must be above 0, got nan"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(make, message):
+    with pytest.raises(AvnasError, match=message):
+        make()
