@@ -1,0 +1,187 @@
+"""The service as an ASGI app: routes, errors, pages."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Any
+
+from avhash_nas import __version__
+from avhash_nas.errors import AvnasError, MissingExtraError
+from avhash_nas.serving.catalogue import media_type
+from avhash_nas.serving.guard import Guard
+from avhash_nas.serving.options import DEFAULT_TOP
+from avhash_nas.serving.refusal import RefusalError
+from avhash_nas.serving.replies import Health, Listed, ListPage, Problem, Reply
+from avhash_nas.serving.service import Service
+from avhash_nas.serving.uploads import VIDEO
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/search.js": ("search.js", "text/javascript; charset=utf-8"),
+    "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""Addresses of the pages' files. They are read once; no part of a request is ever taken for a path."""
+
+
+def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
+    """The ASGI app of a service; it starts and closes the service with its lifespan.
+
+    Args:
+        service: What answers.
+        hosts: Names that the service goes by (`Guard`); empty for any.
+
+    Raises:
+        MissingExtraError: FastAPI or python-multipart is not installed.
+    """
+    try:
+        import python_multipart  # noqa: F401
+        from fastapi import FastAPI
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "serve", "the service") from error
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        import asyncio
+
+        service.start()
+        yield
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="avnas serve",
+        summary="Finds the videos most like one.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses={"4XX": {"model": Problem, "description": "The request cannot be fulfilled; `error` says why."}},
+    )
+    _add_errors(app)
+    _add_pages(app)
+    _add_search(app, service)
+    _add_videos(app, service)
+    return Guard(app, hosts)
+
+
+def _add_errors(app: "FastAPI") -> None:
+    """Every error is a JSON object with one line in `error`."""
+    from fastapi import HTTPException, Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException as AnyHTTPException
+
+    def problem(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        return JSONResponse({"error": message}, status, headers)
+
+    @app.exception_handler(AvnasError)
+    async def refused(_: Request, error: AvnasError) -> JSONResponse:
+        if not isinstance(error, RefusalError):
+            return problem(400, str(error))
+        return problem(error.status, str(error), {"Retry-After": str(error.retry_after)} if error.retry_after else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return problem(422, f"{first['loc'][-1]}: {first['msg']}")
+
+    @app.exception_handler(AnyHTTPException)
+    async def not_found(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, __: Exception) -> JSONResponse:
+        return problem(500, "the service failed at this request; its log says where")
+
+
+def _add_pages(app: "FastAPI") -> None:
+    from fastapi import Response
+
+    folder = files("avhash_nas.serving") / "pages"
+
+    def add(address: str, name: str, kind: str) -> None:
+        content = (folder / name).read_bytes()
+
+        async def page() -> Response:
+            return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+        app.add_api_route(address, page, methods=["GET", "HEAD"], include_in_schema=False)
+
+    for address, (name, kind) in _PAGES.items():
+        add(address, name, kind)
+
+
+def _add_search(app: "FastAPI", service: Service) -> None:
+    from fastapi import Query, Request
+    from starlette.requests import ClientDisconnect
+
+    form = {
+        "type": "object",
+        "required": [VIDEO],
+        "properties": {
+            VIDEO: {"type": "string", "format": "binary", "description": "The video file."},
+            "top": {"type": "integer", "minimum": 1, "maximum": service.limits.top, "default": DEFAULT_TOP},
+            "rerank": {"type": "boolean", "description": "Whether to rerank; by default where the service can."},
+        },
+    }
+    body = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+    @app.post("/api/search", summary="The videos most like one that is sent", openapi_extra=body)
+    async def by_upload(request: Request) -> Reply:
+        length = request.headers.get("content-length")
+        kind = request.headers.get("content-type", "")
+        size = int(length) if length and length.isdigit() else None
+        try:
+            return await service.by_upload(request.stream(), kind, size, request.is_disconnected)
+        except ClientDisconnect as error:
+            raise RefusalError(499, "the client has hung up") from error
+
+    @app.get("/api/search", summary="The videos most like one of the store, or with codes nearest to one")
+    async def search(
+        request: Request,
+        id: Annotated[str | None, Query(description="Id of a video.", max_length=1024)] = None,  # noqa: A002
+        code: Annotated[str | None, Query(description="A code in hexadecimal digits.", max_length=4096)] = None,
+        top: Annotated[int, Query(ge=1, le=service.limits.top, description="Most answers.")] = DEFAULT_TOP,
+        rerank: Annotated[bool | None, Query(description="By default where the service can.")] = None,
+    ) -> Reply:
+        if (id is None) == (code is None):
+            raise RefusalError(422, "give either id or code")
+        if code is not None:
+            return await service.by_code(code, top)
+        return await service.by_id(str(id), top, rerank, request.is_disconnected)
+
+
+def _add_videos(app: "FastAPI", service: Service) -> None:
+    from fastapi import Query, Response
+    from fastapi.responses import FileResponse
+
+    @app.get("/api/videos", summary="The videos that can be chosen, in the order of their ids")
+    async def videos(
+        prefix: Annotated[str, Query(description="How the ids begin.", max_length=1024)] = "",
+        start: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over.")] = 0,
+        count: Annotated[int, Query(ge=1, le=100, description="Most videos of a page.")] = 24,
+    ) -> ListPage:
+        return service.videos(prefix, start, count)
+
+    @app.get("/api/videos/{video:path}", summary="One video")
+    async def video(video: str) -> Listed:
+        return service.video(video)
+
+    @app.api_route("/media/{video:path}", methods=["GET"], summary="A video's file", response_class=FileResponse)
+    async def media(video: str) -> FileResponse:
+        path = service.file(video)
+        return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
+
+    @app.get("/thumbnails/{video:path}", summary="A frame of a video, JPEG", response_class=Response)
+    async def thumbnail(video: str) -> Response:
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(await service.thumbnail(video), media_type="image/jpeg", headers=headers)
+
+    @app.get("/health", summary="State of the service")
+    async def health() -> Health:
+        return service.health()

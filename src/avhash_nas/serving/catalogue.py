@@ -1,0 +1,77 @@
+"""The videos that a user may choose and play: those of `videos.csv`, and no other file."""
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from avhash_nas.data import Media
+
+_TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".ogv": "video/ogg",
+    ".avi": "video/x-msvideo",
+    ".ts": "video/mp2t",
+    ".mpg": "video/mpeg",
+    ".mpeg": "video/mpeg",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the videos, in the order of their ids.
+
+    Attributes:
+        total: How many there are with this prefix.
+        videos: Those of the page.
+    """
+
+    total: int
+    videos: tuple[Media, ...]
+
+
+class Catalogue:
+    """Videos by id.
+
+    Args:
+        videos: By id, with absolute paths; an empty path where there is no file.
+    """
+
+    def __init__(self, videos: Mapping[str, Media]) -> None:
+        self._videos = dict(videos)
+        self._ids = sorted(self._videos)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def get(self, video: str) -> Media | None:
+        """A video; None where it is not listed."""
+        return self._videos.get(video)
+
+    def file(self, video: str) -> Path | None:
+        """A video's file, if it is listed and is there."""
+        listed = self._videos.get(video)
+        path = Path(listed.path) if listed and listed.path else None
+        return path if path and path.is_file() else None
+
+    def page(self, prefix: str, start: int, count: int) -> Page:
+        """Videos whose ids begin alike.
+
+        Args:
+            prefix: How they begin.
+            start: How many to pass over.
+            count: How many at most.
+        """
+        first = bisect.bisect_left(self._ids, prefix)
+        end = bisect.bisect_left(self._ids, True, lo=first, key=lambda each: not each.startswith(prefix))
+        ids = self._ids[first + start : min(first + start + count, end)]
+        return Page(end - first, tuple(self._videos[video] for video in ids))
+
+
+def media_type(path: Path) -> str:
+    """What a file is served as: a video, or bytes that a browser does not run or show as a page."""
+    return _TYPES.get(path.suffix.lower(), "application/octet-stream")

@@ -1,0 +1,87 @@
+// Writes out /openapi.json, without anything from other sites.
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+let api = {};
+
+const resolve = (schema) => (schema?.$ref ? schema.$ref.split("/").slice(1).reduce((node, key) => node[key], api) : schema);
+const nameOf = (schema) => schema?.$ref?.split("/").pop();
+
+function typeOf(schema) {
+  if (!schema) return "";
+  if (schema.$ref) return nameOf(schema);
+  if (schema.anyOf) return schema.anyOf.map(typeOf).join(" or ");
+  if (schema.type === "array") return `list of ${typeOf(schema.items)}`;
+  return schema.format === "binary" ? "file" : schema.type ?? "";
+}
+
+function range(schema) {
+  const whole = [schema, ...(schema.anyOf ?? [])];
+  const find = (key) => whole.map((each) => each[key]).find((value) => value !== undefined);
+  const bounds = [["minimum", "at least"], ["maximum", "at most"], ["default", "default"]];
+  return bounds.filter(([key]) => find(key) !== undefined && find(key) !== null && find(key) !== "")
+    .map(([key, words]) => `${words} ${find(key)}`).join(", ");
+}
+
+function row(name, schema, required, text) {
+  return make("tr", {},
+    make("td", {}, make("code", { textContent: name })),
+    make("td", { textContent: typeOf(schema) }),
+    make("td", { textContent: [required ? "required" : "", range(schema)].filter(Boolean).join(", ") }),
+    make("td", { textContent: text ?? "" }));
+}
+
+function table(caption, rows) {
+  if (!rows.length) return null;
+  const head = make("tr", {}, ...[caption, "type", "", ""].map((text) => make("th", { textContent: text })));
+  return make("div", { className: "wide" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
+}
+
+function fields(schema) {
+  const whole = resolve(schema) ?? {};
+  return Object.entries(whole.properties ?? {}).map(([name, each]) =>
+    row(name, each, whole.required?.includes(name) && !whole.description, each.description));
+}
+
+function curl(method, path, form) {
+  const address = `${location.origin}${path.replace("{video}", "ID")}`;
+  if (form) return `curl -F video=@video.mp4 -F top=10 ${address}`;
+  return `curl '${address}${path === "/api/search" ? "?id=ID&top=10" : ""}'`;
+}
+
+function operation(path, method, described) {
+  const form = described.requestBody?.content["multipart/form-data"]?.schema;
+  const reply = described.responses["200"]?.content?.["application/json"]?.schema;
+  const title = make("h2", {},
+    make("span", { className: "method", textContent: method.toUpperCase() }),
+    make("code", { textContent: path }),
+    make("span", { textContent: described.summary ?? "" }));
+  return make("section", {}, title,
+    table("parameter", (described.parameters ?? []).map((each) => row(each.name, each.schema, each.required, each.description ?? each.schema.description))),
+    form ? table("form field", fields(form)) : null,
+    reply ? table(`reply: ${typeOf(reply)}`, fields(reply)) : null,
+    make("pre", { textContent: curl(method, path, form) }));
+}
+
+async function begin() {
+  try {
+    api = await (await fetch("/openapi.json")).json();
+  } catch {
+    const problem = document.getElementById("problem");
+    problem.textContent = "the service cannot be reached";
+    problem.hidden = false;
+    return;
+  }
+  document.getElementById("title").textContent = `${api.info.title} ${api.info.version}`;
+  for (const [path, methods] of Object.entries(api.paths)) {
+    for (const [method, described] of Object.entries(methods)) {
+      document.getElementById("operations").append(operation(path, method, described));
+    }
+  }
+}
+
+begin();

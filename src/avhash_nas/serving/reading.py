@@ -1,0 +1,91 @@
+"""What is read from a video file in the sandbox: the clip of a query, a thumbnail."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.extraction import Clip, Limits, MediaError, read_clip
+from avhash_nas.extraction.media_file import MediaFile
+from avhash_nas.extraction.pictures import read_pictures
+from avhash_nas.extraction.timeline import read_timeline
+from avhash_nas.serving.limits import ServiceLimits
+from avhash_nas.serving.sandbox import Sandbox
+
+
+def query_clip(sandbox: Sandbox, path: str, steps: int, rate: int, limits: ServiceLimits) -> Clip:
+    """The clip of a video file, decoded in the sandbox.
+
+    Args:
+        sandbox: Where.
+        path: The file.
+        steps: T, frames and segments.
+        rate: Samples a second.
+        limits: Of the service.
+
+    Raises:
+        SandboxError: The file is no video that can be read within the limits.
+    """
+    done = sandbox.run(_clip, path, steps, rate, _media_limits(limits))
+    frames, segments = done.buffers
+    return Clip(
+        frames=np.frombuffer(bytearray(frames), np.uint8).reshape(done.header["frames"]),
+        segments=np.frombuffer(bytearray(segments), np.float32).reshape(done.header["segments"]),
+        seconds=float(done.header["seconds"]),
+        notes=tuple(done.header["notes"]),
+    )
+
+
+def thumbnail(sandbox: Sandbox, path: str, side: int, limits: ServiceLimits) -> bytes:
+    """The frame in the middle of a video file as a JPEG, made in the sandbox.
+
+    Args:
+        sandbox: Where.
+        path: The file.
+        side: Pixels of its shorter side, at most.
+        limits: Of the service.
+
+    Raises:
+        SandboxError: As `query_clip`.
+    """
+    return sandbox.run(_thumbnail, path, side, _media_limits(limits)).buffers[0]
+
+
+def _media_limits(limits: ServiceLimits) -> Limits:
+    return Limits(pixels=limits.pixels, seconds=limits.video_seconds, time=limits.decode_seconds)
+
+
+@contextmanager
+def _without_path() -> Iterator[None]:
+    """Errors that do not name the file, whose path is the service's own."""
+    try:
+        yield
+    except MediaError as error:
+        raise AvnasError(error.reason) from error
+
+
+def _clip(path: str, steps: int, rate: int, limits: Limits) -> tuple[dict[str, Any], Sequence[Any]]:
+    with _without_path():
+        clip = read_clip(path, steps=steps, rate=rate, limits=limits)
+    header = {
+        "frames": clip.frames.shape,
+        "segments": clip.segments.shape,
+        "seconds": clip.seconds,
+        "notes": clip.notes,
+    }
+    return header, [np.ascontiguousarray(part).data.cast("B") for part in (clip.frames, clip.segments)]
+
+
+def _thumbnail(path: str, side: int, limits: Limits) -> tuple[dict[str, Any], Sequence[Any]]:
+    from PIL import Image
+
+    with _without_path():
+        file = MediaFile(path, limits)
+        timeline = read_timeline(file)
+        frames, _ = read_pictures(file, timeline, timeline.chosen(1), side)
+    written = io.BytesIO()
+    Image.fromarray(frames[0]).save(written, "JPEG", quality=80)
+    return {}, [written.getbuffer()]

@@ -1,0 +1,184 @@
+"""Uploads: a multipart form with one video, written to a file as it arrives and refused as soon as it is too much."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from avhash_nas.serving.containers import HEAD, is_video
+from avhash_nas.serving.limits import ServiceLimits
+from avhash_nas.serving.refusal import RefusalError
+
+VIDEO = "video"
+"""The form's field with the file."""
+
+_FIELDS = 8
+_FIELD_BYTES = 4096
+_BUFFER = 2**20
+
+
+@dataclass
+class Upload:
+    """A form that has arrived.
+
+    Attributes:
+        path: The file with the video.
+        name: The file's name at the client's, to be shown, never to be opened.
+        fields: The other fields.
+    """
+
+    path: Path
+    name: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+async def receive(chunks: AsyncIterator[bytes], content_type: str, path: Path, limits: ServiceLimits) -> Upload:
+    """Read a form and write its video to a file.
+
+    Args:
+        chunks: The request's body.
+        content_type: Of the request, with the boundary.
+        path: The file to write.
+        limits: Of the service.
+
+    Raises:
+        RefusalError: It is no such form, it is too large or too slow, or the file is no video.
+    """
+    with path.open("wb") as file:
+        form = _Form(Upload(path), file, content_type)
+        too_long = limits.upload_bytes + _FIELDS * _FIELD_BYTES
+        try:
+            async with asyncio.timeout(limits.upload_seconds):
+                async for chunk in chunks:
+                    too_long -= len(chunk)
+                    if too_long < 0:
+                        raise too_large(limits)
+                    form.feed(chunk)
+                    if len(form.buffer) >= _BUFFER:
+                        await asyncio.to_thread(form.flush)
+        except TimeoutError as error:
+            raise RefusalError(408, f"the upload took longer than {limits.upload_seconds} s") from error
+        form.finish()
+        await asyncio.to_thread(form.flush)
+    return form.upload
+
+
+def too_large(limits: ServiceLimits) -> RefusalError:
+    """The answer to a file beyond the limit."""
+    return RefusalError(413, f"the file is larger than the limit of {limits.upload_bytes / 2**20:g} MiB")
+
+
+class _Form:
+    """Feeds python-multipart's parser and keeps what its callbacks tell."""
+
+    def __init__(self, upload: Upload, file: BinaryIO, content_type: str) -> None:
+        from python_multipart.exceptions import FormParserError
+        from python_multipart.multipart import MultipartParser, parse_options_header
+
+        self.upload = upload
+        self.buffer = bytearray()
+        self._file = file
+        self._options = parse_options_header
+        self._errors = FormParserError
+        kind, options = parse_options_header(content_type)
+        if kind != b"multipart/form-data" or not options.get(b"boundary"):
+            raise RefusalError(415, f"send the video as multipart/form-data, in a field named {VIDEO!r}")
+        self._parser: Any = MultipartParser(
+            options[b"boundary"],
+            {
+                "on_part_begin": self._part_begins,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_ends,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+                "on_part_end": self._part_ends,
+                "on_end": self._form_ends,
+            },
+        )
+        self._headers: dict[bytes, bytes] = {}
+        self._name, self._value = bytearray(), bytearray()
+        self._field = ""
+        self._text: bytearray | None = None  # None within the video
+        self._size = 0
+        self._whole = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+        try:
+            self._parser.write(chunk)
+        except self._errors as error:
+            raise RefusalError(400, f"the form is damaged: {error}") from error
+
+    def flush(self) -> None:
+        """Write what has gathered to the file."""
+        self._file.write(self.buffer)
+        self.buffer.clear()
+
+    def finish(self) -> None:
+        """Check that everything came."""
+        if not self._whole:
+            raise RefusalError(400, "the form ends too early")
+        if not self.upload.name and not self._size:
+            raise RefusalError(400, f"the form has no file in a field named {VIDEO!r}")
+        if not self._size:
+            raise RefusalError(400, "the file is empty")
+
+    def _part_begins(self) -> None:
+        self._headers, self._name, self._value = {}, bytearray(), bytearray()
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += self._short(self._name, data[start:end])
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += self._short(self._value, data[start:end])
+
+    def _header_ends(self) -> None:
+        if len(self._headers) >= _FIELDS:
+            raise RefusalError(400, "a field of the form has too many headers")
+        self._headers[bytes(self._name).lower()] = bytes(self._value)
+        self._name, self._value = bytearray(), bytearray()
+
+    def _headers_end(self) -> None:
+        options = self._options(self._headers.get(b"content-disposition"))[1]
+        self._field = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._field != VIDEO:
+            if len(self.upload.fields) >= _FIELDS:
+                raise RefusalError(400, "the form has too many fields")
+            self._text = bytearray()
+        elif self.upload.name or self._size:
+            raise RefusalError(400, "the form has more than one video")
+        else:
+            self._text = None
+            self.upload.name = options.get(b"filename", b"").decode("utf-8", "replace")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]
+        if self._text is not None:
+            self._text += self._short(self._text, piece)
+            return
+        self.buffer += piece
+        if self._size < HEAD <= self._size + len(piece):
+            self._look()
+        self._size += len(piece)
+
+    def _part_ends(self) -> None:
+        if self._text is not None:
+            self.upload.fields[self._field] = self._text.decode("utf-8", "replace")
+        elif 0 < self._size < HEAD:
+            self._look()
+
+    def _form_ends(self) -> None:
+        self._whole = True
+
+    def _look(self) -> None:
+        """Refuse what is no video as soon as its head is there; it has not been flushed by then."""
+        if not is_video(bytes(self.buffer[:HEAD])):
+            raise RefusalError(415, "the file is not a video of a known kind, such as mp4, mov, webm, mkv or avi")
+
+    @staticmethod
+    def _short(so_far: bytearray, piece: bytes) -> bytes:
+        if len(so_far) + len(piece) > _FIELD_BYTES:
+            raise RefusalError(400, f"a field of the form is longer than {_FIELD_BYTES} bytes")
+        return piece
