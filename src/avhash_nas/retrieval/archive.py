@@ -47,6 +47,10 @@ class Joined:
                 part = slice(start, start + step)
                 yield self._fitted(array[part] if rows is None else array[rows[part]])
 
+    def whole(self) -> NDArray[Any]:
+        """All rows, in memory."""
+        return np.concatenate([np.empty((0, *self.shape[1:]), self.dtype), *self.blocks()])
+
     def _fitted(self, block: NDArray[Any]) -> NDArray[Any]:
         if block.shape[1:] != self.shape[1:]:
             block = np.pad(block, [(0, 0), (0, self.shape[1] - block.shape[1])])

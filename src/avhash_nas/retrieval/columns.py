@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from avhash_nas.retrieval.archive import Joined, Rows
 
 Columns = Mapping[str, NDArray[Any]]
 
-_OPTIONAL: tuple[Literal["values"], Literal["frames"]] = ("values", "frames")
+_OPTIONAL = ("values", "frames")
 
 
 def join_codes(sets: Sequence[CodeSet], sources: Sequence[str]) -> CodeSet:
@@ -88,32 +88,19 @@ def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArra
     return columns
 
 
-def join_columns(former: Columns, kept: Rows | None, new: Columns, where: str) -> dict[str, Joined]:
+def join_columns(former: Columns, kept: Rows | None, new: Columns) -> dict[str, Joined]:
     """A file's columns without some rows and with new ones below.
 
     Args:
         former: As they are.
         kept: The rows that stay; None for all.
-        new: What `columns_of` made.
-        where: The file, for messages.
-
-    Raises:
-        AvnasError: The file keeps something that the new videos do not have.
+        new: What `columns_of` made; it has what the file keeps, and what the file does not keep is left out.
     """
-    pieces: dict[str, list[tuple[NDArray[Any], Rows | None]]] = {
-        name: [(former[name], kept), (new[name], None)] for name in ("ids", "packed")
-    }
-    for name in _OPTIONAL:
-        if name not in former:
-            continue
-        shape = former[name].shape[1:]
-        if name not in new or new[name].shape[1:] != shape:
-            has = f"{name} of shape {new[name].shape[1:]}" if name in new else f"no {name}"
-            raise AvnasError(f"{where}: keeps {name} of shape {shape} for each video; the new codes have {has}")
-        pieces[name] = [(former[name], kept), (new[name], None)]
+    names = ["ids", "packed", *(name for name in _OPTIONAL if name in former)]
+    joined = {name: Joined((former[name], kept), (new[name], None)) for name in names}
     if "labels" in former or "labels" in new:
-        pieces["labels"] = [(_labels(former), kept), (_labels(new), None)]
-    return {name: Joined(*both) for name, both in pieces.items()}
+        joined["labels"] = Joined((_labels(former), kept), (_labels(new), None))
+    return joined
 
 
 def _labels(columns: Columns) -> NDArray[np.uint8]:
@@ -130,8 +117,10 @@ def code_set(columns: Columns, rows: Rows, leave_out: Sequence[str], **others: A
         leave_out: Names of columns that are not wanted.
         others: What a `CodeSet` has beside its arrays, with the file's `class_names`.
     """
-    taken = {name: columns[name][rows] for name in ("packed", *_OPTIONAL) if name in columns and name not in leave_out}
     class_names = others.pop("class_names")
+    taken: dict[str, Any] = {
+        name: columns[name][rows] for name in ("packed", *_OPTIONAL) if name in columns and name not in leave_out
+    }
     if "labels" in columns:
         taken["labels"] = np.unpackbits(columns["labels"][rows], axis=1, count=len(class_names)).astype(np.bool_)
         others["class_names"] = class_names

@@ -158,6 +158,7 @@ class FaissStore(CodeStore):
         with locked(self._path):
             current = type(self).open(self._path)
             current.check_codes(codes.bits, codes.fingerprint, "new codes")
+            current.check_kept(codes)
             rows = current._rows(codes.ids.tolist())
             if not replace and (rows >= 0).any():
                 video = codes.ids[int((rows >= 0).argmax())]
@@ -225,7 +226,7 @@ class FaissStore(CodeStore):
         """Write the file without some rows and with new codes at the end; this store is of no use afterwards."""
         kept = np.delete(np.arange(len(self)), removed) if len(removed) else None
         header = changed(self.header, class_names=all_classes(self.class_names, new.class_names))
-        columns = join_columns(self._parts, kept, columns_of(new, header.class_names), self.where)
+        columns = join_columns(self._parts, kept, columns_of(new, header.class_names))
         kind, numbers, upcoming = header.kind, self._parts["numbers"], self._upcoming + len(new)
         left = numbers if kept is None else numbers[kept]
         index = self._index
@@ -236,8 +237,7 @@ class FaissStore(CodeStore):
         else:
             numbers = np.arange(len(left) + len(new))
             upcoming = len(numbers)
-            packed = np.concatenate(list(columns["packed"].blocks()))
-            index = kind.build(NumberedCodes(packed, numbers), progress)
+            index = kind.build(NumberedCodes(columns["packed"].whole(), numbers), progress)
         _write(self._path, header, columns, numbers, upcoming, index)
 
 
@@ -254,7 +254,7 @@ def _write(
         "extraction": header.extraction,
         "upcoming": upcoming,
     }
-    ids = np.concatenate(list(columns["ids"].blocks()))
+    ids = columns["ids"].whole()
     parts: dict[str, NDArray[Any] | Joined] = {
         "header": np.frombuffer(json.dumps(written).encode(), np.uint8),
         **columns,

@@ -167,6 +167,21 @@ class CodeStore(ABC):
     def size(self) -> int:
         """Bytes that the store takes, as far as they can be told; 0 where they cannot."""
 
+    def check_kept(self, codes: CodeSet) -> None:
+        """See that codes have what the store keeps beside them.
+
+        Raises:
+            AvnasError: They do not.
+        """
+        wanted = {"values": (self.bits,) if self.header.values else None, "frames": self.header.frames}
+        for name, shape in wanted.items():
+            array = getattr(codes, name)
+            if shape is not None and (array is None or array.shape[1:] != shape):
+                has = f"no {name}" if array is None else f"{name} of shape {array.shape[1:]}"
+                raise AvnasError(
+                    f"{self.where}: keeps {name} of shape {shape} for each video; the new codes have {has}"
+                )
+
     def check_codes(self, bits: int, fingerprint: str, source: str) -> None:
         """See that codes can be compared with the store's.
 

@@ -1,0 +1,121 @@
+"""Videos as rows of a Milvus collection."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avhash_nas.code_set import CodeSet
+from avhash_nas.errors import AvnasError
+from avhash_nas.retrieval.store import StoreHeader
+
+_TEXT = 65_535  # Milvus: bytes of a VARCHAR
+_KEY = 1024  # bytes of an id
+_BATCH = 2**22  # bytes sent at once; a server takes 64 MiB
+_MOST_ROWS = 5000
+
+
+def key_of(video: str) -> str:
+    """An id as a primary key: percent-encoded, as Milvus Lite takes no quotes and no backslashes in keys.
+
+    >>> key_of("cats/it's ü.mp4")
+    'cats/it%27s%20%C3%BC.mp4'
+    """
+    return quote(video, safe="/")
+
+
+def video_of(key: str) -> str:
+    """Inverse of `key_of`."""
+    return unquote(key)
+
+
+def fields_of(header: StoreHeader) -> dict[str, dict[str, Any]]:
+    """The fields of the collection, as Milvus takes them.
+
+    Raises:
+        AvnasError: What is kept of a video is more than Milvus takes.
+    """
+    text = {"type": "VARCHAR", "max_length": _TEXT}
+    fields: dict[str, dict[str, Any]] = {
+        "id": {"type": "VARCHAR", "max_length": _KEY, "is_primary": True},
+        "code": {"type": "BINARY_VECTOR", "dim": 8 * -(-header.bits // 8)},
+        "labels": {"type": "JSON"},
+    }
+    sizes = {"values": header.bits if header.values else 0, "frames": int(np.prod(header.frames or 0))}
+    for name, size in sizes.items():
+        if 4 * -(-2 * size // 3) > _TEXT:
+            raise AvnasError(f"milvus: {name} of {size} numbers a video are more than Milvus keeps; leave them out")
+        if size:
+            fields[name] = text
+    return fields
+
+
+def rows_of(codes: CodeSet, header: StoreHeader) -> Iterator[dict[str, Any]]:
+    """A row for each video.
+
+    Raises:
+        AvnasError: An id is longer than Milvus takes.
+    """
+    names = np.array(codes.class_names, np.str_)
+    for row, video in enumerate(codes.ids.tolist()):
+        key = key_of(video)
+        if len(key) > _KEY:
+            raise AvnasError(f"milvus: the id {video[:60]}... takes {len(key)} bytes; Milvus takes {_KEY} at most")
+        labels = [] if codes.labels is None else names[codes.labels[row]].tolist()
+        made = {"id": key, "code": codes.packed[row].tobytes(), "labels": labels}
+        if header.values and codes.values is not None:
+            made["values"] = _text(codes.values[row])
+        if header.frames and codes.frames is not None:
+            made["frames"] = _text(codes.frames[row])
+        yield made
+
+
+def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists that are small enough to be sent."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(part) for part in row.values())
+        if size >= _BATCH or len(batch) == _MOST_ROWS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def code_set(rows: Sequence[Mapping[str, Any]], header: StoreHeader, values: bool, frames: bool) -> CodeSet:
+    """The videos of some rows.
+
+    Args:
+        rows: In the order wanted.
+        header: Of the store.
+        values: Whether the rows have values.
+        frames: Whether the rows have frames.
+    """
+    width = -(-header.bits // 8)
+    packed = np.frombuffer(b"".join(row["code"][0] for row in rows), np.uint8).reshape(len(rows), width)
+    labels = np.array([[name in row["labels"] for name in header.class_names] for row in rows], np.bool_)
+    return CodeSet(
+        ids=np.array([video_of(row["id"]) for row in rows], np.str_),
+        packed=packed,
+        bits=header.bits,
+        fingerprint=header.fingerprint,
+        values=_numbers(rows, "values", (header.bits,)) if values else None,
+        frames=_numbers(rows, "frames", header.frames) if frames and header.frames else None,
+        labels=labels.reshape(len(rows), len(header.class_names)) if header.class_names else None,
+        class_names=header.class_names,
+        extraction=header.extraction,
+    )
+
+
+def _text(numbers: NDArray[np.float16]) -> str:
+    return base64.b64encode(numbers.astype("<f2").tobytes()).decode("ascii")
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    flat = b"".join(base64.b64decode(row[name]) for row in rows)
+    return np.frombuffer(flat, "<f2").astype(np.float16).reshape(len(rows), *shape)

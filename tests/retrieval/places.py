@@ -1,0 +1,53 @@
+"""Codes to fill stores with, and places for stores."""
+
+import itertools
+
+import numpy as np
+
+from avhash_nas.code_set import CodeSet
+from avhash_nas.retrieval import HNSW, IVF, Flat
+
+MODEL = "0123456789abcdef"
+KINDS = {"flat": Flat(), "ivf": IVF(nprobe=1000), "hnsw": HNSW(m=8, ef_construction=40)}
+STORES = (*KINDS, "milvus")
+EXACT = ("flat", "ivf", "milvus")
+
+
+def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):
+    """Codes near each other, so that many are equal or tie; two labels' worth of everything else."""
+    rng = np.random.default_rng(seed)
+    ids = np.array(names, np.str_)
+    width = -(-bits // 8)
+    if packed is None:
+        packed = rng.integers(0, spread, (len(ids), width), dtype=np.uint8)
+    parts = {
+        "ids": ids,
+        "packed": np.asarray(packed, np.uint8).reshape(len(ids), width),
+        "bits": bits,
+        "fingerprint": MODEL,
+        "values": rng.uniform(-1, 1, (len(ids), bits)).astype(np.float16),
+        "frames": rng.normal(size=(len(ids), 3, 5)).astype(np.float16),
+        "labels": rng.random((len(ids), 10)) < 0.3,
+        "class_names": tuple(f"class {number}" for number in range(10)),
+        "extraction": {"steps": 25},
+    }
+    return CodeSet(**{**parts, **changes})
+
+
+class Places:
+    """Places for stores of one kind that nothing was written to yet."""
+
+    def __init__(self, name, folder, database):
+        self.name = name
+        self.kind = KINDS.get(name, Flat())
+        self.exact = name in EXACT
+        self._folder = folder
+        self._database = database
+        self._count = itertools.count()
+
+    def new(self):
+        """Where a store can be made."""
+        number = next(self._count)
+        if self.name == "milvus":
+            return f"milvus:{self._database}#{self._folder.name.replace('-', '_')}_{number}"
+        return str(self._folder / f"{number}.avnas")
