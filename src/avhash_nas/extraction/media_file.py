@@ -1,7 +1,9 @@
 """Opening video files that nobody vouches for: known containers only, and bounds on size, duration and time."""
 
+import errno
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,12 +55,12 @@ class Limits:
 
     Attributes:
         pixels: Of a frame as stored; the default admits 8K (7680 x 4320).
-        seconds: Duration of a video, or None.
+        seconds: Duration of a video; the default, a week, admits all but nonsense.
         time: Seconds that reading may take, or None; checked between packets.
     """
 
     pixels: int = 2**25
-    seconds: float | None = None
+    seconds: float = 7 * 24 * 3600.0
     time: float | None = None
 
 
@@ -110,10 +112,11 @@ class MediaFile:
         name = "file:" + os.fspath(self.path)  # a colon in a name is no protocol
         try:
             return av.open(name, options=options, metadata_errors="replace", timeout=self.limits.time)
-        except (av.FFmpegError, ValueError) as error:
+        except av.FFmpegError as error:
             self.check()
-            reason = getattr(error, "strerror", None) or str(error)
-            raise self.error(f"not a video in a container known here ({reason})") from error
+            if error.errno == errno.EINVAL:  # not among the containers
+                raise self.error("not a video, but a still picture, a playlist, a text or the like") from error
+            raise self.error(f"not a video, or damaged beyond reading (FFmpeg: {error.strerror})") from error
 
     def pictures(self, container: Any) -> Any:
         """The container's video stream, ready to decode: the first that is no cover picture.
@@ -141,6 +144,29 @@ class MediaFile:
         context.thread_count = 1
         context.options = {"max_pixels": str(self.limits.pixels)}
 
+    def packets(self, container: Any, *streams: Any) -> Iterator[Any]:
+        """The packets of some streams, as far as they can be read.
+
+        Args:
+            container: An opened file.
+            streams: Of the container.
+
+        Raises:
+            FFmpegError: The file breaks off.
+            MediaError: Time is up.
+        """
+        packets = container.demux(*streams)
+        while True:
+            self.check()
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except IndexError:  # so PyAV ends a file where a stream has turned up that its beginning did not tell of
+                return
+            if packet.size:
+                yield packet
+
     def check(self, seconds: float = 0.0, frames: int = 0) -> None:
         """Look at the bounds.
 
@@ -154,7 +180,7 @@ class MediaFile:
         limits = self.limits
         if limits.time is not None and time.monotonic() - self._started > limits.time:
             raise self.error(f"takes longer than {limits.time:g} s to read")
-        if limits.seconds is not None and seconds > limits.seconds:
+        if seconds > limits.seconds:
             raise self.error(f"longer than {limits.seconds:g} s")
         if frames > _MOST_FRAMES:
             raise self.error(f"more than {_MOST_FRAMES} frames")

@@ -42,7 +42,9 @@ def read_pictures(file: MediaFile, timeline: Timeline, chosen: Ticks, side: int)
     finally:
         track.close()
     if not kept:
-        raise file.error(f"no frame of at most {file.limits.pixels} pixels can be decoded")
+        raise file.error(
+            f"nothing of its video track can be decoded (frames beyond {file.limits.pixels} pixels are not tried)"
+        )
     return np.stack([kept[i] for i in np.searchsorted(wanted, chosen)]), track.damaged
 
 

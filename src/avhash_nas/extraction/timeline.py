@@ -12,7 +12,7 @@ from avhash_nas.extraction.media_file import MediaFile
 Ticks = NDArray[np.int64]
 
 _MISSING = 0.1
-"""Share of the duration promised by the header that may be missing; headers of good files round by a frame or two."""
+"""Share of what the header promises that may be missing; those of good files are off by a frame or two."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def read_timeline(file: MediaFile) -> Timeline:
         heard = {each: each.time_base for each in container.streams.audio[:1]}
         start, end, whole = (container.start_time or 0) / av.time_base, 0.0, True
         try:
-            for packet in container.demux(stream, *heard):
-                if packet.size == 0 or packet.is_discard:
+            for packet in file.packets(container, stream, *heard):
+                if packet.is_discard:
                     continue
                 if packet.stream is stream:
                     ended = found.add(packet)
@@ -89,12 +89,12 @@ def read_timeline(file: MediaFile) -> Timeline:
                 end = max(end, ended)
                 file.check(found.seconds, len(found.times))
         except av.FFmpegError:
-            file.check()
             whole = False
-        promised = (container.duration or 0) / av.time_base
+        promised, frames = (container.duration or 0) / av.time_base, stream.frames
     if not found.times:
         raise file.error("its video track is empty")
-    timeline = found.timeline(whole and end - start >= promised * (1 - _MISSING))
+    enough = 1 - _MISSING
+    timeline = found.timeline(whole and end - start >= promised * enough and len(found.times) >= frames * enough)
     file.check(timeline.seconds)
     return timeline
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from avhash_nas.extraction.media_file import MediaFile
@@ -33,7 +34,7 @@ class Track:
         self._container = self._file.open()
         self.stream = self._choose(self._container)
         self._count = 0
-        self._frames = self._decode(self._container.demux(self.stream))
+        self._frames = self._decode(self._file.packets(self._container, self.stream))
 
     def close(self) -> None:
         """Close the file."""
@@ -68,51 +69,41 @@ class Track:
         try:
             microseconds = int((aim * self.stream.time_base - Fraction(_EARLIER)) * av.time_base)
             self._container.seek(microseconds)
-            packets = self._container.demux(self.stream)
+            packets = self._file.packets(self._container, self.stream)
             first = next(packet for packet in packets if _time(packet) >= aim)
             found = _time(first) <= latest
-        except (av.FFmpegError, StopIteration):
+        except (av.FFmpegError, StopIteration, OverflowError):
             found = False
         if found:
-            self._frames = self._decode(packets, first)
+            self._frames = self._decode(chain([first], packets))
         else:
             self._can_jump = False
             self.close()
             self._open()
 
-    def _decode(self, packets: Iterator[Any], first: Any = None) -> Iterator[Any]:
-        import av
+    def _decode(self, packets: Iterator[Any]) -> Iterator[Any]:
+        for packet in self._unbroken(packets):
+            yield from self._decoded(packet)
+        yield from self._decoded(None)  # what the decoder still holds
 
-        packet = first
-        while True:
-            if packet is not None:
-                try:
-                    yield from self.stream.decode(packet)
-                except av.FFmpegError:
-                    self.damaged = True
-            self._file.check()
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:
-                self.damaged = True
-                yield from self._last()
-                return
-
-    def _last(self) -> Iterator[Any]:
-        """What the decoder still holds where the file breaks off."""
+    def _unbroken(self, packets: Iterator[Any]) -> Iterator[Any]:
         import av
 
         try:
-            yield from self.stream.decode(None)
+            yield from packets
         except av.FFmpegError:
-            return
+            self.damaged = True
+
+    def _decoded(self, packet: Any) -> Iterator[Any]:
+        import av
+
+        try:
+            yield from self.stream.decode(packet)
+        except av.FFmpegError:
+            self.damaged = True
 
 
 def _time(packet: Any) -> float:
-    """In ticks; behind everything for the end of the stream, and before everything if unknown."""
-    if packet.size == 0:
-        return float("inf")
+    """In ticks; before everything if unknown."""
     time = packet.pts if packet.pts is not None else packet.dts
     return float("-inf") if time is None else time
