@@ -10,49 +10,12 @@ from avhash_nas import strategies
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training.judge import RememberingJudge
 from avhash_nas.training.stage import Stage
-from training.tiny import (
-    ALL_STRATEGIES,
-    SMALL_SEARCHES,
-    assert_same_run,
-    avnas,
-    epochs_of,
-    metrics_of,
-    tiny_options,
-    write_config,
-)
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache: Path) -> Path:
-    options = tiny_options(tiny_data, tiny_cache)
-    del options["strategy"]
-    options["search"] = {"epochs": 2, "lr": 0.005, "average": 0.9}
-    options["finetune"] = {"epochs": 1, "lr": 0.002}
-    options["augmentation"] = {"frames": 3}
-    return write_config(tmp_path_factory.mktemp("config") / "every.yaml", options)
-
-
-@pytest.fixture(scope="module")
-def runs(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Finished runs by strategy, made when first asked for."""
-    folder = tmp_path_factory.mktemp("every")
-
-    def run(name: str) -> Path:
-        if not (folder / name).exists():
-            assert fit(config, name, folder / name) == 0
-        return folder / name
-
-    return run
-
-
-def fit(config: Path, name: str, out: Path) -> int:
-    options = [f"--strategy.{option}={value}" for option, value in SMALL_SEARCHES.get(name, {}).items()]
-    return avnas("fit", "--config", config, f"--strategy={name}", *options, "--out", out)
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, epochs_of, fit_with, metrics_of
 
 
 @pytest.mark.parametrize("name", ALL_STRATEGIES)
-def test_a_run_ends_with_an_architecture_of_the_space_and_its_scores(name: str, runs: Any) -> None:
-    run = runs(name)
+def test_a_run_ends_with_an_architecture_of_the_space_and_its_scores(name: str, run_of: Any) -> None:
+    run = run_of(name)
     metrics = metrics_of(run)
     architecture = Architecture.load(run / "architecture.json")
     load_space("full").check(architecture)
@@ -77,7 +40,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("name", ["ENAS", "SPOS", "SharedRandom"])
 @pytest.mark.parametrize("at", [0, 1])
 def test_killed_while_architectures_are_scored(
-    name: str, at: int, runs: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, at: int, run_of: Any, strategies_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the first scores are there, or before the last are written (of a single round: before it is)."""
     add, calls = RememberingJudge._add, []
@@ -94,15 +57,15 @@ def test_killed_while_architectures_are_scored(
     with monkeypatch.context() as patch:
         patch.setattr(RememberingJudge, "_add", dying)
         with pytest.raises(Killed):
-            fit(config, name, tmp_path / "run")
+            fit_with(strategies_config, name, tmp_path / "run")
     scores = tmp_path / "run" / "search" / "scores.json"
     assert scores.exists() == bool(at)
-    assert fit(config, name, tmp_path / "run") == 0
-    assert_same_run(runs(name), tmp_path / "run")
+    assert fit_with(strategies_config, name, tmp_path / "run") == 0
+    assert_same_run(run_of(name), tmp_path / "run")
 
 
 def test_killed_between_two_candidates_that_are_trained_alone(
-    runs: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_of: Any, strategies_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, trained = Stage._train, []
 
@@ -115,15 +78,15 @@ def test_killed_between_two_candidates_that_are_trained_alone(
     with monkeypatch.context() as patch:
         patch.setattr(Stage, "_train", dying)
         with pytest.raises(Killed):
-            fit(config, "RandomSearch", tmp_path / "run")
+            fit_with(strategies_config, "RandomSearch", tmp_path / "run")
     done = {trained[0] / "done.json": (trained[0] / "done.json").stat().st_mtime_ns}
-    assert fit(config, "RandomSearch", tmp_path / "run") == 0
+    assert fit_with(strategies_config, "RandomSearch", tmp_path / "run") == 0
     assert {file: file.stat().st_mtime_ns for file in done} == done
-    assert metrics_of(tmp_path / "run")["search"] == metrics_of(runs("RandomSearch"))["search"]
+    assert metrics_of(tmp_path / "run")["search"] == metrics_of(run_of("RandomSearch"))["search"]
 
 
-def test_random_search_tests_the_best_candidate_as_it_was_trained(runs: Any) -> None:
-    run = runs("RandomSearch")
+def test_random_search_tests_the_best_candidate_as_it_was_trained(run_of: Any) -> None:
+    run = run_of("RandomSearch")
     metrics = metrics_of(run)
     scores = [each["score"] for each in metrics["search"]["architectures"]]
     assert metrics["val"]["map@100"]["retrieved"] == max(scores) == scores[0]
@@ -136,8 +99,8 @@ def test_random_search_tests_the_best_candidate_as_it_was_trained(runs: Any) -> 
 
 
 @pytest.mark.parametrize("name", ["SPOS", "SharedRandom", "ENAS"])
-def test_what_is_chosen_scored_best(name: str, runs: Any) -> None:
-    run = runs(name)
+def test_what_is_chosen_scored_best(name: str, run_of: Any) -> None:
+    run = run_of(name)
     kept = json.loads((run / "search" / "scores.json").read_text())
     space = load_space("full")
     chosen = space.indices(Architecture.load(run / "architecture.json"))

@@ -82,6 +82,12 @@ def avnas(*arguments: object) -> int:
         return int(leaving.code or 0)
 
 
+def fit_with(config: Path, name: str, out: Path) -> int:
+    """Exit code of `avnas fit` with a strategy and its options for short searches."""
+    options = [f"--strategy.{option}={value}" for option, value in SMALL_SEARCHES.get(name, {}).items()]
+    return avnas("fit", "--config", config, f"--strategy={name}", *options, "--out", out)
+
+
 def metrics_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "metrics.json").read_text())
 
@@ -113,6 +119,9 @@ def assert_same_run(one: Path, other: Path) -> None:
     files = ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml")
     for name in (*files, "codes/query.npz", "codes/database.npz"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    for name in ("search/choices.csv", "search/judged.csv"):
+        files = [run / name for run in (one, other) if (run / name).exists()]
+        assert len({file.read_bytes() for file in files}) == len(files) / 2, name
     stages = [sorted(str(path.parent.relative_to(run)) for path in run.rglob("epochs.csv")) for run in (one, other)]
     assert stages[0] == stages[1] != []
     for stage in stages[0]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
 from avhash_nas.space import Architecture, SearchSpace
+from avhash_nas.training.choices import Judged
 from avhash_nas.training.run_folder import rank
 
 BLOCK = 100
@@ -28,6 +29,7 @@ class RememberingJudge:
         AvnasError: The file was written for another space.
 
     Attributes:
+        judged: Every answer so far, in order.
         seconds: Time spent in `score_many`, in former runs as well.
     """
 
@@ -42,7 +44,9 @@ class RememberingJudge:
         self.file = file
         self._score_many = score_many
         self._train_one = train_one
+        self.judged: list[Judged] = []
         self.seconds = 0.0
+        self._rounds = 0
         self._known: dict[str, float] = {}
         if file.exists():
             kept = read_json(file)
@@ -59,11 +63,20 @@ class RememberingJudge:
         waiting = list(new.items())
         for start in range(0, len(waiting), BLOCK):
             self._add(dict(waiting[start : start + BLOCK]))
-        return [self._known[key] for key in keys]
+        scores = [self._known[key] for key in keys]
+        self._note("shared", architectures, scores)
+        self._rounds += 1
+        return scores
 
     def train(self, architecture: Architecture) -> float:
         """mAP@100 `retrieved` on val of an architecture that is trained alone, from fresh weights."""
-        return self._train_one(architecture)
+        score = self._train_one(architecture)
+        self._note("own", [architecture], [score])
+        return score
+
+    def _note(self, weights: str, architectures: Sequence[Architecture], scores: Sequence[float]) -> None:
+        pairs = zip(architectures, scores, strict=True)
+        self.judged += [Judged(self._rounds, weights, score, architecture) for architecture, score in pairs]
 
     def _add(self, waiting: dict[str, Architecture]) -> None:
         started = time.perf_counter()

@@ -6,6 +6,7 @@ from typing import Any
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, prune
 from avhash_nas.training.candidates import Candidates, plain_stage
+from avhash_nas.training.choices import write_judged
 from avhash_nas.training.evaluate import nest
 from avhash_nas.training.interrupt import StopRequest
 from avhash_nas.training.judge import RememberingJudge
@@ -46,6 +47,8 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     architecture = strategy.derive()
     if rank() == 0:
         write_json(folder.architecture, architecture.to_dict())
+        if judge.judged:
+            write_judged(file.with_name("judged.csv"), judge.judged)
     metrics = {"strategy": type(strategy).__name__, "search": strategy.report()}
     if trained is None:
         metrics |= {"time": {"search_s": judge.seconds}, "epochs": {}}

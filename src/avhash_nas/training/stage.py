@@ -15,6 +15,7 @@ from avhash_nas.ranks import of_first_rank
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.best import AveragedWeights, KeepBest
 from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
+from avhash_nas.training.choices import Choices
 from avhash_nas.training.history import History
 from avhash_nas.training.interrupt import StopRequest
 from avhash_nas.training.module import HashingModule
@@ -44,6 +45,8 @@ class StageResult:
 
 class Stage:
     """Trains a HashingModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
+
+    A search leaves `choices.csv` as well.
 
     Args:
         name: `search` or `finetune`, for progress.
@@ -106,14 +109,14 @@ class Stage:
         stop: StopRequest,
     ) -> None:
         recipe = module.recipe
-        best, history = KeepBest(self.folder, self.monitor, strategy), History(self.folder)
+        best, history = KeepBest(self.folder, self.monitor, strategy), History(self.folder, strategy)
         checkpoint = StageCheckpoint(self.folder, stop)
         # The average is in place before a strategy sets the routes of a validation, and until the best state is kept.
         callbacks: list[Callback] = [StopBetweenBatches(checkpoint), best]
         if recipe.average:
             callbacks.append(AveragedWeights(recipe.average))
         if strategy is not None:
-            callbacks.append(strategy)
+            callbacks += [strategy, Choices(self.folder, strategy)]
         if recipe.patience:
             if self.monitor is None:
                 raise AvnasError(f"{self.name}: patience needs a score to wait for; this strategy keeps the last state")
