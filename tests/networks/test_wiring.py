@@ -5,6 +5,7 @@ import weakref
 import torch
 from torch import nn
 
+from avhash_nas.networks import network_steps
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.wiring import Step, Wired
 
@@ -57,6 +58,12 @@ def test_the_flat_wiring_holds_every_cell_once_behind_what_it_reads(make):
         assert cells == [cell.name for cell in network.space.cells]
         assert len(cells) == count
         assert step.module == "hash"
+
+
+def test_the_flat_wiring_is_known_without_a_network(make):
+    for preset in ("full", "visual", "audio"):
+        network = make(preset)
+        assert network_steps(network.space.modalities) == tuple(network.steps())
 
 
 def test_the_flat_wiring_is_that_of_the_parts(make):

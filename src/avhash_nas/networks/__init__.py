@@ -1,6 +1,6 @@
 """The audio-visual hashing network, as supernet and as plain network."""
 
-from avhash_nas.networks.audio_visual import AudioVisualNetwork
+from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_steps
 from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import HashNetwork
@@ -22,5 +22,6 @@ __all__ = [
     "measure_latency",
     "measure_network",
     "mixture_route",
+    "network_steps",
     "prune",
 ]

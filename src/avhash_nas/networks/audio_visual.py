@@ -146,6 +146,24 @@ class AudioVisualNetwork(HashNetwork, Wired):
         return cls(**{**arguments, "space": SearchSpace.from_dict(arguments["space"])})
 
 
+def network_steps(modalities: Sequence[str]) -> tuple[Step, ...]:
+    """What `steps()` gives of a network for some modalities, without building one.
+
+    Args:
+        modalities: `visual`, `audio` or both, in that order.
+    """
+    found, output_of = [], {}
+    for modality in modalities:
+        found.append(Step(f"{modality}_input", (f"{modality}_features",)))
+        for name, inputs in Encoder.wiring:
+            read = (f"{modality}_input" if source in Encoder.inputs else f"{modality}.{source}" for source in inputs)
+            found.append(Step(f"{modality}.{name}", tuple(read)))
+        output_of[modality] = found[-1].module
+    for name, inputs in (*_behind_encoders(modalities), Step("hash", ("T",))):
+        found.append(Step(name, tuple(output_of.get(source, source) for source in inputs)))
+    return tuple(found)
+
+
 def _behind_encoders(modalities: Sequence[str]) -> tuple[Step, ...]:
     """The cells behind the encoders."""
     fusion: tuple[Step, ...] = (Step("S", tuple(modalities)),)
