@@ -9,9 +9,10 @@ from avhash_nas import __version__
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.serving.catalogue import media_type
 from avhash_nas.serving.guard import Guard
+from avhash_nas.serving.openapi import with_descriptions
 from avhash_nas.serving.options import DEFAULT_TOP
 from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.replies import Health, Listed, ListPage, Problem, Reply
+from avhash_nas.serving.replies import FoundVideo, Health, Listed, ListPage, Problem, Reply
 from avhash_nas.serving.service import Service
 from avhash_nas.serving.uploads import VIDEO
 
@@ -66,6 +67,7 @@ def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
     _add_pages(app)
     _add_search(app, service)
     _add_videos(app, service)
+    app.openapi = with_descriptions(app.openapi, (FoundVideo, Health, Listed, ListPage, Problem, Reply))  # type: ignore[method-assign]
     return Guard(app, hosts)
 
 
@@ -163,7 +165,7 @@ def _add_videos(app: "FastAPI", service: Service) -> None:
     @app.get("/api/videos", summary="The videos that can be chosen, in the order of their ids")
     async def videos(
         prefix: Annotated[str, Query(description="How the ids begin.", max_length=1024)] = "",
-        start: Annotated[int, Query(ge=0, le=2**31, description="How many to pass over.")] = 0,
+        start: Annotated[int, Query(ge=0, le=10**9, description="How many to pass over.")] = 0,
         count: Annotated[int, Query(ge=1, le=100, description="Most videos of a page.")] = 24,
     ) -> ListPage:
         return service.videos(prefix, start, count)

@@ -52,7 +52,7 @@ class Service:
         self._sandbox = Sandbox(self.limits.decode_seconds, self.limits.decode_bytes)
         self._decoding = WaitingLine("decode", self.limits.workers, self.limits.waiting)
         self._searching = WaitingLine("search", 1, _MANY)
-        self._picturing = WaitingLine("picture", 1, _MANY)
+        self._picturing = WaitingLine("picture", 2, _MANY)
         self._thumbnails = ThumbnailCache()
         self._features = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="avnas-serve-")

@@ -98,18 +98,19 @@ class VideoSearch:
         query = self._encode(visual, audio)
         return self._answers(query, self._recall(query.packed, top), top)
 
-    def by_id(self, video: str, top: int = 10) -> list[Answer]:
-        """The videos most like one of the store, which itself is left out.
+    def by_id(self, video: str, top: int = 10, itself: bool = False) -> list[Answer]:
+        """The videos most like one of the store.
 
         Args:
             video: Its id.
             top: How many at most.
+            itself: Whether the video may be among the answers.
 
         Raises:
             AvnasError: The store has no such video.
         """
         query = self.store.fetch([video])
-        found = [each for each in self._recall(query.packed, top, spare=1) if each[0] != video]
+        found = [each for each in self._recall(query.packed, top, spare=1) if itself or each[0] != video]
         return self._answers(query, found, top)
 
     def by_code(self, code: str, top: int = 10) -> list[Answer]:

@@ -41,10 +41,10 @@ function table(caption, rows) {
   return make("div", { className: "wide" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));
 }
 
-function fields(schema) {
+function fields(schema, required) {
   const whole = resolve(schema) ?? {};
   return Object.entries(whole.properties ?? {}).map(([name, each]) =>
-    row(name, each, whole.required?.includes(name) && !whole.description, each.description));
+    row(name, each, required && whole.required?.includes(name), each.description));
 }
 
 function curl(method, path, form) {
@@ -62,9 +62,14 @@ function operation(path, method, described) {
     make("span", { textContent: described.summary ?? "" }));
   return make("section", {}, title,
     table("parameter", (described.parameters ?? []).map((each) => row(each.name, each.schema, each.required, each.description ?? each.schema.description))),
-    form ? table("form field", fields(form)) : null,
-    reply ? table(`reply: ${typeOf(reply)}`, fields(reply)) : null,
+    form ? table("form field", fields(form, true)) : null,
+    reply ? make("p", {}, "Answer: ", make("a", { href: `#${nameOf(reply)}`, textContent: nameOf(reply) })) : null,
     make("pre", { textContent: curl(method, path, form) }));
+}
+
+function value(name, schema) {
+  const title = make("h2", { id: name }, make("code", { textContent: name }), make("span", { textContent: schema.description ?? "" }));
+  return make("section", {}, title, table("field", fields(schema, false)));
 }
 
 async function begin() {
@@ -82,6 +87,8 @@ async function begin() {
       document.getElementById("operations").append(operation(path, method, described));
     }
   }
+  const values = Object.entries(api.components.schemas).sort(([one], [other]) => one.localeCompare(other));
+  document.getElementById("operations").append(...values.map(([name, schema]) => value(name, schema)));
 }
 
 begin();

@@ -126,7 +126,7 @@ function show(query, reply) {
   $("heading").textContent = query.title;
   const found = reply.answers.length;
   $("summary").textContent = found
-    ? `${count(found, "answer")} in ${reply.seconds < 1 ? `${Math.round(reply.seconds * 1000)} ms` : `${reply.seconds.toFixed(1)} s`}, nearest first`
+    ? `${count(found, "answer")} in ${reply.seconds < 1 ? `${Math.round(reply.seconds * 1000)} ms` : `${reply.seconds.toFixed(1)} s`}, best first`
     : "Nothing was found.";
   $("notes").textContent = reply.notes.map((note) => NOTES[note] ?? note).join(" ");
   $("asked").replaceChildren(query.show());
