@@ -1,49 +1,122 @@
-"""`avnas test --run DIR`: evaluate a finished run once more."""
+"""`avnas test --run DIR`: evaluate a finished run once more, with or without rerank."""
 
+import sys
 from collections.abc import Sequence
 
 import lightning as L
+from jsonargparse import Namespace
+from rich.console import Console
+from rich.table import Table
 
 from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.parser import make_parser
+from avhash_nas.cli.rerank import RERANK, add_rerank
+from avhash_nas.code_set import CodeSet
+from avhash_nas.data import FeatureFolder, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
-from avhash_nas.training import RunFolder
-from avhash_nas.training.evaluate import evaluate_network, yardsticks
+from avhash_nas.retrieval import Rerank, reranked_scores
+from avhash_nas.training import RunFolder, encode
+from avhash_nas.training.encoding import quiet_trainer
+from avhash_nas.training.evaluate import KS, evaluate_network, yardsticks
+from avhash_nas.training.run_folder import flatten
 from avhash_nas.training.table import print_results
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     fit_command.quiet()
-    made = make_parser("test", "Evaluate a finished run once more; prints the figures that fit printed.")
+    made = make_parser(
+        "test",
+        "Evaluate a finished run once more; prints the figures that fit printed, or with --rerank those of Hamming "
+        "distance alone and reranked side by side.",
+        RERANK,
+    )
     made.add_argument("--run", type=str, required=True, help="folder of the run")
     made.add_argument("--data.root", type=str, help="folder of the data set; by default the run's own")
     made.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
+    add_rerank(made)
     options = made.parse(arguments)
+    rerank: Rerank | None = made.make(options).rerank
     folder = RunFolder(options.run)
-    stored = folder.read_options()
+    folder.read_options()
     if not folder.finished:
         raise AvnasError(f"{folder.path}: this run is not finished; run its `avnas fit` again")
-    metrics = folder.read_metrics()
     network = HashNetwork.from_pretrained(folder.model)
+    trainer = quiet_trainer(accelerator=options.accelerator)
+    if rerank is not None:
+        codes = _kept(folder, network, rerank) if options.data.root is None else None
+        _print_reranked(rerank, *(codes or _encoded(network, _open(folder, network, options), rerank, trainer)))
+        return 0
+    metrics = folder.read_metrics()
+    data = _open(folder, network, options)
+    scores = evaluate_network(network, data, trainer)
+    print_results({**metrics, **yardsticks(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
+    return 0
+
+
+def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> HashingData:
+    """The run's data set, or the one that the user names in its place."""
+    stored = folder.read_options()
     of_fit = fit_command.parser()
     if options.data.root is not None:
         stored["data"]["root"] = options.data.root
-    data = fit_command.open_data(of_fit.make(of_fit.parse_object(stored)), seed=metrics["seed"])
+    data = fit_command.open_data(of_fit.make(of_fit.parse_object(stored)), seed=folder.read_metrics()["seed"])
     if (data.visual_dim, data.audio_dim) != (network.arguments()["visual_dim"], network.arguments()["audio_dim"]):
         raise AvnasError(
             f"{data.root}: features of width {data.visual_dim} and {data.audio_dim} do not fit the network of "
             f"{folder.path}, which takes {network.arguments()['visual_dim']} and {network.arguments()['audio_dim']}",
         )
-    trainer = L.Trainer(
-        accelerator=options.accelerator,
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    return data
+
+
+def _kept(folder: RunFolder, network: HashNetwork, rerank: Rerank) -> tuple[CodeSet, CodeSet] | None:
+    """The codes of queries and database that the run kept, if they will do."""
+    paths = [folder.codes / f"{role}.npz" for role in ("query", "database")]
+    if not all(path.exists() for path in paths):
+        return None
+    queries, database = (CodeSet.load(path) for path in paths)
+    missing = [part for part in rerank.database_parts if getattr(database, part) is None]
+    if missing or database.fingerprint != network.fingerprint():
+        reason = f"do not have the {' and '.join(missing)} to rerank by" if missing else "are of another network"
+        print(f"test: encoding anew, as the codes in {folder.codes} {reason}", file=sys.stderr)
+        return None
+    return queries, database
+
+
+def _encoded(network: HashNetwork, data: HashingData, rerank: Rerank, trainer: L.Trainer) -> tuple[CodeSet, CodeSet]:
+    """Codes of the test split and of the database."""
+    queries, database = (
+        FeatureFolder(
+            *(data.root, split, data.eval_batch_size, data.workers, data.cache_dir),
+            first_label_only=data.first_label_only,
+        )
+        for split in ("test", data.database)
     )
-    scores = evaluate_network(network, data, trainer)
-    print_results({**metrics, **yardsticks(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
-    return 0
+    frames = "frames" in rerank.database_parts
+    return encode(network, queries, trainer), encode(network, database, trainer, frames=frames)
+
+
+def _print_reranked(rerank: Rerank, queries: CodeSet, database: CodeSet) -> None:
+    plain, finer = (reranked_scores(queries, database, how, ks=KS) for how in (None, rerank))
+    before, after = flatten(plain.to_dict()), flatten(finer.to_dict())
+    table = Table(title=f"{type(rerank).__name__}, depth {rerank.depth}")
+    table.add_column("measure")
+    for name in ("Hamming", "reranked", "gain"):
+        table.add_column(name, justify="right")
+    for name, value in before.items():
+        if "@" in name:
+            table.add_row(name.replace(".", " "), f"{value:.4f}", f"{after[name]:.4f}", f"{after[name] - value:+.4f}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{plain.queries:,} queries, {plain.database:,} videos searched, {queries.bits} bits; for this rerank the "
+        f"database keeps {rerank.bytes_per_video(database):,} bytes a video beside its code",
+        soft_wrap=True,
+    )
+    if rerank.depth <= max(KS):
+        console.print(
+            f"only the first {rerank.depth} of a ranking change places: precision and recall at {rerank.depth} and "
+            "beyond stay",
+            soft_wrap=True,
+        )
