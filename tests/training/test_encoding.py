@@ -141,6 +141,7 @@ def test_a_folder_without_lists_is_encoded_whole(mlp: MeanPoolMLP, tmp_path: Pat
 def test_videos_that_no_list_names_come_last_and_have_no_labels(mlp: MeanPoolMLP, tmp_path: Path) -> None:
     root = write_features(tmp_path / "set", "abcde")
     (root / "test.txt").write_text("d,1\nb,0\n")
+    (root / "val.txt").touch()
     codes = encode(mlp, FeatureFolder(root, cache_dir=tmp_path))
     assert codes.ids.tolist() == list("dbace")
     assert codes.labels is not None

@@ -1,17 +1,15 @@
 """`avnas latency`: measure how long each candidate takes on this machine."""
 
 import platform
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
+from avhash_nas.cli.counting import counting
 from avhash_nas.cli.parser import make_parser
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json
@@ -71,7 +69,7 @@ def measure(
     arguments |= {"states": states, "rank": rank, "head_hidden": head_hidden}
     conditions = _conditions(device)
     random = np.random.default_rng(0)
-    with _progress() as told:
+    with counting("latency", "timings") as told:
         table = measure_latency(
             *(found, arguments),
             batch=batch,
@@ -115,23 +113,6 @@ def _processor() -> str:
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar in a terminal, a line for every tenth of the work elsewhere, on standard error."""
-    if sys.stderr.isatty():
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task("timings")
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-
-    def line(done: int, total: int) -> None:
-        if done * 10 // total > (done - 1) * 10 // total:
-            print(f"latency: {done} of {total} timings", file=sys.stderr, flush=True)
-
-    yield line
 
 
 def _print(table: "LatencyTable", out: str) -> None:

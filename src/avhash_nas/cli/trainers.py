@@ -50,7 +50,7 @@ def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> 
             raise AvnasError(f"--trainer: {' '.join(str(error).split())}") from error
         # Stopping is the stages' matter: Lightning's handlers wait for other ranks that have got no signal, and under
         # SLURM they requeue the job without our checkpoint.
-        made._signal_connector.register_signal_handlers = _no_handlers  # type: ignore[method-assign]
+        made._signal_connector.register_signal_handlers = no_handlers  # type: ignore[method-assign]
         return made
 
     def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
@@ -94,8 +94,8 @@ def _meet(trainer: L.Trainer) -> None:
         strategy.setup_environment()
 
 
-def _no_handlers() -> None:
-    pass
+def no_handlers() -> None:
+    """In place of the method by which a Trainer sets its signal handlers."""
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.check import FileReport, Report, check, print_report
-from avhash_nas.data.extraction_record import EXTRACTION_FILE, read_extraction
+from avhash_nas.data.extraction_record import EXTRACTION_FILE, check_same_extraction, read_extraction
 from avhash_nas.data.features import Features, default_cache_dir, open_features
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.media import Media, read_media, write_media
@@ -34,6 +34,7 @@ __all__ = [
     "Triplets",
     "Video",
     "check",
+    "check_same_extraction",
     "default_cache_dir",
     "open_features",
     "print_report",

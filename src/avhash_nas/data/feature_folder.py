@@ -21,8 +21,8 @@ from avhash_nas.errors import AvnasError, DataError
 class FeatureFolder(LightningDataModule):
     """Videos of a feature folder, open to be encoded by one process or several.
 
-    The folder is that of a data set, of which any of the lists may be missing: labels are known where a list gives
-    them. Of the same folder, a run and this share the cached features.
+    The folder is that of a data set, of which any of the lists may be missing or empty: labels are known where a list
+    gives them. Of the same folder, a run and this share the cached features.
 
     Args:
         root: Folder with image.h5 and audio.h5, or what its dataset.yaml names.
@@ -98,8 +98,8 @@ class FeatureFolder(LightningDataModule):
 
 
 def _read_lists(layout: Layout) -> Splits | None:
-    """The lists that are there."""
-    lists = {name: path for name, path in layout.lists.items() if path.exists()}
+    """The lists that are there and not empty."""
+    lists = {name: path for name, path in layout.lists.items() if path.exists() and path.stat().st_size}
     return read_splits(replace(layout, lists=lists)) if lists else None
 
 

@@ -27,13 +27,15 @@ class Speed:
 
     Attributes:
         per_video: Seconds for one video, by all processes together.
-        timed: Videos that were timed: not the first batch of a process, which warms up, unless it has no other.
-        processes: How many processes there were.
+        timed: Videos that were timed.
+        warm: Whether the first batch of each process, which takes longer, was left out; not where there is no other.
+        devices: Number and kind of what computed, such as `2 x cpu`.
     """
 
     per_video: float
     timed: int
-    processes: int
+    warm: bool
+    devices: str
 
 
 def encode(
@@ -160,7 +162,8 @@ class Encoding(Callback):
         facts = torch.tensor([[self._sample.rounding(self.network), videos, videos / seconds]], device=pl_module.device)
         facts = gather_rows(facts).cpu()
         self._rounding = float(facts[:, 0].max())
-        self.speed = Speed(1 / float(facts[:, 2].sum()), int(facts[:, 1].sum()), trainer.world_size)
+        devices = f"{trainer.world_size} x {pl_module.device.type}"
+        self.speed = Speed(1 / float(facts[:, 2].sum()), int(facts[:, 1].sum()), len(self._timings) > 1, devices)
         self._collected = self._codes.gather(pl_module.device)
 
 
