@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = Callable[[float], NDArray[np.uint8]]
-"""From a time in seconds to a picture (H, W, 3)."""
+"""From a time in seconds to a picture, RGB or RGBA, (H, W, 3 or 4)."""
 
 Sound = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From times in seconds (n,) to samples in [-1, 1], (n,) for all channels or (channels, n)."""
@@ -156,7 +156,8 @@ def frame_times(seconds: float, fps: int, variable_rate: bool = False) -> list[f
 def video_frames(times: Sequence[float], picture: Picture, stream: Any) -> Iterator[tuple[float, av.VideoFrame]]:
     base = stream.codec_context.time_base or Fraction(1, 1000)
     for time in times:
-        frame = av.VideoFrame.from_ndarray(picture(time), "rgb24")
+        pixels = picture(time)
+        frame = av.VideoFrame.from_ndarray(pixels, "rgb24" if pixels.shape[2] == 3 else "rgba")
         frame.time_base, frame.pts = base, round(time / base)
         yield time, frame.reformat(format=stream.pix_fmt)
 
