@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet, Packed
-from avhash_nas.codes import halve, pack
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import Extraction
-from avhash_nas.networks import HashNetwork
-from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.retrieval import CodeStore, Rerank
 from avhash_nas.retrieval.rerank import part
+
+if TYPE_CHECKING:
+    from avhash_nas.extraction import Extraction
+    from avhash_nas.networks import HashNetwork
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class VideoSearch:
     def __init__(
         self,
         store: CodeStore,
-        network: HashNetwork | None = None,
-        extraction: Extraction | None = None,
+        network: "HashNetwork | None" = None,
+        extraction: "Extraction | None" = None,
         rerank: Rerank | None = None,
     ) -> None:
         self.store = store
@@ -135,13 +135,18 @@ class VideoSearch:
             )
         return self._answers(None, self._recall(packed[None], top), top)
 
-    def _network(self) -> HashNetwork:
+    def _network(self) -> "HashNetwork":
         if self.network is None:
             raise AvnasError("query by video: needs the network that made the codes")
         return self.network
 
     def _encode(self, visual: NDArray[np.float32], audio: NDArray[np.float32]) -> CodeSet:
         """The code of one video, with the relaxed code that it is the sign of."""
+        import torch  # queries by id and by code do without
+
+        from avhash_nas.codes import halve, pack
+        from avhash_nas.networks.hash_network import evaluating
+
         network = self._network()
         arguments = network.arguments()
         for name, features in (("visual", visual), ("audio", audio)):

@@ -1,0 +1,88 @@
+"""A real `avnas serve` in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+
+class Running:
+    """The service, started on a free port of 127.0.0.1 and stopped at the end of the block.
+
+    Args:
+        arguments: Of `avnas serve`.
+        folder: For its temporary files and its log.
+
+    Attributes:
+        address: Where it answers.
+        temporary: The folder of its temporary files.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(parents=True)
+        self._log = (folder / "log").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "avhash_nas", "serve", "--port=0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=self._environment(),
+        )
+        assert self.process.stdout is not None
+        late = threading.Timer(120, self.process.kill)
+        late.start()
+        self.greeting = self.process.stdout.readline()
+        late.cancel()
+        assert " at http://" in self.greeting, self.log()
+        self.address = self.greeting.split()[-1]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1"}
+
+    def log(self) -> str:
+        """What it wrote to standard error so far."""
+        self._log.seek(0)
+        return self._log.read()
+
+    def client(self) -> httpx.Client:
+        """A client that waits as long as a loaded machine may need."""
+        return httpx.Client(base_url=self.address, timeout=60, trust_env=False)
+
+    def memory(self) -> int:
+        """Bytes that it has in memory, without its children."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * 4096
+
+    def uploads(self) -> list[Path]:
+        """Uploaded files that are still there."""
+        return [path for path in self.temporary.glob("avnas-serve-*/*") if path.is_file()]
+
+    def stop(self, signum: int = signal.SIGTERM) -> int:
+        """Ask it to stop, and give its exit code."""
+        self.process.send_signal(signum)
+        return self.process.wait(timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
