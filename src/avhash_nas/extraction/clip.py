@@ -22,7 +22,7 @@ class Clip:
         seconds: Duration of the pictures.
         notes: What was met while reading: `no_audio`, no sound at all; `short`, fewer frames than T, so that frames
             come again; `truncated`, the file breaks off, or has less than its header promises; `damaged`, something
-            that was read could not be decoded.
+            could not be decoded: the nearest good frame stands in, or silence.
     """
 
     frames: NDArray[np.uint8]
@@ -73,6 +73,6 @@ def read_clip(
         "no_audio": not heard,
         "short": len(timeline.shown) < steps,
         "truncated": not timeline.whole,
-        "damaged": damaged_frames or damaged_sound,
+        "damaged": timeline.damaged or damaged_frames or damaged_sound,
     }
     return Clip(frames, segments.samples, timeline.seconds, tuple(note for note, true in met.items() if true))

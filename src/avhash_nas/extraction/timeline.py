@@ -26,6 +26,7 @@ class Timeline:
         base: Seconds a tick.
         timed: Whether the file has times; without them a tick is a frame.
         whole: Whether the file could be read to the end, and has what its header promises.
+        damaged: Whether the container marked a packet as incomplete.
     """
 
     shown: Ticks
@@ -34,6 +35,7 @@ class Timeline:
     base: Fraction
     timed: bool
     whole: bool
+    damaged: bool
 
     @property
     def start(self) -> float:
@@ -77,9 +79,11 @@ def read_timeline(file: MediaFile) -> Timeline:
         stream = file.pictures(container)
         found = _Found(stream.time_base, _frame_ticks(stream))
         heard = {each: each.time_base for each in container.streams.audio[:1]}
-        start, end, whole = (container.start_time or 0) / av.time_base, 0.0, True
+        start, end = (container.start_time or 0) / av.time_base, 0.0
+        whole, damaged = True, False
         try:
             for packet in file.packets(container, stream, *heard):
+                damaged |= packet.is_corrupt
                 if packet.is_discard:
                     continue
                 if packet.stream is stream:
@@ -94,7 +98,8 @@ def read_timeline(file: MediaFile) -> Timeline:
     if not found.times:
         raise file.error("its video track is empty")
     enough = 1 - _MISSING
-    timeline = found.timeline(whole and end - start >= promised * enough and len(found.times) >= frames * enough)
+    whole &= end - start >= promised * enough and len(found.times) >= frames * enough
+    timeline = found.timeline(whole, damaged)
     file.check(timeline.seconds)
     return timeline
 
@@ -132,12 +137,12 @@ class _Found:
     def seconds(self) -> float:
         return 0.0 if self.first is None else float((self.last - self.first) * self.base)
 
-    def timeline(self, whole: bool) -> Timeline:
+    def timeline(self, whole: bool, damaged: bool) -> Timeline:
         known = [time for time in self.times if time is not None]
         if not known:
             shown = np.arange(len(self.times), dtype=np.int64)
-            return Timeline(shown, shown[:1], len(shown), self.frame * self.base, False, whole)
+            return Timeline(shown, shown[:1], len(shown), self.frame * self.base, False, whole, damaged)
         shown = np.unique(np.array(known, np.int64))
         keys = np.unique(np.array([shown[0], *self.keys], np.int64))
         gap = int(np.median(np.diff(shown))) if len(shown) > 1 else self.frame
-        return Timeline(shown, keys, int(shown[-1]) + (self.last_duration or gap), self.base, True, whole)
+        return Timeline(shown, keys, int(shown[-1]) + (self.last_duration or gap), self.base, True, whole, damaged)
