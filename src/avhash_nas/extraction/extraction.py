@@ -10,6 +10,7 @@ import numpy as np
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.clip import Clip, read_clip
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, Vectors, VisualExtractor
+from avhash_nas.extraction.media_file import Limits
 
 _FORMAT = 1
 
@@ -81,18 +82,19 @@ class Extraction:
         self._expected = {}
         return self
 
-    def features(self, path: str | Path) -> VideoFeatures:
+    def features(self, path: str | Path, limits: Limits | None = None) -> VideoFeatures:
         """Features of a video file.
 
         Args:
             path: The file.
+            limits: Bounds for files that nobody vouches for.
 
         Raises:
-            MediaError: The file is no video, or nothing in it can be decoded.
+            MediaError: The file is no video, nothing in it can be decoded, or it is beyond a limit.
             AvnasError: As `prepare`.
         """
         self.prepare()
-        return self.of_clip(read_clip(path, steps=self.steps, rate=self.audio.rate))
+        return self.of_clip(read_clip(path, steps=self.steps, rate=self.audio.rate, limits=limits))
 
     def of_clip(self, clip: Clip) -> VideoFeatures:
         """Features of what was decoded from a video file.
@@ -104,6 +106,11 @@ class Extraction:
         silent = "no_audio" in clip.notes
         audio = np.zeros((len(clip.segments), self.audio.dim), np.float32) if silent else self.audio(clip.segments)
         return VideoFeatures(self._rounded(visual), self._rounded(audio), clip.seconds, clip.notes)
+
+    def release(self) -> None:
+        """Give back the memory of what the extractors have loaded; when it is needed again, it is loaded again."""
+        self.visual.release()
+        self.audio.release()
 
     def _rounded(self, vectors: Vectors) -> Vectors:
         return vectors.astype(self.dtype).astype(np.float32)

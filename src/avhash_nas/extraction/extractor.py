@@ -34,6 +34,9 @@ class Extractor(ABC):
         """A digest of the weights, which are loaded for it; empty for an extractor without weights."""
         return ""
 
+    def release(self) -> None:  # noqa: B027
+        """Give back the memory of what was loaded; when it is needed again, it is loaded again."""
+
 
 class VisualExtractor(Extractor):
     """From frames to vectors."""

@@ -99,6 +99,10 @@ class PretrainedExtractor(Extractor):
                 self._loaded = Loaded(model, processor, _digest(model.state_dict()))
         return self._loaded
 
+    def release(self) -> None:
+        """Let go of the model."""
+        self._loaded = None
+
     @abstractmethod
     def _load(self) -> tuple[Any, Any, list[str]]:
         """Model, processor, and names of weights that the checkpoint lacks."""

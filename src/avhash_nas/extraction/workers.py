@@ -1,0 +1,170 @@
+"""Processes that work on videos side by side, and survive what a damaged video does to one of them."""
+
+import multiprocessing
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, Self
+
+from avhash_nas.errors import AvnasError
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_DEATHS = 5
+"""So many processes that end one after the other, with no item done between, are no fault of an item."""
+
+
+class Work(ABC):
+    """What is done with each item; pickled to the processes."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Called once in each process, before its first item.
+
+        Raises:
+            AvnasError: Nothing can be done: all stop.
+        """
+
+    @abstractmethod
+    def __call__(self, item: Any) -> str | None:
+        """Do it.
+
+        Returns:
+            None, or why it cannot be done with this item: the others go on.
+
+        Raises:
+            AvnasError: Nothing can be done with any item: all stop.
+        """
+
+
+@dataclass
+class _Worker:
+    """A process, and the item that it has; None while it starts and when there is nothing left for it."""
+
+    process: BaseProcess
+    connection: Connection
+    item: Any = None
+    starting: bool = True
+
+    def give(self, item: Any) -> None:
+        self.item = item
+        self.connection.send(item)
+
+    def end(self) -> str:
+        """How the process ended."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+class Workers:
+    """Processes of one thread each, started afresh (`spawn`), as neither threads nor GPUs survive a fork.
+
+    A process that dies, as a codec may let it, costs the item that it had; another process takes its place. They end
+    with this process, however it ends; a context that is left ends them at once.
+
+    Args:
+        work: What is done.
+        count: Number of processes.
+    """
+
+    def __init__(self, work: Work, count: int) -> None:
+        self._work = work
+        self._count = count
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
+        self._workers = []
+
+    def results(self, items: Sequence[Any]) -> Iterator[tuple[Any, str | None]]:
+        """Each item with what `Work` returned for it, in the order in which they are done.
+
+        Args:
+            items: The items.
+
+        Raises:
+            AvnasError: As `Work`, or the processes die whatever they work on.
+        """
+        waiting = list(reversed(items))
+        deaths = 0
+        for _ in range(min(self._count, len(items))):
+            self._start()
+        while waiting or any(worker.item is not None for worker in self._workers):
+            for worker in self._answering():
+                item, worker.item = worker.item, None
+                try:
+                    answer = worker.connection.recv()
+                except (EOFError, ConnectionResetError):
+                    deaths += 1
+                    answer = f"the process that read it ended: {worker.end()}"
+                    if item is None or deaths == _DEATHS:
+                        raise AvnasError(f"processes cannot work or end one after the other: {worker.end()}") from None
+                    self._workers.remove(worker)
+                    self._start()
+                else:
+                    deaths = 0 if item is not None else deaths
+                    worker.starting = False
+                    if isinstance(answer, AvnasError):
+                        raise answer
+                    if waiting:
+                        worker.give(waiting.pop())
+                if item is not None:
+                    yield item, answer
+
+    def _start(self) -> None:
+        here, there = multiprocessing.Pipe()
+        with _one_thread():
+            context = multiprocessing.get_context("spawn")
+            process = context.Process(target=_serve, args=(self._work, there), daemon=True)
+            process.start()
+        there.close()  # so that the end of the process is the end of the pipe
+        self._workers.append(_Worker(process, here))
+
+    def _answering(self) -> list[_Worker]:
+        """The workers that have something to say; waits for one."""
+        awaited = {worker.connection: worker for worker in self._workers if worker.starting or worker.item is not None}
+        return [awaited[connection] for connection in wait(list(awaited)) if isinstance(connection, Connection)]
+
+
+def _serve(work: Work, connection: Connection) -> None:
+    """What a process does: an answer for each item, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one ends the others
+    try:
+        work.prepare()
+        connection.send(None)
+        while True:
+            connection.send(work(connection.recv()))
+    except AvnasError as error:
+        connection.send(AvnasError(str(error)))
+    except (EOFError, BrokenPipeError):
+        pass
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that are started within the block have one thread each: the videos share the cores, not their parts."""
+    former = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
