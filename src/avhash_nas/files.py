@@ -26,6 +26,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise AvnasError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, data: Any) -> None:

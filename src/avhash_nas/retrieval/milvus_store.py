@@ -194,7 +194,9 @@ class MilvusStore(CodeStore):
         self.check_kept(codes)
         if not replace:
             for video in self._get(codes.ids.tolist(), ["id"]):
-                raise AvnasError(f"{self.where}: video {video} is there already; --replace puts in the new code")
+                raise AvnasError(
+                    f"{self.where}: video {video} is there already; --replace puts the new code in its place"
+                )
         names = all_classes(self.class_names, codes.class_names)
         if names != self.class_names:
             self._header = changed(self._header, class_names=names)
