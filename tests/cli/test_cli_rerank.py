@@ -26,10 +26,11 @@ def detached(finished: Path, tmp_path: Path) -> Path:
 
 
 def rows(printed: str) -> list[dict[str, float]]:
-    """Figures by measure: by distance alone, and reranked."""
-    pattern = r"^│ (\w+@\d+(?: \w+)?) +│ +([\d.]+) │ +([\d.]+) │"
-    found = re.findall(pattern, printed, re.MULTILINE)
-    return [{row[0]: float(row[column]) for row in found} for column in (1, 2)]
+    """Figures by measure: by distance alone, and reranked at each depth."""
+    lines = [re.sub(r" [+-]0\.\d+", "", line).split("│") for line in printed.splitlines() if "@" in line]
+    columns = zip(*((cell.strip() for cell in line) for line in lines), strict=True)
+    names, *figures = columns
+    return [dict(zip(names, map(float, column), strict=True)) for column in figures]
 
 
 def figures(scores: dict[str, Any]) -> Any:
@@ -41,6 +42,8 @@ def figures(scores: dict[str, Any]) -> Any:
 def test_the_codes_of_the_run_are_enough(detached: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert avnas("test", "--run", detached, "--rerank=values", "--rerank.depth=7") == 0
     plain, reranked = rows(capsys.readouterr().out)
+    assert avnas("test", "--run", detached, "--rerank=values", "--depths=[1,7]") == 0
+    assert rows(capsys.readouterr().out) == [plain, plain, reranked]
     sides = [CodeSet.load(detached / "codes" / f"{role}.npz") for role in ("query", "database")]
     assert plain == figures(metrics_of(detached)["test"])
     assert reranked == figures(reranked_scores(*sides, ValueRerank(7)).to_dict())
@@ -75,6 +78,8 @@ def test_another_data_set_is_encoded(
     [
         (["--rerank=value"], "did you mean 'values'?"),
         (["--rerank.depth=5"], "--rerank=NAME"),
+        (["--depths=[5]"], "--rerank=NAME"),
+        (["--rerank=values", "--depths=[5,0]"], "depth must be at least 1, got 0"),
         (["--rerank=values", "--rerank.depth=0"], "depth must be at least 1, got 0"),
         (["--rerank=frames", "--rerank.temperature=0"], "temperature must be above 0"),
         (["--rerank=values", "--rerank.temperature=1"], "temperature"),

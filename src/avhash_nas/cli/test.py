@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from avhash_nas.cli import fit as fit_command
-from avhash_nas.cli.parser import make_parser
+from avhash_nas.cli.parser import Parser, make_parser
 from avhash_nas.cli.rerank import RERANK, add_rerank
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.retrieval import Rerank, reranked_scores
+from avhash_nas.retrieval.rerank import Part
 from avhash_nas.training import RunFolder, encode
 from avhash_nas.training.encoding import quiet_trainer
 from avhash_nas.training.evaluate import KS, evaluate_network, yardsticks
@@ -36,23 +37,40 @@ def run(arguments: Sequence[str]) -> int:
     made.add_argument("--data.root", type=str, help="folder of the data set; by default the run's own")
     made.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
     add_rerank(made)
+    made.add_argument("--depths", type=list[int], help="several depths of rerank side by side: [50,100,500]")
     options = made.parse(arguments)
-    rerank: Rerank | None = made.make(options).rerank
+    reranks = _reranks(made, options)
     folder = RunFolder(options.run)
     folder.read_options()
     if not folder.finished:
         raise AvnasError(f"{folder.path}: this run is not finished; run its `avnas fit` again")
     network = HashNetwork.from_pretrained(folder.model)
     trainer = quiet_trainer(accelerator=options.accelerator)
-    if rerank is not None:
-        codes = _kept(folder, network, rerank) if options.data.root is None else None
-        _print_reranked(rerank, *(codes or _encoded(network, _open(folder, network, options), rerank, trainer)))
+    if reranks:
+        parts = reranks[0].database_parts
+        codes = _kept(folder, network, parts) if options.data.root is None else None
+        _print_reranked(reranks, *(codes or _encoded(network, _open(folder, network, options), parts, trainer)))
         return 0
     metrics = folder.read_metrics()
     data = _open(folder, network, options)
     scores = evaluate_network(network, data, trainer)
     print_results({**metrics, **yardsticks(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
     return 0
+
+
+def _reranks(made: Parser, options: Namespace) -> list[Rerank]:
+    """The rerank at each depth that was asked for; none without a rerank."""
+    if options.rerank is None:
+        if options.depths:
+            raise AvnasError("--depths: name the rerank that is to be tried at these depths, by --rerank=NAME")
+        return []
+    if not options.depths:
+        return [made.make(options).rerank]
+    found = []
+    for depth in options.depths:
+        options.rerank.init_args.depth = depth
+        found.append(made.make(options).rerank)
+    return found
 
 
 def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> HashingData:
@@ -70,13 +88,13 @@ def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> Hashin
     return data
 
 
-def _kept(folder: RunFolder, network: HashNetwork, rerank: Rerank) -> tuple[CodeSet, CodeSet] | None:
+def _kept(folder: RunFolder, network: HashNetwork, parts: Sequence[Part]) -> tuple[CodeSet, CodeSet] | None:
     """The codes of queries and database that the run kept, if they will do."""
     paths = [folder.codes / f"{role}.npz" for role in ("query", "database")]
     if not all(path.exists() for path in paths):
         return None
     queries, database = (CodeSet.load(path) for path in paths)
-    missing = [part for part in rerank.database_parts if getattr(database, part) is None]
+    missing = [part for part in parts if getattr(database, part) is None]
     if missing or database.fingerprint != network.fingerprint():
         reason = f"do not have the {' and '.join(missing)} to rerank by" if missing else "are of another network"
         print(f"test: encoding anew, as the codes in {folder.codes} {reason}", file=sys.stderr)
@@ -84,7 +102,9 @@ def _kept(folder: RunFolder, network: HashNetwork, rerank: Rerank) -> tuple[Code
     return queries, database
 
 
-def _encoded(network: HashNetwork, data: HashingData, rerank: Rerank, trainer: L.Trainer) -> tuple[CodeSet, CodeSet]:
+def _encoded(
+    network: HashNetwork, data: HashingData, parts: Sequence[Part], trainer: L.Trainer
+) -> tuple[CodeSet, CodeSet]:
     """Codes of the test split and of the database."""
     queries, database = (
         FeatureFolder(
@@ -93,30 +113,25 @@ def _encoded(network: HashNetwork, data: HashingData, rerank: Rerank, trainer: L
         )
         for split in ("test", data.database)
     )
-    frames = "frames" in rerank.database_parts
-    return encode(network, queries, trainer), encode(network, database, trainer, frames=frames)
+    return encode(network, queries, trainer), encode(network, database, trainer, frames="frames" in parts)
 
 
-def _print_reranked(rerank: Rerank, queries: CodeSet, database: CodeSet) -> None:
-    plain, finer = (reranked_scores(queries, database, how, ks=KS) for how in (None, rerank))
-    before, after = flatten(plain.to_dict()), flatten(finer.to_dict())
-    table = Table(title=f"{type(rerank).__name__}, depth {rerank.depth}")
-    table.add_column("measure")
-    for name in ("Hamming", "reranked", "gain"):
-        table.add_column(name, justify="right")
-    for name, value in before.items():
+def _print_reranked(reranks: Sequence[Rerank], queries: CodeSet, database: CodeSet) -> None:
+    plain, *finer = (reranked_scores(queries, database, how, ks=KS) for how in (None, *reranks))
+    way = reranks[0]
+    table = Table(title=f"{type(way).__name__}, {queries.bits} bits, by depth k", show_edge=False)
+    for name in ("measure", "Hamming", *(f"k = {rerank.depth}" for rerank in reranks)):
+        table.add_column(name, justify="right" if table.columns else "left")
+    after = [flatten(scores.to_dict()) for scores in finer]
+    for name, value in flatten(plain.to_dict()).items():
         if "@" in name:
-            table.add_row(name.replace(".", " "), f"{value:.4f}", f"{after[name]:.4f}", f"{after[name] - value:+.4f}")
+            cells = (f"{scores[name]:.4f} {scores[name] - value:+.4f}" for scores in after)
+            table.add_row(name.replace(".", " "), f"{value:.4f}", *cells)
     console = Console()
     console.print(table)
     console.print(
-        f"{plain.queries:,} queries, {plain.database:,} videos searched, {queries.bits} bits; for this rerank the "
-        f"database keeps {rerank.bytes_per_video(database):,} bytes a video beside its code",
+        f"{plain.queries:,} queries, {plain.database:,} videos searched; the database keeps "
+        f"{way.bytes_per_video(database):,} bytes a video beside its code. Only the first k of a ranking change "
+        "places: precision and recall at k and beyond stay.",
         soft_wrap=True,
     )
-    if rerank.depth <= max(KS):
-        console.print(
-            f"only the first {rerank.depth} of a ranking change places: precision and recall at {rerank.depth} and "
-            "beyond stay",
-            soft_wrap=True,
-        )

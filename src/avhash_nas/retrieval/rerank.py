@@ -65,7 +65,8 @@ class Rerank(ABC):
             Positions among the candidates, shape (n,): the first k by score, the rest as they came. And the scores of
             the first k in this order, shape (min(n, k),).
         """
-        scores = self.scores(query, candidates.take(np.arange(min(self.depth, len(candidates)))))
+        whole = len(candidates) <= self.depth
+        scores = self.scores(query, candidates if whole else candidates.take(np.arange(self.depth)))
         first = np.argsort(-scores, kind="stable")
         return np.concatenate([first, np.arange(len(first), len(candidates))]), scores[first]
 
