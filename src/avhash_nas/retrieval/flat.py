@@ -6,6 +6,9 @@ import numpy as np
 
 from avhash_nas.retrieval.index_kind import Distances, IndexKind, NumberedCodes, Numbers, Packed, Progress, faiss
 
+_MEMORY = 2**28
+"""Bytes that an exact search may work in."""
+
 
 class Flat(IndexKind):
     """Exact search: every code is compared; nothing is kept beside the codes.
@@ -39,6 +42,8 @@ class Flat(IndexKind):
 def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> tuple[Distances, Numbers]:
     """The nearest codes, by distance and at equal distance by number; which ones are cut off follows the same order.
 
+    FAISS counts codes by distance, which beats its heap but takes room for `top` codes at every distance.
+
     Args:
         codes: n codes; a mapped array is read as it is, without a copy.
         queries: Shape (m, bytes).
@@ -47,5 +52,11 @@ def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> tuple[Dista
     Returns:
         Distances and numbers, both (m, top).
     """
-    distances, rows = faiss().knn_hamming(np.ascontiguousarray(queries), codes.packed, top)
-    return distances, codes.numbers[rows]
+    room = 8 * (8 * codes.packed.shape[1] + 1) * top  # bytes for one query
+    step = max(1, _MEMORY // room)
+    how = "mc" if room <= _MEMORY else "hc"  # counters or heap
+    found = [
+        faiss().knn_hamming(np.ascontiguousarray(queries[start : start + step]), codes.packed, top, how)
+        for start in range(0, len(queries), step)
+    ]
+    return np.concatenate([each for each, _ in found]), codes.numbers[np.concatenate([rows for _, rows in found])]
