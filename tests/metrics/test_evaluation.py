@@ -2,6 +2,7 @@ import json
 import tracemalloc
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,6 +66,33 @@ def test_every_measure_equals_the_loops(seed, tie_seed, exclude_self):
             for hits, ranking in zip(wanted, rankings, strict=True)
         ]
         assert precision == pytest.approx(float(oracle.mean(exact)), abs=1e-13)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 2**20), exclude_self=st.booleans(), depth=st.integers(0, 30), memory=st.sampled_from([1, 2**28])
+)
+def test_the_first_places_may_be_put_in_another_order(seed, exclude_self, depth, memory):
+    problem = Problem(seed)
+
+    def turned_round(query, nearest):
+        signs = problem.signs[torch.from_numpy(nearest)]
+        away = (signs != problem.query_signs[query]).sum(dim=1).tolist()
+        assert away == sorted(away)
+        assert len(set(nearest.tolist())) == len(nearest)
+        assert not (exclude_self and problem.query_ids[query] in problem.ids[torch.from_numpy(nearest)])
+        return np.arange(len(nearest))[:depth][::-1]
+
+    found = problem.evaluate(exclude_self=exclude_self, reorder=turned_round, memory=memory)
+    rankings = [[*each[:depth][::-1], *each[depth:]] for each in problem.rankings(0, exclude_self)]
+    for k in KS:
+        for name in NORMALISATIONS:
+            exact = oracle.mean([oracle.average_precision(ranking, k, name) for ranking in rankings])
+            assert found.average_precision[k][name] == pytest.approx(float(exact), abs=1e-13)
+        exact = oracle.mean([oracle.precision(ranking, k) for ranking in rankings])
+        assert found.precision[k] == pytest.approx(float(exact), abs=1e-13)
+    plain = problem.evaluate(exclude_self=exclude_self)
+    torch.testing.assert_close(found.by_radius.precision, plain.by_radius.precision)
 
 
 @settings(deadline=None, max_examples=30)
