@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.code_set import CodeSet
+from avhash_nas.extraction import ColourGradients, Extraction, LogMel, VideoFeatures
+from avhash_nas.networks import HashNetwork
 from avhash_nas.training import HashingModule
+from media.make import make_video
 from training.tiny import avnas
 
 
@@ -150,6 +154,101 @@ def test_a_signal_leaves_what_was_there(
     assert avnas("encode", *given, "--overwrite") == 128 + signum
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["codes.npz"]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for hue in (0.1, 0.6):
+        make_video(folder / f"{hue}.mp4", seconds=1, hue=hue, tone=1000 * hue)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained_on_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that tells how videos go in."""
+    folder, extraction = tmp_path_factory.mktemp("model"), Extraction(ColourGradients(), LogMel(), steps=3)
+    MeanPoolMLP(extraction.visual.dim, extraction.audio.dim, 16, hidden=8).save_pretrained(folder)
+    (folder / "extraction.json").write_text(json.dumps(extraction.to_dict()))
+    return folder
+
+
+def test_video_files_become_codes(films: Path, trained_on_films: Path, tmp_path: Path) -> None:
+    out = tmp_path / "codes.npz"
+    given = ("--model", trained_on_films, "--videos", films, "--out", out, "--workers=0")
+    assert avnas("encode", *given) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.npz"]
+    codes = CodeSet.load(out)
+    assert codes.ids.tolist() == ["0.1", "0.6"]
+    assert codes.extraction is not None
+    extraction = Extraction.from_dict(codes.extraction)
+    network = HashNetwork.from_pretrained(trained_on_films)
+    for number, film in enumerate(codes.ids):
+        features = extraction.features(films / f"{film}.mp4")
+        inputs = (torch.from_numpy(each)[None] for each in (features.visual, features.audio))
+        assert (network.encode(*inputs).numpy() == codes.packed[number]).all()
+
+
+def test_files_that_give_no_features_are_told_and_the_others_kept(
+    films: Path, trained_on_films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some, features = tmp_path / "films", tmp_path / "features"
+    shutil.copytree(films, some)
+    (some / "0.9.mp4").write_text("no film")
+    given = ("--model", trained_on_films, "--videos", some, "--features", features, "--workers=0")
+    assert avnas("encode", *given, "--out", tmp_path / "codes.npz") == 1
+    assert "files without features: 1" in capsys.readouterr().out
+    assert CodeSet.load(tmp_path / "codes.npz").ids.tolist() == ["0.1", "0.6"]
+    (some / "0.9.mp4").unlink()
+    assert avnas("encode", *given, "--out", tmp_path / "again.npz") == 0
+    assert "2 videos, 0 of them new" in capsys.readouterr().out
+    for film in films.iterdir():
+        (some / film.name).write_text("no film either")
+    assert avnas("encode", *given[:4], "--out", tmp_path / "none.npz", "--workers=0") == 2
+    assert "no file in it gave features" in capsys.readouterr().err
+
+
+def test_stopped_while_extracting_the_same_command_goes_on(
+    films: Path, trained_on_films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    features = Extraction.features
+
+    def stopped(self: Extraction, path: Path, *arguments: Any) -> VideoFeatures:
+        seen.append(path.name)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return features(self, path, *arguments)
+
+    monkeypatch.setattr(Extraction, "features", stopped)
+    given = ("--model", trained_on_films, "--videos", films, "--out", tmp_path / "codes.npz", "--workers=0")
+    assert avnas("encode", *given) == 130
+    assert not (tmp_path / "codes.npz").exists()
+    assert avnas("encode", *given) == 0
+    assert seen == ["0.1.mp4", "0.6.mp4", "0.6.mp4"]
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.npz"]
+
+
+def test_extractors_are_the_models_own_or_named(
+    model: Path, films: Path, trained_on_films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--videos", films, "--out", tmp_path / "codes.npz", "--workers=0")
+    weightless = ("--visual=colour_gradients", "--audio=log_mel")
+    for options, expected in (
+        (("--model", model), "name the extractors by --visual and --audio"),
+        (("--model", model, weightless[0]), "name both extractors"),
+        (("--model", model, *weightless), "the network takes visual features of width 8"),
+        (("--model", trained_on_films, *weightless, "--audio.bands=7"), "audio features are by LogMel(bands=7"),
+        (("--model", trained_on_films, "--split=test"), "--split: videos have none"),
+    ):
+        assert avnas("encode", *given, *options) == 2
+        assert expected in error_of(capsys)
+        assert not list(tmp_path.iterdir())
+    (tmp_path / "model").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(trained_on_films / name, tmp_path / "model")
+    assert avnas("encode", *given, "--model", tmp_path / "model", *weightless) == 0
+    assert CodeSet.load(tmp_path / "codes.npz").extraction == Extraction(ColourGradients(), LogMel()).to_dict()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`avnas encode`: from features, or from video files, to codes."""
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,30 +12,34 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from avhash_nas.cli.counting import counting
+from avhash_nas.cli.encode_videos import CHOICES, add_video_options, extract_videos
 from avhash_nas.cli.fit import quiet
 from avhash_nas.cli.model_folder import model_folder
 from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.trainers import follow_parent, no_handlers
+from avhash_nas.cli.trainers import follow_parent, no_handlers, started_beforehand
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, check_same_extraction, read_extraction
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.training import RunFolder
-from avhash_nas.training.encoding import Encoding, quiet_trainer
+from avhash_nas.training.encoding import Encoding, Speed, quiet_trainer
 from avhash_nas.training.interrupt import stop_requests
 from avhash_nas.training.run_folder import rank
 
 _DESCRIPTION = """Turn features, or video files, into codes.
 
 --out is one file: packed codes with the videos' ids, their labels where lists give them, and the network's outputs as
-float16, by which `avnas query` and `avnas serve` can rerank."""
+float16, by which `avnas query` and `avnas serve` can rerank. With --videos, features are made first, as the model's own
+were, and the same command goes on where it stopped; exit code 1 tells that some files gave none. For labels, or to play
+videos in `avnas serve`, use `avnas extract` and --features."""
 
 
 def _parser() -> Parser:
-    made = make_parser("encode", _DESCRIPTION)
+    made = make_parser("encode", _DESCRIPTION, CHOICES)
     made.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
     made.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
     made.add_argument("--features", type=str, help="feature folder; by default the data set of the run")
+    add_video_options(made)
     made.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
     made.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")
     made.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
@@ -42,7 +47,8 @@ def _parser() -> Parser:
     made.add_argument("--frames", action="store_true", help="keep a code of each time step, to rerank by frames")
     made.add_argument("--first_label_only", action="store_true", help="of several labels, only the first counts")
     made.add_argument("--batch_size", type=int, default=256, help="videos in a batch")
-    made.add_argument("--workers", type=int, default=0, help="processes that read batches ahead")
+    workers = "processes that read batches ahead, none by default; with --videos, that extract, by default at most 4"
+    made.add_argument("--workers", type=int, help=workers)
     made.add_argument("--cache_dir", type=str, help="folder for the converted features, as fit's --data.cache_dir")
     for option, default in (("accelerator", "auto"), ("precision", "32-true")):
         made.add_argument(f"--{option}", type=str, default=default, help="as Lightning's Trainer takes it")
@@ -55,25 +61,23 @@ def run(arguments: Sequence[str]) -> int:
     quiet()
     if os.environ.get("LOCAL_RANK", "0") != "0":
         follow_parent()
-    options = _parser().parse(arguments)
+    made = _parser()
+    options = made.parse(arguments)
     out = Path(options.out)
     _check_out(out, overwrite=options.overwrite)
     model = _model(options)
     network = HashNetwork.from_pretrained(model)
     trainer = _trainer(options)
-    with stop_requests():
-        videos = _open(options)
-        check_same_extraction(read_extraction(model), videos.extraction, model, videos.root)
-        with counting("encode", "batches") as told:
-            encoding = Encoding(network, videos, frames=options.frames, progress=told)
-            started = time.perf_counter()
-            codes = encoding.run(trainer)
-            seconds = time.perf_counter() - started
-        if trainer.is_global_zero:
-            (codes if options["values"] else replace(codes, values=None)).save(out)
-            print("\n".join(_summary(out, codes, encoding, seconds, options)))
-        trainer.strategy.barrier()
-    return 0
+    if options.videos is None:
+        _encode(_features(options), network, model, trainer, options)
+        return 0
+    folder = Path(options.features) if options.features else out.with_name(f"{out.name}.features")
+    problems = _extract(made, options, model, network, folder, trainer)
+    cache = options.cache_dir or folder / "cache"
+    _encode(FeatureFolder(folder, None, options.batch_size, cache_dir=cache), network, model, trainer, options)
+    if options.features is None and trainer.is_global_zero:
+        shutil.rmtree(folder)
+    return 1 if problems else 0
 
 
 def _check_out(out: Path, *, overwrite: bool) -> None:
@@ -96,20 +100,48 @@ def _model(options: Namespace) -> Path:
     return model_folder(options.run or options.model)
 
 
-def _open(options: Namespace) -> FeatureFolder:
+def _features(options: Namespace) -> FeatureFolder:
     """The videos to encode; what is not given is as in the run."""
     of_run = RunFolder(options.run).read_options()["data"] if options.run is not None else {}
     features = options.features or of_run.get("root")
     if features is None:
-        raise AvnasError("give --features, the folder with the videos' features; a model alone knows of none")
+        raise AvnasError("give --features, the folder with the videos' features, or --videos; a model alone knows none")
+    if options.visual is not None or options.audio is not None:
+        raise AvnasError("--visual and --audio go with --videos")
     return FeatureFolder(
         features,
         None if options.split == "all" else options.split,
         batch_size=options.batch_size,
-        workers=options.workers,
+        workers=options.workers or 0,
         cache_dir=options.cache_dir or of_run.get("cache_dir"),
         first_label_only=options.first_label_only or of_run.get("first_label_only", False),
     )
+
+
+def _extract(
+    made: Parser, options: Namespace, model: Path, network: HashNetwork, folder: Path, trainer: L.Trainer
+) -> bool:
+    """Fill the folder on the first process, before others are started; whether some files gave no features."""
+    if options.split != "all":
+        raise AvnasError("--split: videos have none; leave it out, or run avnas extract and encode --features")
+    if started_beforehand(trainer):
+        raise AvnasError("--videos: extracting is for one process; run avnas extract first, then encode --features")
+    return rank() == 0 and bool(extract_videos(made, options, model, network, folder).problems)
+
+
+def _encode(videos: FeatureFolder, network: HashNetwork, model: Path, trainer: L.Trainer, options: Namespace) -> None:
+    """Encode, write the file and print the summary."""
+    out = Path(options.out)
+    check_same_extraction(read_extraction(model), videos.extraction, model, videos.root)
+    with stop_requests(), counting("encode", "batches") as told:
+        encoding = Encoding(network, videos, frames=options.frames, progress=told)
+        started = time.perf_counter()
+        codes = encoding.run(trainer)
+        seconds = time.perf_counter() - started
+        if trainer.is_global_zero:
+            (codes if options["values"] else replace(codes, values=None)).save(out)
+            print("\n".join(_summary(out, codes, encoding.speed, seconds, options.batch_size)))
+        trainer.strategy.barrier()
 
 
 def _trainer(options: Namespace) -> L.Trainer:
@@ -123,16 +155,15 @@ def _trainer(options: Namespace) -> L.Trainer:
     return made
 
 
-def _summary(out: Path, codes: CodeSet, encoding: Encoding, seconds: float, options: Namespace) -> list[str]:
+def _summary(out: Path, codes: CodeSet, speed: Speed, seconds: float, batch_size: int) -> list[str]:
     """What was made, how fast, and how many bits are in doubt."""
-    speed, close = encoding.speed, codes.notes["near_zero"]
+    close = codes.notes["near_zero"]
     labels = f"labels of {len(codes.class_names)} classes" if codes.labels is not None else "no labels"
     return [
         f"{out}: {len(codes):,} videos, {codes.bits} bits, {labels}, network {codes.fingerprint}",
-        f"{seconds:.1f} s, {len(codes) / seconds:,.0f} videos a second with reading and starting",
+        f"{seconds:.1f} s, {len(codes) / seconds:,.1f} videos a second with reading and starting",
         f"{12_500 * speed.per_video:.2f} s for 12,500 videos without reading: measured on {speed.timed:,} videos in "
-        f"batches of up to {options.batch_size} on {speed.devices}, "
-        f"{'without' if speed.warm else 'with'} the first batch",
+        f"batches of up to {batch_size} on {speed.devices}, {'without' if speed.warm else 'with'} the first batch",
         f"{close['values']:,} of {len(codes) * codes.bits:,} values, in {close['videos']:,} videos, are within "
         f"{codes.notes['rounding']:.1e} of zero, which is rounding",
     ]

@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         drop_missing=options.drop_missing,
         overwrite=options.overwrite,
     )
-    _print(outcome, options.out)
+    print_outcome(outcome, options.out)
     return 1 if outcome.problems else 0
 
 
@@ -80,7 +80,13 @@ def _shares(text: str) -> tuple[float, ...]:
         raise AvnasError(f"--split: {text!r} is not of numbers separated by commas, such as 0.5,0.25,0.25") from None
 
 
-def _print(outcome: Outcome, out: str) -> None:
+def print_outcome(outcome: Outcome, out: str) -> None:
+    """Print the files that gave no features, and what the folder holds.
+
+    Args:
+        outcome: Of an extraction.
+        out: The folder.
+    """
     console = Console(width=None if sys.stdout.isatty() else 120)
 
     def say(line: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from avhash_nas.cli.model_folder import model_folder
+from avhash_nas.cli.model_folder import check_fits, model_folder
 from avhash_nas.errors import AvnasError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -49,13 +49,7 @@ def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> 
     if described is None:
         return None
     extraction = Extraction.from_dict(described)
-    for name in ("visual", "audio"):
-        made, wanted = getattr(extraction, name).dim, network.arguments()[f"{name}_dim"]
-        if made != wanted:
-            raise AvnasError(
-                f"{model}: the network takes {name} features of width {wanted}; {store.where} names an extractor that "
-                f"makes {made}"
-            )
+    check_fits(extraction, network, model, store.where)
     try:
         import av  # noqa: F401
         import PIL  # noqa: F401

@@ -89,9 +89,14 @@ def _follow(parent: int) -> None:
 
 def _meet(trainer: L.Trainer) -> None:
     """Join the other processes if all have been started already, so that none reads what another is removing."""
+    if started_beforehand(trainer):
+        trainer.strategy.setup_environment()
+
+
+def started_beforehand(trainer: L.Trainer) -> bool:
+    """Whether something else than Lightning (torchrun, SLURM) has started the processes, all of them at once."""
     strategy = trainer.strategy
-    if isinstance(strategy, DDPStrategy) and not isinstance(strategy.cluster_environment, LightningEnvironment):
-        strategy.setup_environment()
+    return isinstance(strategy, DDPStrategy) and not isinstance(strategy.cluster_environment, LightningEnvironment)
 
 
 def no_handlers() -> None:
