@@ -62,7 +62,7 @@ class MilvusServer:
         except ImportError as error:
             raise MissingExtraError(error.name or "pymilvus", "milvus", "a store in Milvus") from error
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs the stack of every error that it raises
-        with self.asked() as _:
+        with self.asked():
             self.client = self._pymilvus.MilvusClient(uri=uri, timeout=_SECONDS)
 
     @contextmanager
@@ -73,7 +73,7 @@ class MilvusServer:
             yield getattr(self, "client", None)
         except (self._pymilvus.MilvusException, grpc.RpcError, OSError) as error:
             reason = " ".join(str(getattr(error, "message", "") or error).split())
-            hint = " (has another process opened this file?)" if is_local(self.uri) else ""
+            hint = " (has another process opened the file?)" if "Open local" in reason else ""
             raise AvnasError(f"milvus:{self.uri}: {reason}{hint}") from error
 
     def collection(self, name: str, fields: dict[str, dict[str, Any]], index: dict[str, Any]) -> None:

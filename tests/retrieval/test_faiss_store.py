@@ -1,0 +1,210 @@
+"""A store in one file: kills, writers and readers side by side, damage, and what removal does to a graph."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avhash_nas.errors import AvnasError, MissingExtraError
+from avhash_nas.retrieval import HNSW, IVF, Flat, create_store, faiss_store, open_store
+from avhash_nas.retrieval.lock import locked
+from retrieval.places import codes_of
+
+pytest.importorskip("faiss")
+
+KILLED = """
+import os, signal, sys
+from avhash_nas.code_set import CodeSet
+from avhash_nas.retrieval import create_store, open_store
+from avhash_nas.retrieval.archive import Joined
+
+blocks, left = Joined.blocks, int(sys.argv[4])
+
+def dying(joined):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from blocks(joined)
+
+Joined.blocks = dying
+codes = CodeSet.load(sys.argv[3])
+if sys.argv[1] == "add":
+    open_store(sys.argv[2]).add(codes, replace=True)
+else:
+    create_store(sys.argv[2], codes, replace=True)
+"""
+
+
+@pytest.mark.parametrize(("action", "pieces"), [("build", 3), ("add", 6)])
+def test_a_kill_leaves_the_old_index_and_the_next_try_works(tmp_path, action, pieces):
+    """SIGKILL while a part of the new file is written."""
+    where = str(tmp_path / "x.avnas")
+    create_store(where, codes_of(["a", "b", "c"]))
+    before = (tmp_path / "x.avnas").read_bytes()
+    new = codes_of(["c", "d"], seed=1)
+    new.save(tmp_path / "new.npz")
+    command = [sys.executable, "-c", KILLED, action, where, str(tmp_path / "new.npz")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run([*command, str(pieces)], env=environment, check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / "x.avnas.partial").exists()
+    assert (tmp_path / "x.avnas").read_bytes() == before
+    assert open_store(where).first_ids() == ["a", "b", "c"]
+    store = open_store(where)
+    store.add(new, replace=True)
+    assert store.first_ids() == ["a", "b", "c", "d"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.npz", "x.avnas"]
+
+
+@pytest.mark.filterwarnings("ignore:.*another process writes")
+def test_no_writer_loses_what_another_wrote(tmp_path):
+    where = str(tmp_path / "x.avnas")
+    create_store(where, codes_of(["first"]))
+    stores = [open_store(where) for _ in range(5)]
+
+    def write(number):
+        for turn in range(4):
+            stores[number].add(codes_of([f"{number} {turn}"]))
+        stores[number].remove([f"{number} 0"])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = {"first", *(f"{number} {turn}" for number in range(5) for turn in (1, 2, 3))}
+    assert set(open_store(where).first_ids()) == wanted
+
+
+@pytest.mark.filterwarnings("ignore:.*another process writes")
+def test_the_lock_is_held_by_one(tmp_path):
+    inside = []
+
+    def hold(number):
+        for _ in range(20):
+            with locked(tmp_path / "file"):
+                inside.append(number)
+                assert inside == [number]
+                inside.pop()
+
+    threads = [threading.Thread(target=hold, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_open_store_goes_on_as_it_was(tmp_path):
+    where = str(tmp_path / "x.avnas")
+    codes = codes_of(["a", "b", "c"])
+    reader = create_store(where, codes, HNSW())
+    create_store(where, codes_of(["d"], seed=3, bits=64), replace=True)
+    assert reader.search(codes.packed, 3).ids.shape == (3, 3)
+    np.testing.assert_array_equal(reader.fetch(["b"]).values, codes.values[[1]])
+    with pytest.raises(AvnasError, match=r"codes of 12 bits; .* holds codes of 64 bits"):
+        reader.add(codes_of(["e"]))
+
+
+def test_files_that_are_no_index_are_refused(tmp_path):
+    create_store(str(tmp_path / "x.avnas"), codes_of(["a", "b", "c"]), HNSW())
+    whole = (tmp_path / "x.avnas").read_bytes()
+    codes_of(["a"]).save(tmp_path / "codes.npz")
+    (tmp_path / "half.avnas").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.avnas").write_text("no")
+    (tmp_path / "empty.avnas").touch()
+    (tmp_path / "folder.avnas").mkdir()
+    (tmp_path / "newer.avnas").write_bytes(whole.replace(b'{"format": 1', b'{"format": 2'))
+    for name in ("codes.npz", "half.avnas", "text.avnas", "empty.avnas", "folder.avnas"):
+        with pytest.raises(AvnasError, match=f"{name}: is no index, or is damaged"):
+            open_store(str(tmp_path / name))
+    with pytest.raises(AvnasError, match=r"newer.avnas: index of another format than 1"):
+        open_store(str(tmp_path / "newer.avnas"))
+    damaged = whole.replace(b"IBHf", b"IB??")
+    assert damaged != whole
+    (tmp_path / "x.avnas").write_bytes(damaged)
+    with pytest.raises(AvnasError, match="the index is damaged; build it anew"):
+        open_store(str(tmp_path / "x.avnas")).search(np.zeros((1, 2), np.uint8), 1)
+
+
+def test_a_write_that_fails_leaves_the_store_as_it_was(tmp_path, monkeypatch):
+    where = str(tmp_path / "x.avnas")
+    store = create_store(where, codes_of(["a", "b", "c"]), IVF())
+
+    def full(path, parts):
+        path.write_bytes(b"some")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(faiss_store, "write_archive", full)
+        with pytest.raises(AvnasError, match="cannot be written: No space left on device"):
+            store.add(codes_of(["d"]))
+    assert store.first_ids() == open_store(where).first_ids() == ["a", "b", "c"]
+    store.add(codes_of(["d"]))
+    assert len(store.search(codes_of(["q"]).packed, 9).ids[0]) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["x.avnas"]
+
+
+def graph_size(store):
+    return store._index.ntotal
+
+
+def test_a_graph_forgets_in_the_end(tmp_path):
+    """Removed codes are never answered, K answers remain, and the graph is built anew once a fifth is gone."""
+    codes = codes_of([f"v{row}" for row in range(200)], bits=64, spread=256)
+    store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=8))
+    near = store.search(codes.packed[:1], 40).ids[0].tolist()
+    store.remove(near)
+    assert graph_size(store) == 200
+    found = store.search(codes.packed[:1], 60)
+    assert len(set(found.ids[0]) - set(near) - {""}) == 60
+    store.add(replace(codes.take(range(5)), ids=np.array(list("abcde"))))
+    assert graph_size(store) == 205
+    store.remove(["v190", "v191"] + [f"v{row}" for row in range(150, 160)])
+    assert graph_size(store) == len(store)
+    assert (store.search(codes.packed[:5], 1).distances == 0).all()
+
+
+def test_equal_codes_are_all_found_by_a_graph(tmp_path):
+    """A graph of equal codes falls apart; what it does not reach is searched exactly."""
+    codes = codes_of([f"v{row}" for row in range(300)], np.repeat([1, 2, 250], 100), bits=8)
+    store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=4))
+    found = store.search(np.array([[2]], np.uint8), 250)
+    assert (found.distances[0] == 0).sum() == 100
+    assert len(set(found.ids[0])) == 250
+
+
+def test_faiss_sees_all_codes_of_a_list_it_looks_into(tmp_path):
+    """Few lists are looked into: what is found is near, and at its own distance."""
+    codes = codes_of([f"v{row}" for row in range(500)], bits=64, spread=256)
+    store = create_store(str(tmp_path / "x.avnas"), codes, IVF(nlist=10, nprobe=1))
+    found = store.search(codes.packed[:20], 5)
+    assert (found.ids[:, 0] == codes.ids[:20]).all()
+    some = store.search(codes.packed[:1], 400)
+    assert len(set(some.ids[0])) == 400
+
+
+def test_without_faiss_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    for attempt in (lambda: create_store(str(tmp_path / "x"), codes_of(["a"])), lambda: open_store("x.avnas")):
+        with pytest.raises(MissingExtraError, match=r"needs faiss: pip install 'avhash-nas\[index\]'"):
+            attempt()
+
+
+def test_without_milvus_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(MissingExtraError, match=r"needs pymilvus: pip install 'avhash-nas\[milvus\]'"):
+        create_store(f"milvus:{tmp_path}/codes.db", codes_of(["a"]), Flat())
+
+
+def test_numpy_reads_the_codes_of_a_store(tmp_path):
+    codes = codes_of(["a", "b"])
+    create_store(str(tmp_path / "x.avnas"), codes)
+    with np.load(tmp_path / "x.avnas") as arrays:
+        np.testing.assert_array_equal(arrays["packed"], codes.packed)
