@@ -102,6 +102,19 @@ def test_a_low_temperature_compares_with_the_best_time_step(seed):
     np.testing.assert_allclose(FrameRerank(temperature=1e-6).scores(query, videos), best, atol=1e-4)
 
 
+def test_one_time_step_like_the_query_is_found_among_others():
+    """The mean over time prefers a video that is a little like the query all along."""
+    query = code_set(0, 1, bits=8)
+    looks = query.values[0].astype(np.float32)
+    other = np.where(np.arange(8) < 4, 1, -1) * looks.mean()
+    other -= looks * (other @ looks) / (looks @ looks)  # at a right angle to the query
+    throughout = np.tile(0.3 * looks / np.linalg.norm(looks) + 0.95 * other / np.linalg.norm(other), (5, 1))
+    for_a_moment = np.stack([looks, *[other] * 4])
+    videos = replace(code_set(1, 2, bits=8), frames=np.stack([throughout, for_a_moment]).astype(np.float16))
+    assert FrameRerank(temperature=10).order(query, videos)[0].tolist() == [0, 1]
+    assert FrameRerank().order(query, videos)[0].tolist() == [1, 0]
+
+
 @given(seed=SEEDS)
 def test_the_order_of_the_time_steps_does_not_matter(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
