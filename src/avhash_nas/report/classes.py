@@ -1,0 +1,79 @@
+"""Average precision class by class."""
+
+import numpy as np
+import torch
+
+from avhash_nas.code_set import CodeSet
+from avhash_nas.metrics import evaluate, ids_from_names
+from avhash_nas.report.picture import Picture
+from avhash_nas.report.style import BLUE, INK, VERMILLION, drawing, new_figure
+
+_SHOWN = 15
+"""Classes from each end."""
+
+
+def draw_classes(query: CodeSet, database: CodeSet, title: str, k: int = 100, name: str = "classes") -> Picture:
+    """Draw mAP@K (`retrieved`) of the queries of each class, the best and the worst classes.
+
+    Args:
+        query: Codes of the test split, with labels.
+        database: Codes that were searched, with labels.
+        title: Of the run.
+        k: K.
+        name: Of the picture.
+    """
+    scores = class_scores(query, database, k)
+    ordered = sorted(scores, key=lambda each: -scores[each][0])
+    many = len(ordered) > 2 * _SHOWN
+    shown = [*ordered[:_SHOWN], *ordered[-_SHOWN:]] if many else ordered
+    mean = float(np.mean([score for score, _ in scores.values()]))
+    with drawing():
+        figure = new_figure(10.0, 0.8 + 0.21 * len(shown))
+        panel = figure.subplots()
+        places = np.arange(len(shown))
+        values = [scores[each][0] for each in shown]
+        panel.barh(places, values, color=[BLUE if value >= mean else VERMILLION for value in values], height=0.7)
+        for place, each in zip(places, shown, strict=True):
+            score, count = scores[each]
+            panel.text(score + 0.005, place, f"{score:.2f} ({count})", va="center", fontsize=7.5, color=INK)
+        panel.set(yticks=places, yticklabels=shown, xlim=(0, 1.1), xlabel=f"mAP@{k} (retrieved)")
+        panel.axvline(mean, color=INK, linestyle="--", linewidth=1)
+        panel.invert_yaxis()
+        panel.grid(visible=False, axis="y")
+    caption = (
+        f"Queries of each class apart (how many there are in parentheses); dashed: the mean over classes, {mean:.3f}. "
+        "A query with several labels counts in each of its classes."
+    )
+    if many:
+        caption += f" Shown are the {_SHOWN} best and the {_SHOWN} worst of {len(ordered)} classes."
+    data = {each: {"score": score, "queries": count} for each, (score, count) in scores.items()}
+    return Picture(name, f"Classes: {title}", caption, figure, {"classes": data, "mean": mean, "k": k})
+
+
+def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[float, int]]:
+    """Score and number of the queries of each class that has any.
+
+    Args:
+        query: With labels.
+        database: With labels.
+        k: K of mAP@K, normalisation `retrieved`.
+    """
+    assert query.labels is not None
+    assert database.labels is not None
+    items, labels = torch.from_numpy(database.packed), torch.from_numpy(database.labels)
+    identities = ids_from_names(database.ids.tolist())
+    found = {}
+    for number, class_name in enumerate(query.class_names):
+        rows = np.flatnonzero(query.labels[:, number])
+        if len(rows):
+            scores = evaluate(
+                torch.from_numpy(query.packed[rows]),
+                torch.from_numpy(query.labels[rows]),
+                items,
+                labels,
+                ks=(k,),
+                bits=query.bits,
+                database_ids=identities,
+            )
+            found[class_name] = (scores.average_precision[k]["retrieved"], len(rows))
+    return found

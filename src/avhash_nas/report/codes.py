@@ -1,0 +1,110 @@
+"""The codes of a test: Hamming distances of pairs, balance and correlation of bits."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avhash_nas.code_set import CodeSet
+from avhash_nas.report.picture import Picture
+from avhash_nas.report.style import BLUE, MUTED, VERMILLION, drawing, new_figure
+
+_ROWS_AT_ONCE = 256
+
+Floats = NDArray[np.float64]
+
+
+def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes") -> Picture:
+    """Draw how far apart pairs of videos are, how often each bit is +1, and how the bits go together.
+
+    Args:
+        query: Codes of the test split, with labels.
+        database: Codes that were searched, with labels.
+        title: Of the run.
+        name: Of the picture.
+    """
+    same, other = distance_histograms(query, database)
+    signs = np.concatenate([_signs(query), _signs(database)])
+    balance = (signs > 0).mean(0)
+    correlation = bit_correlation(signs)
+    outside = np.abs(correlation[~np.eye(query.bits, dtype=bool)])
+    with drawing():
+        figure = new_figure(10.0, 3.4)
+        pairs, bits, together = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
+        distances = np.arange(query.bits + 1)
+        for counts, label, colour in ((same, "same class", BLUE), (other, "other classes", VERMILLION)):
+            share = counts / max(counts.sum(), 1)
+            pairs.fill_between(distances, share, step="mid", color=colour, alpha=0.25, linewidth=0)
+            pairs.step(distances, share, where="mid", color=colour, label=label)
+        pairs.set(title="Pairs of query and database", xlabel="Hamming distance (bits)", ylabel="share of pairs")
+        pairs.set_ylim(bottom=0)
+        pairs.legend()
+        bits.bar(np.arange(query.bits), balance, color=BLUE, width=0.85)
+        bits.axhline(0.5, color=MUTED, linestyle="--", linewidth=1)
+        bits.set(title="Balance", xlabel="bit", ylabel="share of videos with +1", ylim=(0, 1))
+        image = together.imshow(correlation, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        together.grid(visible=False)
+        together.set(title="Correlation of bits", xlabel="bit", ylabel="bit")
+        figure.colorbar(image, ax=together, shrink=0.85, label="correlation")
+    data: dict[str, Any] = {
+        "same": same.tolist(),
+        "other": other.tolist(),
+        "balance": balance.tolist(),
+        "mean_absolute_correlation": float(outside.mean()) if outside.size else 0.0,
+    }
+    constant = int(((balance == 0) | (balance == 1)).sum())
+    caption = (
+        f"Distances of {len(query):,} queries to {len(database):,} videos of the database. Bits of both together: a "
+        "good bit is +1 for half of the videos (dashed) and says what no other bit says; the mean absolute "
+        f"correlation of two bits is {data['mean_absolute_correlation']:.3f}."
+    )
+    if constant:
+        caption += f" {constant} of {query.bits} bits are the same for all videos and say nothing."
+    return Picture(name, f"Codes: {title}", caption, figure, data)
+
+
+def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many pairs of a query and a video of the database are at each distance.
+
+    Args:
+        query: With labels.
+        database: With labels.
+
+    Returns:
+        Pairs that share a class, and pairs that do not, each of shape (q + 1,).
+    """
+    assert query.labels is not None
+    assert database.labels is not None
+    counts = np.zeros((2, query.bits + 1), np.int64)
+    left, right = _signs(query), _signs(database).T
+    ours, theirs = query.labels.astype(np.float32), database.labels.T.astype(np.float32)
+    for start in range(0, len(query), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        distances = ((query.bits - left[rows] @ right) / 2).astype(np.int64)
+        shared = ours[rows] @ theirs > 0
+        for place, chosen in enumerate((shared, ~shared)):
+            counts[place] += np.bincount(distances[chosen], minlength=query.bits + 1)
+    return counts[0], counts[1]
+
+
+def bit_correlation(signs: NDArray[np.float32]) -> Floats:
+    """Pearson correlation of the bits; 0 where a bit never changes, and 1 of a bit with itself.
+
+    Args:
+        signs: Shape (n, q), -1 or +1.
+
+    Returns:
+        Shape (q, q).
+    """
+    centred = signs - signs.mean(0, dtype=np.float64)
+    deviation = np.sqrt((centred**2).mean(0))
+    scaled = centred / np.where(deviation > 0, deviation, 1)
+    correlation: Floats = scaled.T @ scaled / len(signs)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _signs(codes: CodeSet) -> NDArray[np.float32]:
+    """-1 or +1, shape (n, q)."""
+    bits = np.unpackbits(codes.packed, axis=1, count=codes.bits)
+    return bits.astype(np.float32) * 2 - 1

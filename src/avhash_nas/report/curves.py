@@ -1,0 +1,96 @@
+"""P@K, R@K and precision-recall curves of several methods, as in the paper's Fig. 6."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avhash_nas.report.methods import Method
+from avhash_nas.report.picture import Axes, Picture
+from avhash_nas.report.style import drawing, line_styles, new_figure
+
+_FARTHEST = 1000
+"""Ranks beyond this one are not drawn: who looks at answers does not go there."""
+_POINTS = 120
+_KINDS = (("P@K", "K", "precision at K"), ("R@K", "K", "recall at K"), ("P-R", "recall", "precision"))
+
+Floats = NDArray[np.float64]
+
+
+def draw_curves(found: Sequence[Method], name: str = "curves") -> Picture | None:
+    """Draw one row of three panels for each code length.
+
+    Args:
+        found: Methods; runs without curves.json are left out.
+        name: Of the picture.
+
+    Returns:
+        None if no run has curves.
+    """
+    lines = [line for method in found if (line := _line(method)) is not None]
+    if not lines:
+        return None
+    lengths = sorted({line["bits"] for line in lines})
+    styles = line_styles(line["label"] for line in lines)
+    with drawing():
+        figure = new_figure(10.0, 3.1 * len(lengths) + 0.3 + 0.18 * -(-len(styles) // 4))
+        panels = figure.subplots(len(lengths), len(_KINDS), squeeze=False)
+        for row, bits in zip(panels, lengths, strict=True):
+            for panel, (kind, across, up) in zip(row, _KINDS, strict=True):
+                panel.set(title=f"{kind}, {bits} bits", xlabel=across, ylabel=up)
+                for line in lines:
+                    if line["bits"] == bits:
+                        _draw(panel, kind, line, styles[line["label"]])
+                panel.set_ylim(bottom=0)
+                if across == "K":
+                    panel.set_xscale("log")
+        handles = {label: line for row in panels for line, label in zip(*row[0].get_legend_handles_labels())}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+    return Picture(name, "Precision and recall on test", _caption(found, lines), figure, {"curves": lines})
+
+
+def _line(method: Method) -> dict[str, Any] | None:
+    """Mean and range over the seeds; P-R at common ranks, both coordinates averaged."""
+    curves = [run.curves["by_rank"] for run in method.runs if run.curves]
+    if not curves:
+        return None
+    last = min(min(len(curve["at"]) for curve in curves), _FARTHEST)
+    ranks = np.unique(np.geomspace(1, last, _POINTS).astype(int))
+    precision, recall = (np.array([curve[key] for curve in curves])[:, ranks - 1] for key in ("precision", "recall"))
+    whole = min(len(curve["at"]) for curve in curves)
+    far = np.unique(np.geomspace(1, whole, _POINTS).astype(int)) - 1
+    return {
+        "label": method.label,
+        "bits": method.bits,
+        "seeds": len(curves),
+        "K": ranks.tolist(),
+        "P@K": _spread(precision),
+        "R@K": _spread(recall),
+        "P-R": {
+            "at": np.array([curve["recall"] for curve in curves])[:, far].mean(0).tolist(),
+            **_spread(np.array([curve["precision"] for curve in curves])[:, far]),
+        },
+    }
+
+
+def _spread(values: Floats) -> dict[str, list[float]]:
+    return {"mean": values.mean(0).tolist(), "low": values.min(0).tolist(), "high": values.max(0).tolist()}
+
+
+def _draw(panel: Axes, kind: str, line: dict[str, Any], style: dict[str, Any]) -> None:
+    values = line[kind]
+    at = values.get("at", line["K"])
+    panel.plot(at, values["mean"], label=line["label"], markevery=0.2, **style)
+    if line["seeds"] > 1:
+        panel.fill_between(at, values["low"], values["high"], color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _caption(found: Sequence[Method], lines: Sequence[dict[str, Any]]) -> str:
+    sentences = ["Means over all queries of the test split; a query without a relevant video counts as 0."]
+    if any(line["seeds"] > 1 for line in lines):
+        sentences.append("Lines are means over seeds, bands reach from the lowest to the highest.")
+    there = {(line["label"], line["bits"]) for line in lines}
+    if left_out := [f"{each.label} at {each.bits} bits" for each in found if (each.label, each.bits) not in there]:
+        sentences.append(f"Without curves, because no run is finished: {', '.join(left_out)}.")
+    return " ".join(sentences)
