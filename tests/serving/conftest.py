@@ -15,7 +15,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture(scope="session")
 def server(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One service for all tests, with limits that tests can reach."""
-    limits = {"upload_bytes": 2**20, "upload_seconds": 3, "video_seconds": 60, "decode_seconds": 20, "waiting": 4}
+    limits = {"upload_bytes": 2**20, "upload_seconds": 2, "video_seconds": 60, "decode_seconds": 20, "waiting": 4}
     arguments = [f"--limits.{name}={value}" for name, value in limits.items()]
     with Running([*shop.arguments, "--rerank=asymmetric", *arguments], tmp_path_factory.mktemp("server")) as running:
         yield running

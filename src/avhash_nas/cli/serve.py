@@ -53,9 +53,8 @@ def run(arguments: Sequence[str]) -> int:
         catalogue = _catalogue(store, options.features)
         service = Service(search, catalogue, options.limits)
         app = create_app(service, _names(options.host, options.hosts))
-        taken.listen()
-        print(f"{len(store):,} videos of {options.store} at {address(taken)}", flush=True)
-        serve(app, taken, options.grace)
+        greeting = f"{len(store):,} videos of {options.store} at {address(taken)}"
+        serve(app, taken, options.grace, lambda: print(greeting, flush=True))
     return 0
 
 

@@ -1,5 +1,6 @@
 """The service as an ASGI app: routes, errors, pages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -48,9 +49,7 @@ def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        import asyncio
-
-        service.start()
+        await asyncio.to_thread(service.start)
         yield
         await asyncio.to_thread(service.close)
 

@@ -1,5 +1,6 @@
 """What holds for every request and every answer: hosts, other sites, headers."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -46,16 +47,24 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        begun = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 message["headers"] = [*message["headers"], *_encoded(HEADERS)]
             await send(message)
 
         refusal = self._refusal(scope)
         if refusal:
             await _answer(send_with_headers, *refusal)
-        else:
+            return
+        try:
             await self.app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server cuts off what still runs when it is asked to stop
+            if not begun:
+                await _answer(send_with_headers, 503, "the service is shutting down")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}

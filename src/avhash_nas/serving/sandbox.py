@@ -8,7 +8,6 @@ import contextlib
 import json
 import math
 import multiprocessing
-import multiprocessing.forkserver
 import resource
 import signal
 import threading
@@ -25,6 +24,7 @@ Work = Callable[..., tuple[dict[str, Any], Sequence[Any]]]
 """A function of a module, called with plain arguments: JSON values and buffers of bytes."""
 
 _PRELOAD = ("avhash_nas.serving.reading", "av", "numpy", "PIL.Image")
+_START = 300  # seconds that the imports may take
 _CLOSING = "the service is shutting down"
 
 
@@ -63,8 +63,12 @@ class Sandbox:
         self._closed = False
 
     def start(self) -> None:
-        """Start the idle process now rather than with the first work."""
-        multiprocessing.forkserver.ensure_running()
+        """Start the idle process and await its imports, which the first work would otherwise wait for.
+
+        Raises:
+            SandboxError: Processes cannot be started here.
+        """
+        self._run(_START, _nothing, ())
 
     def run(self, work: Work, *arguments: Any) -> Done:
         """Run a function; blocks until it is done or stopped. Any number of threads may call at once.
@@ -76,9 +80,12 @@ class Sandbox:
         Raises:
             SandboxError: The function raised an AvnasError, took too long or too much memory, or crashed.
         """
+        return self._run(self.seconds, work, arguments)
+
+    def _run(self, seconds: float, work: Work, arguments: Sequence[Any]) -> Done:
         reader, writer = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_child, args=(writer, work, arguments, self.seconds, self.memory), daemon=True
+            target=_child, args=(writer, work, arguments, seconds, self.memory), daemon=True
         )
         with reader:
             with writer, self._lock:
@@ -86,7 +93,7 @@ class Sandbox:
                     raise SandboxError(_CLOSING)
                 process.start()
                 self._running.add(process)
-            late = threading.Timer(self.seconds, self._stop, (process,))
+            late = threading.Timer(seconds, self._stop, (process,))
             late.start()
             done = None
             try:
@@ -98,7 +105,7 @@ class Sandbox:
                 code = self._end(process, patience=0 if done else 1)
         if done:
             return done
-        raise SandboxError(self._reason(code, in_time))
+        raise SandboxError(self._reason(code, None if in_time else seconds))
 
     def _received(self, reader: Connection) -> Done:
         message = json.loads(reader.recv_bytes(self.memory))
@@ -123,11 +130,11 @@ class Sandbox:
             process.close()
         return code
 
-    def _reason(self, code: int | None, in_time: bool) -> str:
+    def _reason(self, code: int | None, seconds: float | None) -> str:
         if self._closed:
             return _CLOSING
-        if not in_time or code == -signal.SIGXCPU:
-            return f"takes longer than {self.seconds:g} s to read"
+        if code == -signal.SIGXCPU or seconds is not None:
+            return f"takes longer than {seconds or self.seconds:g} s to read"
         return f"reading it crashed (exit code {code})"
 
     def close(self) -> None:
@@ -154,6 +161,10 @@ def _child(writer: Connection, work: Work, arguments: Sequence[Any], seconds: fl
         writer.send_bytes(json.dumps(message).encode())
         for buffer in buffers:
             writer.send_bytes(buffer)
+
+
+def _nothing() -> tuple[dict[str, Any], Sequence[Any]]:
+    return {}, ()
 
 
 def _bound(seconds: float, memory: int) -> None:

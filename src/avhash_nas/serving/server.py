@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,8 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         AvnasError: The address is taken, or none of this machine's.
     """
+    if not 0 <= port <= 65535:
+        raise AvnasError(f"--port must be between 0 and 65535, got {port}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -32,10 +34,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         taken.close()
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise AvnasError(f"--host {host} --port {port}: cannot be listened on: {reason}") from error
+        raise AvnasError(f"--host {host} --port {port}: cannot be listened on: {error.strerror}") from error
     return taken
 
 
@@ -45,13 +46,14 @@ def address(taken: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: Any, taken: socket.socket, grace: int) -> None:
+def serve(app: Any, taken: socket.socket, grace: int, announce: Callable[[], object]) -> None:
     """Answer requests until SIGINT or SIGTERM, then finish those that run.
 
     Args:
         app: An ASGI app.
         taken: What `bind` gave; it is closed at the end.
         grace: Seconds that running requests have left after the signal; then they are cut off.
+        announce: Called when requests are answered.
 
     Raises:
         MissingExtraError: uvicorn is not installed.
@@ -60,6 +62,12 @@ def serve(app: Any, taken: socket.socket, grace: int) -> None:
         import uvicorn
     except ImportError as error:
         raise MissingExtraError("uvicorn", "serve", "the service") from error
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
+
     log = {**uvicorn.config.LOGGING_CONFIG}
     log["handlers"] = {name: {**handler, "stream": "ext://sys.stderr"} for name, handler in log["handlers"].items()}
     config = uvicorn.Config(
@@ -74,7 +82,7 @@ def serve(app: Any, taken: socket.socket, grace: int) -> None:
         timeout_graceful_shutdown=grace,
     )
     with taken, _signals_taken():
-        uvicorn.Server(config).run(sockets=[taken])
+        Server(config).run(sockets=[taken])
 
 
 @contextmanager

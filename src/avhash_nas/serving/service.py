@@ -58,7 +58,7 @@ class Service:
         self._folder = tempfile.TemporaryDirectory(prefix="avnas-serve-")
 
     def start(self) -> None:
-        """Make the first request as fast as the others."""
+        """See that files can be decoded, and make the first request as fast as the others."""
         self._sandbox.start()
 
     def close(self) -> None:

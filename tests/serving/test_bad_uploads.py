@@ -1,0 +1,209 @@
+"""Bad uploads to a real service: each is refused with one line, leaves no file behind, and harms nobody else."""
+
+import gzip
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.make import claim_size, cut, make_video, patch, scribble
+from serving.running import until
+
+
+@pytest.fixture(autouse=True)
+def the_service_is_none_the_worse(server, client, shop):
+    """After each test: it answers, nothing waits, and what was uploaded is gone."""
+    yield
+    assert upload(client, shop.video().read_bytes()).status_code == 200
+    health = client.get("/health").json()
+    assert (health["status"], health["running"], health["waiting"]) == ("ok", 0, 0)
+    assert server.uploads() == []
+
+
+def upload(client, content, name="file.mp4", **fields):
+    return client.post("/api/search", files={"video": (name, content)}, data=fields)
+
+
+def refused(reply, status, words=""):
+    assert reply.status_code == status, reply.text
+    assert reply.json().keys() == {"error"}
+    assert words in reply.json()["error"]
+    assert "\n" not in reply.json()["error"]
+    assert "avnas-serve" not in reply.json()["error"]  # the name of the service's own file
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        (b"", 400, "empty"),
+        (b"Dear Sir or Madam, this is no video.\n" * 100, 415, "not a video"),
+        (b"short", 415, "not a video"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", 415, "not a video"),
+        (b"ffconcat version 1.0\nfile '/etc/passwd'\n", 415, "not a video"),
+        (b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=video 9 RTP/AVP 96\r\n", 415, "not a video"),
+        (b"<?xml version='1.0'?><MPD></MPD>", 415, "not a video"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), 415, "not a video"),
+        (gzip.compress(bytes(10**7)), 415, "not a video"),
+        (b"PK\x03\x04" + bytes(500), 415, "not a video"),
+        (bytes(10**5), 415, "not a video"),
+        (b"\x00\x00\x00\x18ftypmp42" + b"#EXTM3U\nfile:///etc/passwd\n" * 20, 422, "file.mp4: not a video"),
+        (b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 40, 422, "file.mp4: not a video"),
+        (b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(1000), 422, ""),
+    ],
+)
+def test_what_is_no_video_is_refused(client, content, status, words):
+    refused(upload(client, content), status, words)
+
+
+def small(path: Path, **options) -> Path:
+    return make_video(path, **{"seconds": 1, "size": (64, 48), **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("cut.mp4", lambda path: cut(small(path))),
+        ("noise.mp4", lambda path: scribble(small(path), 0.1, 1.0)),
+        ("noise.mkv", lambda path: scribble(small(path), 0.05, 1.0)),
+        ("sound.mp4", lambda path: small(path, codec=None)),
+    ],
+)
+def test_a_damaged_video_is_refused(client, tmp_path, name, spoil):
+    refused(upload(client, spoil(tmp_path / name).read_bytes(), name), 422, name)
+
+
+def test_a_video_that_breaks_off_is_searched_by_what_is_there(client, tmp_path):
+    path = cut(small(tmp_path / "cut.mkv", seconds=4), 0.6)
+    reply = upload(client, path.read_bytes())
+    assert reply.status_code == 200
+    assert "truncated" in reply.json()["notes"]
+
+
+def test_frames_beyond_the_limit_are_refused_whatever_the_file_takes(client, tmp_path):
+    gif = claim_size(make_video(tmp_path / "a.gif", codec="gif", audio=None, pixels="rgb8", seconds=0.5), 16384, 16384)
+    refused(upload(client, gif.read_bytes()), 422, "pixels")
+    black = np.zeros((4000, 4000, 3), np.uint8)
+    real = make_video(
+        tmp_path / "a.mkv",
+        size=(4000, 4000),
+        seconds=0.1,
+        audio=None,
+        codec="mjpeg",
+        pixels="yuvj420p",
+        picture=lambda _: black,
+    )
+    assert real.stat().st_size < 2**20 < black.nbytes
+    refused(upload(client, real.read_bytes()), 422, "pixels")
+
+
+def test_a_duration_beyond_the_limit_is_refused(client, tmp_path):
+    long = make_video(tmp_path / "long.mp4", seconds=90, fps=1, size=(16, 16), audio=None)
+    refused(upload(client, long.read_bytes()), 422, "longer than 60 s")
+
+
+def test_a_header_that_lies_about_the_duration_costs_nothing(client, tmp_path):
+    """A second of video whose header claims a month: hours of it must not be looked for."""
+    path = small(tmp_path / "liar.mp4")
+    started = time.monotonic()
+    reply = upload(client, patch(path, b"mvhd", 20, (2**31 - 1).to_bytes(4, "big")).read_bytes())
+    assert reply.status_code in (200, 422)
+    assert time.monotonic() - started < 20  # the service's own limit
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_sent(server):
+    """By its declared length, to a client that waits for leave to send."""
+    host, _, port = server.address.removeprefix("http://").partition(":")
+    head = (
+        f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 10000000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert b" 413 " in connection.recv(4096).splitlines()[0]
+
+
+def test_a_file_beyond_the_limit_is_refused_while_it_is_sent(client):
+    sent = []
+
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n\x00\x00\x00\x18ftypmp42'
+        for _ in range(64):
+            sent.append(2**16)
+            yield bytes(2**16)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    refused(client.post("/api/search", content=body(), headers=kind), 413, "larger than the limit of 1 MiB")
+
+
+def test_a_slow_upload_is_cut_off(client):
+    def body():
+        yield b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n\x00\x00\x00\x18ftypmp42'
+        for _ in range(8):
+            time.sleep(0.5)
+            yield bytes(10)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    refused(client.post("/api/search", content=body(), headers=kind), 408, "longer than 2 s")
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "words"),
+    [
+        ("video/mp4", b"\x00\x00\x00\x18ftypmp42", 415, "multipart/form-data"),
+        ("multipart/form-data", PART, 415, "multipart/form-data"),
+        ("application/x-www-form-urlencoded", b"video=1", 415, "multipart/form-data"),
+        ("multipart/form-data; boundary=b", b"", 400, "too early"),
+        ("multipart/form-data; boundary=b", b"no form at all", 400, "damaged"),
+        ("multipart/form-data; boundary=b", PART + b"\x00\x00\x00\x18ftypmp42" + bytes(10**4), 400, "too early"),
+        ("multipart/form-data; boundary=b", PART.replace(b"video", b"film") + b"x\r\n--b--\r\n", 400, "no file"),
+        (
+            "multipart/form-data; boundary=b",
+            PART + b"GIF89a" + b"x" * 400 + b"\r\n" + PART + b"x",
+            400,
+            "more than one",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="top"\r\n\r\n' + b"1" * 9999,
+            400,
+            "longer",
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"X: y\r\n" * 50, 400, ""),
+        ("multipart/form-data; boundary=b", b"--b\r\nX: " + b"y" * 9999, 400, ""),
+    ],
+)
+def test_a_bad_form_is_refused(client, kind, body, status, words):
+    refused(client.post("/api/search", content=body, headers={"Content-Type": kind}), status, words)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"top": "0"}, "top must be between 1 and 100"),
+        ({"top": "101"}, "top"),
+        ({"top": "-1"}, "top"),
+        ({"top": "٣"}, "top"),
+        ({"top": "9" * 100}, "top"),
+        ({"rerank": "perhaps"}, "rerank must be true or false"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+    ],
+)
+def test_bad_options_are_refused(client, shop, fields, words):
+    refused(upload(client, shop.video().read_bytes(), **fields), 422, words)
+
+
+def test_a_client_that_hangs_up_leaves_nothing(server, client):
+    host, _, port = server.address.removeprefix("http://").partition(":")
+    head = (
+        f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode() + PART + b"\x00\x00\x00\x18ftypmp42" + bytes(1000))
+        until(lambda: client.get("/health").json()["running"] == 1)
+    until(lambda: client.get("/health").json()["running"] == 0)
