@@ -21,7 +21,8 @@ class HNSW(IndexKind):
     """Approximate search: a graph connects each code with near ones, and a query walks along it.
 
     A graph cannot lose a code: a removed one still leads the way, but is answered no more, and once more than one in
-    five was removed the graph is built anew. It takes some 8 m bytes a code and is slow to build.
+    five was removed the graph is built anew. It takes some 10 m bytes a code and is slow to build. Where many videos
+    share a code, parts of the graph are out of reach of others however much is sought (benchmarks/README.md).
 
     Args:
         m: Neighbours of a code (twice as many on the lowest layer). More find more, take longer and more memory.
@@ -32,7 +33,7 @@ class HNSW(IndexKind):
         AvnasError: An argument is out of range.
     """
 
-    def __init__(self, m: int = 16, ef_construction: int = 100, ef_search: int = 128) -> None:
+    def __init__(self, m: int = 16, ef_construction: int = 40, ef_search: int = 128) -> None:
         for name, value, least in (("m", m, 2), ("ef_construction", ef_construction, 1), ("ef_search", ef_search, 1)):
             if value < least:
                 raise AvnasError(f"hnsw: {name} must be at least {least}, got {value}")

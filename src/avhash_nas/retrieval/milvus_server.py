@@ -3,6 +3,7 @@
 import importlib
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,9 @@ class MilvusServer:
         try:
             self._pymilvus = importlib.import_module("pymilvus")
             if is_local(uri):
-                importlib.import_module("milvus_lite")
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # milvus-lite 2.5 uses it
+                    importlib.import_module("milvus_lite")
                 Path(uri).absolute().parent.mkdir(parents=True, exist_ok=True)
         except ImportError as error:
             raise MissingExtraError(error.name or "pymilvus", "milvus", "a store in Milvus") from error

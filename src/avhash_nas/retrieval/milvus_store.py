@@ -158,12 +158,13 @@ class MilvusStore(CodeStore):
     def search(self, packed: Packed, top: int) -> Found:
         """The nearest codes; `CodeStore.search` tells the arguments."""
         self.check_queries(packed, top)
-        top = min(top, len(self))
+        if top > _MOST:
+            top = min(top, max(1, len(self)))  # not asked for every time, as it takes as long as a search
         if top > _MOST:
             raise AvnasError(f"{self.where}: Milvus gives at most {_MOST} answers to a query, top is {top}")
-        found = Found(np.full((len(packed), top), "", object), np.full((len(packed), top), -1, np.int32))
-        step = max(1, min(_AT_ONCE, 10 * _MOST // max(1, top)))
-        for start in range(0, len(packed) if top else 0, step):
+        found: list[list[tuple[int, str]]] = []
+        step = max(1, min(_AT_ONCE, 10 * _MOST // top))
+        for start in range(0, len(packed), step):
             with self._server.asked() as client:
                 answers = client.search(
                     self._rows,
@@ -172,11 +173,13 @@ class MilvusStore(CodeStore):
                     limit=top,
                     search_params={"metric_type": "HAMMING", "params": self._search},
                 )
-            for row, hits in enumerate(answers, start):
-                pairs = sorted((int(hit["distance"]), video_of(hit["id"])) for hit in hits)
-                found.distances[row, : len(pairs)] = [distance for distance, _ in pairs]
-                found.ids[row, : len(pairs)] = [video for _, video in pairs]
-        return Found(found.ids.astype(np.str_), found.distances)
+            found += [sorted((int(hit["distance"]), video_of(hit["id"])) for hit in hits) for hits in answers]
+        longest = max(map(len, found), default=0)
+        padded = [[*pairs, *[(-1, "")] * (longest - len(pairs))] for pairs in found]
+        ids = [[video for _, video in pairs] for pairs in padded]
+        distances = [[distance for distance, _ in pairs] for pairs in padded]
+        shape = (len(found), longest)
+        return Found(np.array(ids, np.str_).reshape(shape), np.array(distances, np.int32).reshape(shape))
 
     def fetch(self, ids: Sequence[str], values: bool = True, frames: bool = True) -> CodeSet:
         """What is kept of some videos; `CodeStore.fetch` tells the arguments."""

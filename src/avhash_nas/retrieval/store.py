@@ -20,7 +20,8 @@ class Found:
     """The nearest codes of each of n queries, nearest first.
 
     Attributes:
-        ids: Shape (n, k), k = min(top, number of codes); `""` where an approximate search found fewer than k.
+        ids: Shape (n, k), k = min(top, number of codes), less if an approximate search found fewer for each query; `""`
+            where it found fewer for one.
         distances: Hamming distances, int32, same shape; -1 where the id is `""`.
     """
 
