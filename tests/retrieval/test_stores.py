@@ -11,7 +11,20 @@ from avhash_nas.metrics import hamming_distances
 from avhash_nas.retrieval import create_store, open_store
 from retrieval.places import codes_of
 
-NAMES = ["a", "ü b/ç", "it's", 'say "x"', "back\\slash", "50%", "c d", "日本", "x" * 300, "e", "f", "g"]
+NAMES = [
+    "a",
+    "ü b/ç",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "50%",
+    "c d",
+    "日本",
+    "x" * 300,
+    "e",
+    "f",
+    b"not \xff UTF-8".decode("utf-8", "surrogateescape"),
+]
 
 
 def assert_same(one, other):

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         for rank, answer in enumerate(answers, 1)
     ]
     if options.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2))
     else:
         _print(found, store.bits)
     return 0

@@ -75,13 +75,17 @@ def labels_of(codes: CodeSet, class_names: tuple[str, ...]) -> Labels:
 def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """What a file keeps of each video.
 
-    Ids are UTF-8 of one width, labels a bit for each class: a tenth and an eighth of what they take in a `CodeSet`.
+    Ids are UTF-8 of one width, a quarter of what they take in a `CodeSet`; names of files that are not UTF-8 keep their
+    bytes. Labels are a bit for each class, an eighth.
 
     Args:
         codes: The videos.
         class_names: The file's classes, in the order of its bits.
     """
-    columns: dict[str, NDArray[Any]] = {"ids": np.char.encode(codes.ids, "utf-8"), "packed": codes.packed}
+    columns: dict[str, NDArray[Any]] = {
+        "ids": np.char.encode(codes.ids, "utf-8", "surrogateescape"),
+        "packed": codes.packed,
+    }
     columns |= {name: getattr(codes, name) for name in _OPTIONAL if getattr(codes, name) is not None}
     if codes.labels is not None:
         columns["labels"] = np.packbits(labels_of(codes, class_names), axis=1)
@@ -129,4 +133,4 @@ def code_set(columns: Columns, rows: Rows, leave_out: Sequence[str], **others: A
 
 def decoded(ids: NDArray[np.bytes_]) -> NDArray[np.str_]:
     """Ids of a file as text."""
-    return np.char.decode(ids, "utf-8") if ids.size else np.empty(ids.shape, np.str_)
+    return np.char.decode(ids, "utf-8", "surrogateescape") if ids.size else np.empty(ids.shape, np.str_)

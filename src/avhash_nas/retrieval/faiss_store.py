@@ -204,7 +204,7 @@ class FaissStore(CodeStore):
     def _rows(self, ids: Sequence[str]) -> Rows:
         """Rows of videos, -1 for those that are not there: a search in the sorted ids, without reading all of them."""
         stored, order = self._parts["ids"], self._parts["order"]
-        wanted = [video.encode() for video in ids]
+        wanted = [video.encode("utf-8", "surrogateescape") for video in ids]
         if not len(stored) or not wanted:
             return np.full(len(wanted), -1)
         places = np.searchsorted(stored, np.array(wanted, stored.dtype), sorter=order)  # too long an id is cut

@@ -24,12 +24,12 @@ def key_of(video: str) -> str:
     >>> key_of("cats/it's ü.mp4")
     'cats/it%27s%20%C3%BC.mp4'
     """
-    return quote(video, safe="/")
+    return quote(video, safe="/", errors="surrogateescape")
 
 
 def video_of(key: str) -> str:
     """Inverse of `key_of`."""
-    return unquote(key)
+    return unquote(key, errors="surrogateescape")
 
 
 def fields_of(header: StoreHeader) -> dict[str, dict[str, Any]]:
