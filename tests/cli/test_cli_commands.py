@@ -81,6 +81,20 @@ def test_space_counts_the_parameters_of_an_architecture(tmp_path: Path, capsys: 
     printed = capsys.readouterr().out
     assert re.search(r"\b42,7\d\d,\d{3} parameters", printed)
     assert "440,301,256,704 architectures" in printed
+    assert re.search(r"^M1  self_attention +│$", printed, re.MULTILINE)
+    assert re.search(r"^I2  cross_ssm +of audio U4 and visual U4$", printed, re.MULTILINE)
+
+
+def test_space_draws_a_flowchart_of_one_modality(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    path = tmp_path / "architecture.json"
+    path.write_text(json.dumps(load_space("arch-audio").only().to_dict()))
+    assert avnas("space", "--architecture", path, "--mermaid", "--bits=32") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("flowchart TB\n")
+    assert "S --> T" in printed
+    assert '  hash["mean over time, FC, tanh: 32 bits"]\n' in printed
 
 
 @pytest.mark.parametrize(
@@ -90,6 +104,8 @@ def test_space_counts_the_parameters_of_an_architecture(tmp_path: Path, capsys: 
         (["--preset=none.json"], "none.json"),
         (["--architecture=none.json"], "none.json"),
         (["--preset=arch-1", "--width=0"], "--width"),
+        (["--preset=arch-1", "--bits=0"], "--bits"),
+        (["--mermaid"], "--mermaid draws one architecture"),
     ],
 )
 def test_bad_options_of_space_are_one_line(

@@ -9,12 +9,17 @@ from typing import Any, Literal
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
+from avhash_nas.report.design import Design
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training import RunFolder
 from avhash_nas.training.choices import Judged, Probabilities, read_choices, read_judged
 
 Row = dict[str, float]
 """One epoch, by the names of the columns; what was not measured in the epoch is left out."""
+
+
+BEST = 10
+"""Architectures whose candidates are counted where a strategy knows no probabilities."""
 
 
 class RunRecord:
@@ -48,10 +53,19 @@ class RunRecord:
 
     @property
     def title(self) -> str:
-        """What ran: the strategy, the architecture or the network; code length and seed."""
+        """What ran, the code length and the seed."""
+        return f"{self.method}, {self.bits} bits, seed {self.options.get('seed')}"
+
+    @property
+    def method(self) -> str:
+        """What ran: the strategy, the architecture or the network."""
         searchable = self.network == "AudioVisualNetwork"
-        what = self.strategy or (Path(self.options.get("space", "full")).stem if searchable else self.network)
-        return f"{what}, {self.options.get('bits')} bits, seed {self.options.get('seed')}"
+        return self.strategy or (Path(self.options.get("space", "full")).stem if searchable else self.network)
+
+    @property
+    def bits(self) -> int:
+        """Code length q."""
+        return int(self.options["bits"])
 
     @property
     def network(self) -> str:
@@ -127,13 +141,35 @@ class RunRecord:
             return None
 
     @cached_property
-    def certainty(self) -> dict[str, float]:
-        """How probable the chosen candidate of each cell was in the kept epoch; empty without probabilities."""
-        if self.architecture is None or not self.choices:
-            return {}
-        kept = self.kept_epoch if self.kept_epoch is not None else max(self.choices)
-        found = self.choices.get(kept, {})
-        return {cell: found[cell][name] for cell, name in self.architecture.items() if name in found.get(cell, {})}
+    def certainty(self) -> tuple[dict[str, float], str]:
+        """How sure the choice of each cell was, in [0, 1], and what that means.
+
+        The probability of the chosen candidate in the kept epoch; of a strategy without probabilities that had many
+        architectures scored, the share of the best that have it. Empty where neither is known.
+        """
+        if self.architecture is None:
+            return {}, ""
+        if self.choices:
+            kept = self.kept_epoch if self.kept_epoch is not None else max(self.choices)
+            found = self.choices.get(kept, {})
+            known = {cell: found[cell][name] for cell, name in self.architecture.items() if name in found.get(cell, {})}
+            return known, "its probability in the epoch whose state was kept"
+        if len(self.judged) < 2 * BEST:
+            return {}, ""
+        best = sorted(self.judged, key=lambda each: -each.score)[:BEST]
+        shares = {
+            cell: sum(each.architecture[cell] == name for each in best) / BEST
+            for cell, name in self.architecture.items()
+        }
+        return shares, f"the share of the {BEST} best architectures scored that have it"
+
+    @cached_property
+    def design(self) -> Design | None:
+        """What was chosen, for drawing; None as long as nothing is, or where the network is none of cells."""
+        if self.architecture is None:
+            return None
+        expand = 2 if self.space is None else self.space.expand
+        return Design(self.title, self.architecture, expand, self.options.get("bits"), *self.certainty)
 
     @cached_property
     def curves(self) -> Mapping[str, Any]:

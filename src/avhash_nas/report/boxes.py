@@ -1,0 +1,152 @@
+"""Boxes and arrows of architecture drawings."""
+
+from itertools import pairwise
+from typing import Any
+
+from avhash_nas.report.design import Place
+from avhash_nas.report.families import SKIP, Family
+from avhash_nas.report.picture import Axes
+from avhash_nas.report.style import GRID, INK, MUTED, PAPER
+
+_APART = 0.2
+"""How far from the middle of a box two arrows leave or enter it, in inches."""
+_LANE = 0.28
+"""How far beside the boxes a path runs that goes around some, in inches."""
+_DASHED = (0, (3, 2))
+
+
+class Canvas:
+    """A part of some axes in inches, with y downwards.
+
+    Args:
+        axes: To draw on.
+        left: Where the part begins.
+        top: Where the part begins.
+        prefix: Of the ids of its cells, which are `PREFIX-CELL`.
+    """
+
+    def __init__(self, axes: Axes, left: float, top: float, prefix: str) -> None:
+        self.axes = axes
+        self.left = left
+        self.top = top
+        self.prefix = prefix
+
+    def text(self, x: float, y: float, text: str, **options: Any) -> None:
+        """Text, centred unless told otherwise."""
+        self.axes.text(self.left + x, self.top + y, text, **{"ha": "center", "va": "center", **options})
+
+    def cell(
+        self,
+        cell: str,
+        place: Place,
+        words: tuple[str, str],
+        family: Family,
+        weight: float | None = None,
+        *,
+        differs: bool = False,
+    ) -> None:
+        """A cell with its operator.
+
+        Args:
+            cell: Name.
+            place: Of the box.
+            words: What stands in it, in large and in small letters.
+            family: Of the operator.
+            weight: How probable the operator was, in [0, 1], drawn as a bar.
+            differs: Whether it is marked.
+        """
+        skips = family is SKIP
+        self._frame(place, PAPER, None, 0)
+        edge = INK if differs else GRID if skips else family.colour
+        tint = None if skips else (family.colour, 0.22)
+        box = self._frame(place, tint, edge, 2 if differs else 1.2, dashed=skips)
+        box.set_gid(f"{self.prefix}-{cell}")
+        self.text(place.x, place.y - 0.06, words[0], size=8, color=MUTED if skips else INK)
+        self.text(place.x, place.y + 0.085, words[1], size=6.5, color=MUTED)
+        x, y = place.x - place.width / 2, place.y + place.height / 2
+        if weight is not None:
+            ends = (x + 0.06, x + 0.06 + weight * (place.width - 0.12))
+            self._line([(each, y) for each in ends], color=family.colour, lw=2.5, zorder=2)
+        if differs:
+            x, y = x + place.width, place.y - place.height / 2
+            self.axes.plot([self.left + x], [self.top + y], "o", color=INK, markersize=9, zorder=5)
+            self.text(x, y + 0.005, "≠", size=8, color=PAPER, zorder=6)
+
+    def panel(self, sides: tuple[float, float, float, float], title: str, corner: str | None) -> None:
+        """The ground of a group of boxes; a mere outline of what is not there.
+
+        Args:
+            sides: Left, top, right and bottom.
+            title: Of the group.
+            corner: `left` or `right` for the lower corner in which the title stands; None for what is not there, with
+                the title in the middle.
+        """
+        from matplotlib.patches import FancyBboxPatch
+
+        left, top, right, bottom = sides
+        absent = corner is None
+        ground = FancyBboxPatch(
+            *((self.left + left, self.top + top), right - left, bottom - top),
+            boxstyle="round,pad=0,rounding_size=0.1",
+            facecolor="none" if absent else (GRID, 0.3),
+            edgecolor=GRID if absent else "none",
+            linestyle=_DASHED if absent else "-",
+            zorder=0.1,
+        )
+        self.axes.add_patch(ground)
+        if corner is None:
+            self.text((left + right) / 2, (top + bottom) / 2, title, size=8, color=MUTED)
+        else:
+            x = left + 0.08 if corner == "left" else right - 0.08
+            self.text(x, bottom - 0.12, title, size=8, color=MUTED, ha=corner)
+
+    def edge(self, source: Place, target: Place, *, around: bool) -> None:
+        """An arrow from one box to another.
+
+        Args:
+            source: Where it begins.
+            target: Where it ends.
+            around: Whether there are boxes between them.
+        """
+        start, end = source.y + source.height / 2, target.y - target.height / 2
+        side = {"visual": -1, "audio": 1}.get(target.column.partition(".")[0], 0)
+        flank = target.x + side * target.width / 2
+        if around:
+            lane = flank + side * _LANE
+            out = source.x + side * source.width / 2
+            points = [(out, source.y), (lane, source.y), (lane, target.y), (flank, target.y)]
+        elif source.column.endswith("gate") and target.column.endswith("main"):
+            points = [(source.x, start), (source.x, target.y), (flank, target.y)]
+        elif source.column.endswith("main") and target.column.endswith("gate"):
+            middle = (start + end) / 2
+            points = [(source.x, start), (source.x, middle), (target.x, middle), (target.x, end)]
+        elif source.column == target.column:
+            points = [(source.x, start), (target.x, end)]
+        else:
+            points = [(source.x, start), (target.x + (_APART if source.x > target.x else -_APART), end)]
+        for ends in pairwise(points[:-1]):
+            self._line(ends, color=MUTED, lw=0.9, zorder=0.5)
+        head = {"arrowstyle": "-|>,head_length=0.35,head_width=0.16", "color": MUTED, "lw": 0.9}
+        last, before = ((self.left + x, self.top + y) for x, y in (points[-1], points[-2]))
+        self.axes.annotate("", last, before, arrowprops={**head, "shrinkA": 0, "shrinkB": 0}, zorder=0.6)
+
+    def _line(self, points: Any, **options: Any) -> None:
+        x, y = zip(*points)
+        self.axes.plot(
+            *([self.left + each for each in x], [self.top + each for each in y]), solid_capstyle="butt", **options
+        )
+
+    def _frame(self, place: Place, fill: Any, edge: str | None, width: float, *, dashed: bool = False) -> Any:
+        from matplotlib.patches import FancyBboxPatch
+
+        return self.axes.add_patch(
+            FancyBboxPatch(
+                (self.left + place.x - place.width / 2, self.top + place.y - place.height / 2),
+                *(place.width, place.height),
+                boxstyle="round,pad=0,rounding_size=0.06",
+                facecolor=fill or "none",
+                edgecolor=edge or "none",
+                linewidth=width,
+                linestyle=_DASHED if dashed else "-",
+            )
+        )

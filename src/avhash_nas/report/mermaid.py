@@ -1,0 +1,76 @@
+"""An architecture as a Mermaid flowchart, which GitHub and others draw within Markdown."""
+
+import re
+from collections.abc import Iterator
+
+from avhash_nas.networks import network_steps
+from avhash_nas.report.design import Design
+from avhash_nas.report.families import FAMILIES, SKIP, Family, family_of, short
+from avhash_nas.report.style import INK, MUTED
+
+
+def mermaid(design: Design) -> str:
+    """A Mermaid flowchart: one node a cell, coloured by the operator's family; cells that pass their input on faded.
+
+    Colours are given for nodes and their text alike, so that both are legible on light and dark pages.
+    """
+    lines = ["flowchart TB"]
+    for modality in design.modalities:
+        lines.append(f'  {modality}_features(["{modality} features"])')
+        lines.append(f'  subgraph {modality}["{modality} encoder"]')
+        lines += [f"    {line}" for line in _nodes(design, modality)]
+        lines.append("  end")
+    lines += [f"  {line}" for line in _nodes(design, "")]
+    for step in network_steps(design.modalities):
+        if step.module.endswith("_input"):
+            continue
+        lines += [f"  {_id(source)} --> {_id(step.module)}" for source in step.inputs]
+    for family in FAMILIES:
+        members = [cell for cell, candidate in design.architecture.items() if family_of(candidate) is family]
+        if members:
+            lines.append(f"  classDef {_slug(family)} {_look(family)}")
+            lines.append(f"  class {','.join(map(_id, members))} {_slug(family)}")
+    return "\n".join(lines) + "\n"
+
+
+def _nodes(design: Design, modality: str) -> Iterator[str]:
+    for step in network_steps(design.modalities):
+        group, _, leaf = step.module.rpartition(".")
+        if group != modality or leaf.endswith("_input"):
+            continue
+        text = design.fixed(step.module)
+        if step.module in design.architecture:
+            weight = design.weights.get(step.module)
+            number = "" if weight is None else f", {weight:.2f}"
+            text = f"{leaf}: {short(design.architecture[step.module], 40)}{number}"
+        yield f'{_id(step.module)}["{_escaped(text)}"]'
+
+
+def _id(module: str) -> str:
+    """A node's id. Features stand for the layer that maps them to the model's width."""
+    return module.replace("_input", "_features").replace(".", "_")
+
+
+def _escaped(text: str) -> str:
+    """Text for a label in quotation marks, where Mermaid takes `#...;` for a character's code."""
+    return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+
+
+def _slug(family: Family) -> str:
+    return re.sub(r"\W+", "_", family.title)
+
+
+def _look(family: Family) -> str:
+    if family is SKIP:
+        return f"fill:#f4f5f6,stroke:{MUTED},color:{MUTED},stroke-dasharray:4 3"
+    return f"fill:{_tint(family.colour)},stroke:{family.colour},color:{INK}"
+
+
+def _tint(colour: str, share: float = 0.22) -> str:
+    """A colour on white, as thin as in the drawings.
+
+    >>> _tint("#000000", 0.2)
+    '#cccccc'
+    """
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - share * (255 - part)):02x}" for part in parts)

@@ -1,0 +1,122 @@
+"""Run folders as `avnas fit` leaves them, with made-up numbers: to draw from without any training."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from avhash_nas.space import SearchSpace, load_space
+from avhash_nas.training.choices import Judged, write_judged
+
+SCORE = "map@100_retrieved"
+
+
+def make_run(
+    folder: Path,
+    *,
+    strategy: str | None = "AVNAS",
+    space: str = "full",
+    epochs: int = 6,
+    validated: int = 2,
+    rounds: tuple[int, ...] = (),
+    probable: bool = True,
+    finished: bool = True,
+    report: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> Path:
+    """A run folder.
+
+    Args:
+        folder: Made.
+        strategy: None for a network that was not searched.
+        space: Preset.
+        epochs: Of the search; 0 for none.
+        validated: Every how many epochs there are scores on val.
+        rounds: Architectures that were scored in each round behind the search.
+        probable: Whether the strategy has probabilities.
+        finished: Whether there are metrics.
+        report: What the strategy reports, in `metrics.json`.
+        seed: Of the numbers.
+    """
+    random, searched = np.random.default_rng(seed), load_space(space)
+    folder.mkdir(parents=True)
+    options = {
+        "seed": seed,
+        "bits": 16,
+        "space": space,
+        "strategy": {"class_path": f"avhash_nas.strategies.{strategy or 'AVNAS'}"},
+        "network": {"class_path": "avhash_nas.networks.audio_visual.AudioVisualNetwork"},
+        "search": {"epochs": epochs},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(options))
+    architecture = searched.sample(random)
+    if strategy is not None:
+        _search(folder / "search", searched, epochs, validated, random, probable=probable, finished=finished)
+        if rounds:
+            write_judged(folder / "search" / "judged.csv", _judged(searched, rounds, random))
+    if finished:
+        (folder / "architecture.json").write_text(json.dumps(architecture.to_dict()))
+        tuned = {"epoch": 0, "lr": 0.01, "train/loss": 1.0, f"val/{SCORE}": 0.5}
+        _write_csv(folder / "finetune" / "epochs.csv", [tuned])
+        metrics = {
+            "strategy": strategy,
+            "network": "AudioVisualNetwork",
+            "bits": 16,
+            "seed": seed,
+            "search": report or {},
+            "test": {"map@100": {"retrieved": 0.5, "standard": 0.4, "k": 0.3}},
+        }
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def _search(
+    folder: Path,
+    space: SearchSpace,
+    epochs: int,
+    validated: int,
+    random: np.random.Generator,
+    *,
+    probable: bool,
+    finished: bool,
+) -> None:
+    rows, choices = [], []
+    for epoch in range(epochs):
+        rows.append({"epoch": epoch, "seconds": 1.5, "lr": 0.01, "lr/head": 0.02, "train/loss": 5 / (epoch + 1)})
+        if (epoch + 1) % validated == 0:
+            supernet, gap = random.random(), random.random() / 10
+            rows[-1] |= {f"val/supernet/{SCORE}": supernet, f"val/derived/{SCORE}": supernet - gap}
+            rows[-1] |= {"architecture/entropy": 1 / (epoch + 1), "architecture/skips": float(epoch)}
+        shares = {cell.name: random.dirichlet(np.ones(len(cell.candidates))) for cell in space.choices}
+        row = {
+            f"{cell.name}={name}": round(float(share), 6)
+            for cell in space.choices
+            for name, share in zip(cell.candidates, shares[cell.name])
+        }
+        choices.append({"epoch": epoch, **row})
+    if rows:
+        _write_csv(folder / "epochs.csv", rows)
+    if rows and probable:
+        _write_csv(folder / "choices.csv", choices)
+    if rows and finished:
+        best = {"best": {"epoch": float(epochs - 1)}, "peaks": {}, "epochs": epochs, "epoch_seconds": 1.5}
+        (folder / "done.json").write_text(json.dumps(best))
+
+
+def _judged(space: SearchSpace, rounds: tuple[int, ...], random: np.random.Generator) -> list[Judged]:
+    return [
+        Judged(number, "shared", float(random.random()), space.sample(random))
+        for number, count in enumerate(rounds)
+        for _ in range(count)
+    ]
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
