@@ -12,6 +12,7 @@ VISION = {
 }  # fmt: skip
 TEXT = {
     "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 99,
+    "bos_token_id": 0, "eos_token_id": 1,
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def print_outcome(outcome: Outcome, out: str) -> None:
         outcome: Of an extraction.
         out: The folder.
     """
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 10_000)  # a file takes lines of any length
 
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from avhash_nas.extraction.extractor import AudioExtractor, Extractor, Vectors, 
 from avhash_nas.extraction.media_file import Limits
 
 _FORMAT = 1
+_BASES: dict[str, type[Any]] = {"visual": VisualExtractor, "audio": AudioExtractor}
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Extraction:
     def to_dict(self) -> dict[str, Any]:
         """All that makes these features, as JSON values: classes by import path, their arguments, their weights."""
         described: dict[str, Any] = {"format": _FORMAT, "steps": self.steps, "dtype": self.dtype}
-        for name in ("visual", "audio"):
+        for name in _BASES:
             extractor: Extractor = getattr(self, name)
             kind = type(extractor)
             described[name] = {
@@ -143,8 +144,11 @@ class Extraction:
                 f"extraction: format {described.get('format')!r} is not {_FORMAT}, which this version reads"
             )
         try:
-            parts = {name: described[name] for name in ("visual", "audio")}
-            made = {name: _import_extractor(part["class"])(**part["arguments"]) for name, part in parts.items()}
+            parts = {name: described[name] for name in _BASES}
+            made = {
+                name: _import_extractor(part["class"], _BASES[name])(**part["arguments"])
+                for name, part in parts.items()
+            }
             extraction = cls(**made, steps=described["steps"], dtype=described["dtype"])
             extraction._expected = {name: str(part["weights"]) for name, part in parts.items()}
         except (KeyError, TypeError) as error:
@@ -152,12 +156,12 @@ class Extraction:
         return extraction
 
 
-def _import_extractor(path: str) -> type[Any]:
+def _import_extractor(path: str, base: type[Any]) -> type[Any]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise AvnasError(f"extraction: extractor {path!r} cannot be imported: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Extractor)):
-        raise AvnasError(f"extraction: {path!r} is no extractor")
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise AvnasError(f"extraction: {path} is no {base.__name__}")
     return found

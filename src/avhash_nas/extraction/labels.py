@@ -110,8 +110,8 @@ def by_csv(path: str | Path, videos: Sequence[VideoFile]) -> dict[str, Annotatio
     if not found and not problems:
         example = rows[0][1][names] if rows else "nothing"
         problems.append(
-            f"{path}: gives labels to none of the videos; its {names} are like {example!r}, "
-            f"those of the videos like {_example(videos[0], names)!r}"
+            f"{path}: gives labels to none of the videos; its column {names!r} holds names like {example!r}, "
+            f"those of the videos are like {_example(videos[0], names)!r}"
         )
     if problems:
         more = [f"{path}: {len(problems) - _SHOWN} more such lines"] if len(problems) > _SHOWN else []

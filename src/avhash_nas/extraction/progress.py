@@ -27,7 +27,7 @@ class Progress:
         self.total = total
         self.done = done
         self.failed = 0
-        self._shown = time.monotonic()
+        self._shown = time.monotonic(), -1  # when a line was printed last, and how many videos it told
         self._first: tuple[int, float] | None = None
         self._console = console or Console(stderr=True)
         self._bar = Bar(
@@ -45,7 +45,7 @@ class Progress:
         self._bar.stop()
         if kind is not None and not issubclass(kind, Exception):
             self._print(f"stopped at {self.line()}; the same command goes on from here")
-        elif not self._console.is_terminal:
+        elif not self._console.is_terminal and self._shown[1] != self.done:
             self._print(self.line())
 
     def advance(self, *, failed: bool = False) -> None:
@@ -59,8 +59,8 @@ class Progress:
         self.failed += failed
         self._first = self._first or (self.done, now)
         self._bar.update(self._task, completed=self.done, description=self.line())
-        if not self._console.is_terminal and now - self._shown >= _SECONDS:
-            self._shown = now
+        if not self._console.is_terminal and now - self._shown[0] >= _SECONDS:
+            self._shown = now, self.done
             self._print(self.line())
 
     def line(self) -> str:

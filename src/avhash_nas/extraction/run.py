@@ -14,7 +14,7 @@ from avhash_nas.extraction.folder import alone, begin, check_folder, parts_of
 from avhash_nas.extraction.labelling import Labelling
 from avhash_nas.extraction.listing import SUFFIXES, Listing, VideoFile, list_videos
 from avhash_nas.extraction.media_file import Limits
-from avhash_nas.extraction.work import ExtractVideo, extract_all
+from avhash_nas.extraction.work import ExtractVideo, count_workers, extract_all
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def extract_folder(
         AvnasError: Options that make no sense, no videos, or a folder that holds something else; all of this before
             anything is extracted. Or the disk is full: what is done stays.
     """
-    labelling, folder = labelling or Labelling(), Path(out)
+    labelling, folder, processes = labelling or Labelling(), Path(out), count_workers(workers)
     listing = list_videos(videos, suffixes)
     labelled = labelling.read(listing.videos)
     described = extraction.to_dict()
@@ -88,7 +88,7 @@ def extract_folder(
         done = parts.keys() | before.keys()
         waiting = [video for video in listing.videos if video.key not in done]
         work = ExtractVideo(extraction, parts, Limits(time=timeout))
-        problems = extract_all(work, waiting, len(listing.videos) - len(waiting), workers)
+        problems = extract_all(work, waiting, len(listing.videos) - len(waiting), processes)
         entries, damaged = write_features(folder, listing.videos, parts)
         problems += [(str(video.path), "its features were damaged on disk; run again") for video in damaged]
         known = {entry.id: labelled[entry.id] for entry in entries if entry.id in labelled}

@@ -1,8 +1,12 @@
 """The long part of an extraction: every video that is not done yet, by this process or several."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import numpy as np
 
@@ -48,16 +52,30 @@ class ExtractVideo(Work):
         return None
 
 
-def extract_all(
-    work: ExtractVideo, videos: Sequence[VideoFile], done: int, workers: int | None
-) -> list[tuple[str, str]]:
+def count_workers(workers: int | None) -> int:
+    """How many processes there shall be.
+
+    Args:
+        workers: As asked for; None takes one for each core, at most 4.
+
+    Raises:
+        AvnasError: It is negative.
+    """
+    if workers is None:
+        return min(_MOST_WORKERS, os.cpu_count() or 1)
+    if workers < 0:
+        raise AvnasError(f"workers={workers} must be at least 0")
+    return workers
+
+
+def extract_all(work: ExtractVideo, videos: Sequence[VideoFile], done: int, workers: int) -> list[tuple[str, str]]:
     """Work on videos, with progress on the standard error stream.
 
     Args:
         work: What is done with each.
         videos: The videos.
         done: Number of videos that were done before.
-        workers: Processes; 0 works in this one, None takes one for each core, at most 4.
+        workers: Processes; 0 works in this one.
 
     Returns:
         The files that gave no features, with the reason, by name.
@@ -65,25 +83,39 @@ def extract_all(
     Raises:
         AvnasError: Nothing can be extracted, or nothing can be written.
     """
-    if workers is not None and workers < 0:
-        raise AvnasError(f"workers={workers} must be at least 0")
-    count = min(_MOST_WORKERS, os.cpu_count() or 1) if workers is None else workers
     problems = []
-    with Progress(done + len(videos), done) as progress:
-        for video, reason in _results(work, videos, count):
+    with _stopped_by_sigterm(), Progress(done + len(videos), done) as progress:
+        for video, reason in _results(work, videos, workers):
             progress.advance(failed=reason is not None)
             if reason is not None:
                 problems.append((str(video.path), reason))
     return sorted(problems)
 
 
-def _results(work: ExtractVideo, videos: Sequence[VideoFile], count: int) -> Iterator[tuple[VideoFile, str | None]]:
+def _results(work: ExtractVideo, videos: Sequence[VideoFile], workers: int) -> Iterator[tuple[VideoFile, str | None]]:
     if not videos:
         return
-    if count == 0:
+    if workers == 0:
         work.prepare()
         yield from ((video, work(video)) for video in videos)
         return
     work.extraction.release()  # the processes load their own
-    with Workers(work, count) as processes:
+    with Workers(work, workers) as processes:
         yield from processes.results(videos)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM within the block ends this process as Ctrl-C does: worker processes are ended, progress is told."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise SystemExit(128 + signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

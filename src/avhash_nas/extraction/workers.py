@@ -63,10 +63,11 @@ class _Worker:
 
 
 class Workers:
-    """Processes of one thread each, started afresh (`spawn`), as neither threads nor GPUs survive a fork.
+    """Processes of one thread each.
 
     A process that dies, as a codec may let it, costs the item that it had; another process takes its place. They end
-    with this process, however it ends; a context that is left ends them at once.
+    with this process, however it ends; a context that is left ends them at once. They are no forks of this process,
+    whose threads and GPU would not survive that, but of one that has imported this package and done nothing else.
 
     Args:
         work: What is done.
@@ -129,8 +130,7 @@ class Workers:
     def _start(self) -> None:
         here, there = multiprocessing.Pipe()
         with _one_thread():
-            context = multiprocessing.get_context("spawn")
-            process = context.Process(target=_serve, args=(self._work, there), daemon=True)
+            process = _context().Process(target=_serve, args=(self._work, there), daemon=True)
             process.start()
         there.close()  # so that the end of the process is the end of the pipe
         self._workers.append(_Worker(process, here))
@@ -139,6 +139,14 @@ class Workers:
         """The workers that have something to say; waits for one."""
         awaited = {worker.connection: worker for worker in self._workers if worker.starting or worker.item is not None}
         return [awaited[connection] for connection in wait(list(awaited)) if isinstance(connection, Connection)]
+
+
+def _context() -> Any:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__package__])
+    return context
 
 
 def _serve(work: Work, connection: Connection) -> None:
