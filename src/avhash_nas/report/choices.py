@@ -1,0 +1,122 @@
+"""Probabilities of candidates over a search: a small plot for every cell."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from avhash_nas.report.families import family_of, short
+from avhash_nas.report.picture import Axes, Picture
+from avhash_nas.report.style import MUTED, drawing, new_figure
+from avhash_nas.space import Architecture
+from avhash_nas.training.choices import Probabilities
+
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+_COLUMNS = 9
+"""At most: as many as an encoder has cells."""
+
+
+def draw_choices(
+    found: Mapping[int, Probabilities],
+    chosen: Architecture | None,
+    *,
+    name: str = "choices",
+    title: str = "Probability of each candidate",
+    step: str = "epoch",
+    what: str = "probability",
+    kept: int | None = None,
+) -> Picture:
+    """Draw how probable each candidate was, cell by cell.
+
+    A row holds the cells of one encoder, the last one those behind the encoders.
+
+    Args:
+        found: By epoch or another step; at least one, all with the same cells and candidates.
+        chosen: What was chosen in the end; its lines are thick.
+        name: Of the picture.
+        title: Of the picture.
+        step: What a step is.
+        what: What is drawn.
+        kept: The step whose state was kept, marked by a vertical line.
+    """
+    cells = next(iter(found.values()))
+    rows = _rows(list(cells))
+    columns = min(_COLUMNS, max(4, *(len(row) for row in rows)))
+    candidates = _by_family(dict.fromkeys(name for names in cells.values() for name in names))
+    with drawing():
+        figure = new_figure(1.06 * columns + 0.3, 1.5 * len(rows) + 0.35 + 0.2 * math.ceil(len(candidates) / 6))
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for axes, row in zip(grid, rows, strict=True):
+            for place, panel in enumerate(axes):
+                if place < len(row):
+                    _panel(panel, row[place], found, chosen, kept, first=place == 0)
+                else:
+                    panel.axis("off")
+        figure.supxlabel(f"{step}, from 0", size=9)
+        figure.supylabel(what, size=9)
+        figure.legend(handles=_handles(candidates), loc="outside lower center", ncols=6, handlelength=2.2)
+    thick = " The line of what was chosen is thick." if chosen is not None else ""
+    line = f" The vertical line is at the {step} whose state was kept." if kept is not None else ""
+    data = {step: list(found), "cells": {cell: _series(found, cell) for cell in cells}, "kept": kept}
+    return Picture(name, title, f"A plot for every cell that leaves a choice.{thick}{line}", figure, data)
+
+
+def _rows(cells: Sequence[str]) -> list[list[str]]:
+    """Cells by encoder, cut where a row is full."""
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        groups.setdefault(cell.rpartition(".")[0], []).append(cell)
+    return [group[start : start + _COLUMNS] for group in groups.values() for start in range(0, len(group), _COLUMNS)]
+
+
+def _series(found: Mapping[int, Probabilities], cell: str) -> dict[str, list[float]]:
+    names = next(iter(found.values()))[cell]
+    return {name: [cells[cell][name] for cells in found.values()] for name in names}
+
+
+def _panel(
+    axes: Axes,
+    cell: str,
+    found: Mapping[int, Probabilities],
+    chosen: Architecture | None,
+    kept: int | None,
+    *,
+    first: bool,
+) -> None:
+    steps = list(found)
+    taken = None if chosen is None else chosen.get(cell)
+    for name, values in _series(found, cell).items():
+        bold = name == taken
+        axes.plot(steps, values, **_look(name), lw=2.4 if bold else 1.1, zorder=3 if bold else 2)
+        if len(steps) == 1:
+            axes.plot(steps, values, ".", color=_look(name)["color"])
+    if kept is not None:
+        axes.axvline(kept, color=MUTED, lw=0.7)
+    group, _, leaf = cell.rpartition(".")
+    axes.set_title(leaf + ("" if taken is None else f"\n{short(taken, 16)}"), size=7, pad=3)
+    ends = sorted({steps[0], steps[-1]})
+    axes.set(ylim=(-0.03, 1.03), yticks=(0, 0.5, 1), xticks=ends)
+    if ends[0] != ends[-1]:
+        margin = 0.04 * (ends[-1] - ends[0])
+        axes.set_xlim(ends[0] - margin, ends[-1] + margin)
+    axes.tick_params(labelsize=7, length=2, pad=1.5, labelleft=first)
+    if first and group:
+        axes.set_ylabel(group, size=8)
+
+
+def _by_family(candidates: Mapping[str, None]) -> list[str]:
+    from avhash_nas.report.families import FAMILIES
+
+    return sorted(candidates, key=lambda name: FAMILIES.index(family_of(name)))
+
+
+def _look(candidate: str) -> dict[str, Any]:
+    """The family's colour, and a dash for each of its members."""
+    family = family_of(candidate)
+    place = family.members.index(candidate) if candidate in family.members else sum(map(ord, candidate))
+    return {"color": family.colour, "linestyle": _DASHES[place % len(_DASHES)]}
+
+
+def _handles(candidates: Sequence[str]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], **_look(name), lw=1.6, label=short(name)) for name in candidates]
