@@ -78,7 +78,7 @@ def test_a_port_that_is_taken_is_told(shop, apps, capsys):
 def test_without_a_model_ids_and_codes_are_answered(shop, apps, capsys):
     assert main(["serve", f"--store={shop.store}", "--port=0"]) == 0
     told = capsys.readouterr()
-    assert "no --model: queries by id and by code only" in told.err
+    assert "no --run or --model: queries by id and by code only" in told.err
     with TestClient(apps[0], base_url="http://localhost") as client:
         health = client.get("/health").json()
         assert (health["uploads"], health["rerank"]) == (False, False)

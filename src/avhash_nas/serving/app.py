@@ -167,21 +167,21 @@ def _add_videos(app: "FastAPI", service: Service) -> None:
         start: Annotated[int, Query(ge=0, le=10**9, description="How many to pass over.")] = 0,
         count: Annotated[int, Query(ge=1, le=100, description="Most videos of a page.")] = 24,
     ) -> ListPage:
-        return service.videos(prefix, start, count)
+        return service.gallery.videos(prefix, start, count)
 
     @app.get("/api/videos/{video:path}", summary="One video")
     async def video(video: str) -> Listed:
-        return service.video(video)
+        return service.gallery.video(video)
 
     @app.api_route("/media/{video:path}", methods=["GET"], summary="A video's file", response_class=FileResponse)
     async def media(video: str) -> FileResponse:
-        path = service.file(video)
+        path = service.gallery.file(video)
         return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
     @app.get("/thumbnails/{video:path}", summary="A frame of a video, JPEG", response_class=Response)
     async def thumbnail(video: str) -> Response:
         headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(await service.thumbnail(video), media_type="image/jpeg", headers=headers)
+        return Response(await service.gallery.thumbnail(video), media_type="image/jpeg", headers=headers)
 
     @app.get("/health", summary="State of the service")
     async def health() -> Health:

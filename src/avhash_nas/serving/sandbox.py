@@ -8,12 +8,14 @@ import contextlib
 import json
 import math
 import multiprocessing
+import multiprocessing.forkserver
 import resource
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -56,8 +58,7 @@ class Sandbox:
     def __init__(self, seconds: float, memory: int) -> None:
         self.seconds = seconds
         self.memory = memory
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(_PRELOAD))
+        self._context = _context()
         self._running: set[BaseProcess] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -143,6 +144,18 @@ class Sandbox:
             self._closed = True
             for process in self._running:
                 process.kill()
+
+
+def begin_imports() -> None:
+    """Start the idle process in the background: its imports take seconds, in which a program can do other things."""
+    _context()
+    multiprocessing.forkserver.ensure_running()
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOAD))
+    return context
 
 
 def _child(writer: Connection, work: Work, arguments: Sequence[Any], seconds: float, memory: int) -> None:

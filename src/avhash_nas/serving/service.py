@@ -1,35 +1,28 @@
 """The service without its web framework: what each request comes to."""
 
-import asyncio
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from avhash_nas import __version__
 from avhash_nas.serving.catalogue import Catalogue
+from avhash_nas.serving.gallery import Gallery
 from avhash_nas.serving.limits import ServiceLimits
 from avhash_nas.serving.options import search_options
-from avhash_nas.serving.reading import query_clip, thumbnail
+from avhash_nas.serving.reading import query_clip
 from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.replies import Health, Listed, ListPage, Reply, found, listed
+from avhash_nas.serving.replies import Health, Reply, found
 from avhash_nas.serving.sandbox import Sandbox, SandboxError
-from avhash_nas.serving.thumbnails import ThumbnailCache
 from avhash_nas.serving.uploads import receive, too_large
 from avhash_nas.serving.video_search import Answer, VideoSearch
-from avhash_nas.serving.waiting_line import WaitingLine
-
-T = TypeVar("T")
-Gone = Callable[[], Awaitable[bool]]
-"""Whether the client has hung up."""
+from avhash_nas.serving.waiting_line import Gone, WaitingLine, unless
 
 Answers = tuple[list[Answer], tuple[str, ...]]
 """And what was met while reading a file."""
 
-_THUMBNAIL = 240  # pixels of the shorter side
 _MANY = 256
 _FORM = 2**16  # bytes that a form takes besides its file
 _NO_FILES = "this service answers by id and by code only: it was started without what makes codes of videos"
@@ -42,18 +35,19 @@ class Service:
         search: Finds videos.
         catalogue: The videos that can be chosen and played.
         limits: What one request may cost.
+
+    Attributes:
+        gallery: Shows them.
     """
 
     def __init__(self, search: VideoSearch, catalogue: Catalogue, limits: ServiceLimits | None = None) -> None:
         self.limits = limits or ServiceLimits()
-        self.catalogue = catalogue
         self._search = search
         self._by_distance = VideoSearch(search.store, search.network, search.extraction)
         self._sandbox = Sandbox(self.limits.decode_seconds, self.limits.decode_bytes)
         self._decoding = WaitingLine("decode", self.limits.workers, self.limits.waiting)
         self._searching = WaitingLine("search", 1, _MANY)
-        self._picturing = WaitingLine("picture", 2, _MANY)
-        self._thumbnails = ThumbnailCache()
+        self.gallery = Gallery(catalogue, self._sandbox, self.limits)
         self._features = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="avnas-serve-")
 
@@ -64,8 +58,8 @@ class Service:
     def close(self) -> None:
         """Stop what runs, drop what waits, and remove what was uploaded."""
         self._sandbox.close()
-        for line in (self._decoding, self._searching, self._picturing):
-            line.close()
+        for part in (self._decoding, self._searching, self.gallery):
+            part.close()
         self._folder.cleanup()
 
     @property
@@ -112,7 +106,7 @@ class Service:
                 upload = await receive(chunks, content_type, path, self.limits)
                 top, rerank = search_options(upload.fields, self.limits)
                 work = run(self._of_file, upload.name or "the file", str(path), top, self._ranked(rerank))
-                return await _unless(gone, self._reply(upload.name, work))
+                return await unless(gone, self._reply(upload.name, work))
             finally:
                 path.unlink(missing_ok=True)
 
@@ -131,12 +125,12 @@ class Service:
         search = self._ranked(rerank)
         if await self._searching.run(search.store.__contains__, video):
             return await self._reply(video, self._searching.run(lambda: (search.by_id(video, top), ())))
-        path = self.catalogue.file(video)
+        path = self.gallery.catalogue.file(video)
         if path is None:
             raise RefusalError(404, f"there is no video {video!r} in the store")
         self._check_files()
         with self._decoding.place() as run:
-            return await _unless(gone, self._reply(video, run(self._of_file, video, str(path), top, search)))
+            return await unless(gone, self._reply(video, run(self._of_file, video, str(path), top, search)))
 
     async def by_code(self, code: str, top: int) -> Reply:
         """The videos with the codes nearest to one.
@@ -149,53 +143,6 @@ class Service:
             AvnasError: It is no code of the store's length.
         """
         return await self._reply(code, self._searching.run(lambda: (self._by_distance.by_code(code, top), ())))
-
-    def videos(self, prefix: str, start: int, count: int) -> ListPage:
-        """Some of the listed videos."""
-        page = self.catalogue.page(prefix, start, count)
-        return ListPage(page.total, tuple(listed(video, self.catalogue) for video in page.videos))
-
-    def video(self, video: str) -> Listed:
-        """One of the listed videos.
-
-        Raises:
-            RefusalError: It is not listed.
-        """
-        known = self.catalogue.get(video)
-        if known is None:
-            raise RefusalError(404, f"there is no video {video!r} in the list")
-        return listed(known, self.catalogue)
-
-    def file(self, video: str) -> Path:
-        """The file of a listed video.
-
-        Raises:
-            RefusalError: It is not listed, or its file is gone.
-        """
-        path = self.catalogue.file(video)
-        if path is None:
-            raise RefusalError(404, f"there is no file of a video {video!r}")
-        return path
-
-    async def thumbnail(self, video: str) -> bytes:
-        """A frame of a listed video, JPEG.
-
-        Raises:
-            RefusalError: There is no such file, or nothing to see in it.
-        """
-        picture = self._thumbnails.get(video)
-        if picture is None:
-            picture = await self._picturing.run(self._picture, str(self.file(video)))
-            self._thumbnails.put(video, picture)
-        if not picture:
-            raise RefusalError(404, f"nothing can be seen of video {video!r}")
-        return picture
-
-    def _picture(self, path: str) -> bytes:
-        try:
-            return thumbnail(self._sandbox, path, _THUMBNAIL, self.limits)
-        except SandboxError:
-            return b""
 
     def _of_file(self, name: str, path: str, top: int, search: VideoSearch) -> Answers:
         """Decode a file in the sandbox, the rest here."""
@@ -218,7 +165,7 @@ class Service:
             bits=self._search.store.bits,
             seconds=round(time.monotonic() - started, 4),
             notes=notes,
-            answers=tuple(found(answer, self.catalogue) for answer in answers),
+            answers=tuple(found(answer, self.gallery.catalogue) for answer in answers),
         )
 
     def _ranked(self, rerank: bool | None) -> VideoSearch:
@@ -230,16 +177,3 @@ class Service:
     def _check_files(self) -> None:
         if not self.takes_files:
             raise RefusalError(400, _NO_FILES)
-
-
-async def _unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T:
-    """Await work, but not for a client that has hung up."""
-    task = asyncio.ensure_future(work)
-    try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=1)
-            if not task.done() and await gone():
-                raise RefusalError(499, "the client has hung up")
-        return task.result()
-    finally:
-        task.cancel()

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 
 class ThumbnailCache:
-    """The pictures that were wanted last. An empty one stands for a file that gives none.
+    """The pictures that were wanted last.
 
     Args:
         size: Bytes of all pictures.

@@ -43,25 +43,31 @@ async def receive(chunks: AsyncIterator[bytes], content_type: str, path: Path, l
         limits: Of the service.
 
     Raises:
-        RefusalError: It is no such form, it is too large or too slow, or the file is no video.
+        RefusalError: It is no such form, it is too large or too slow, the file is no video, or the disk is full.
     """
-    with path.open("wb") as file:
-        form = _Form(Upload(path), file, content_type)
-        too_long = limits.upload_bytes + _FIELDS * _FIELD_BYTES
-        try:
+    try:
+        with path.open("wb") as file:
+            form = _Form(Upload(path), file, content_type)
             async with asyncio.timeout(limits.upload_seconds):
-                async for chunk in chunks:
-                    too_long -= len(chunk)
-                    if too_long < 0:
-                        raise too_large(limits)
-                    form.feed(chunk)
-                    if len(form.buffer) >= _BUFFER:
-                        await asyncio.to_thread(form.flush)
-        except TimeoutError as error:
-            raise RefusalError(408, f"the upload took longer than {limits.upload_seconds} s") from error
-        form.finish()
-        await asyncio.to_thread(form.flush)
+                await _fill(form, chunks, limits)
+    except TimeoutError as error:
+        raise RefusalError(408, f"the upload took longer than {limits.upload_seconds} s") from error
+    except OSError as error:
+        raise RefusalError(507, f"the upload cannot be stored: {error.strerror}") from error
     return form.upload
+
+
+async def _fill(form: "_Form", chunks: AsyncIterator[bytes], limits: ServiceLimits) -> None:
+    left = limits.upload_bytes + _FIELDS * _FIELD_BYTES
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise too_large(limits)
+        form.feed(chunk)
+        if len(form.buffer) >= _BUFFER:
+            await asyncio.to_thread(form.flush)
+    form.finish()
+    await asyncio.to_thread(form.flush)
 
 
 def too_large(limits: ServiceLimits) -> RefusalError:

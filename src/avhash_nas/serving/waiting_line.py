@@ -1,7 +1,7 @@
 """A bounded line of work in front of a few threads."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from avhash_nas.serving.refusal import RefusalError
 
 T = TypeVar("T")
+Gone = Callable[[], Awaitable[bool]]
+"""Whether the client has hung up."""
 
 _RETRY_AFTER = 5
 
@@ -80,3 +82,24 @@ class WaitingLine:
     def close(self) -> None:
         """Drop what waits; what runs is awaited."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+async def unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T:
+    """Await work, but not for a client that has hung up.
+
+    Args:
+        gone: Whether it has; asked every second.
+        work: The work, which is cancelled then.
+
+    Raises:
+        RefusalError: It has (499, which nobody reads).
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=1)
+            if not task.done() and await gone():
+                raise RefusalError(499, "the client has hung up")
+        return task.result()
+    finally:
+        task.cancel()
