@@ -58,6 +58,7 @@ def tiny_options(data: Path, cache: Path) -> dict[str, Any]:
         "strategy": {"class_path": "avnas", "init_args": {"lr": 0.05, "temperature": 0.3}},
         "network": {"class_path": "audio_visual", "init_args": {"width": 8, "heads": 2, "states": 4, "balance": True}},
         "bits": 16,
+        "page": False,
         "data": {
             "root": str(data),
             "cache_dir": str(cache),

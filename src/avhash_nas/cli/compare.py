@@ -9,6 +9,7 @@ from jsonargparse.typing import register_type
 from rich.console import Console
 
 from avhash_nas.cli import fit as fit_command
+from avhash_nas.cli import pages
 from avhash_nas.cli.compare_choices import Choices
 from avhash_nas.cli.compare_options import Options
 from avhash_nas.cli.parser import make_parser
@@ -24,7 +25,7 @@ command goes on where it stopped: finished runs are kept, others go on. Options 
 (--data.root, --trainer.accelerator, ...) go to every run."""
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Comparison))
-_OWN = {*_FIELDS, "config", "print_config", "jobs", "tables_only", "tables-only", "help", "h"}
+_OWN = {*_FIELDS, "config", "print_config", "jobs", "page", "tables_only", "tables-only", "help", "h"}
 
 register_type(FitOptions, serializer=dict, deserializer=FitOptions)  # else it would make the classes that they name
 
@@ -36,6 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     made = make_parser("compare", _DESCRIPTION)
     made.add_class_arguments(Comparison)
     made.add_argument("--jobs", type=int, default=1, help="runs at the same time, which share the cores")
+    made.add_argument("--page", type=bool, default=True, help=pages.OPTION)
     made.add_argument("--tables_only", "--tables-only", action="store_true", help="make the tables of what is there")
     parsed = made.parse(own)
     if parsed.jobs < 1:
@@ -50,7 +52,11 @@ def run(arguments: Sequence[str]) -> int:
         for run in comparison.runs(entry)
     }
     problems = {} if parsed.tables_only else _work(options, choices, runs, parsed.jobs)
-    return _report(options, choices, runs, problems)
+    results = _results(options, choices, runs, problems)
+    _report(results)
+    if parsed.page and results.metrics:
+        pages.write_if_possible(lambda: pages.page_of_comparison(results))
+    return 1 if results.problems else 0
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -83,17 +89,17 @@ def _train(options: Options, runs: Mapping[Run, Namespace], at_once: int) -> dic
     waiting = {run: of_run for run, of_run in runs.items() if not run.folder.finished}
     for run, of_run in waiting.items():
         options.write(run, of_run)
-    fit = (sys.executable, "-m", "avhash_nas", "fit", "--config")
+    fit = (sys.executable, "-m", "avhash_nas", "fit", "--page=false", "--config")
     return run_jobs([Job(str(run), (*fit, str(run.options)), run.log) for run in waiting], at_once)
 
 
-def _report(
+def _results(
     options: Options, choices: Choices | None, runs: Mapping[Run, Namespace], problems: Mapping[str, str]
-) -> int:
-    """Write and print the tables of what is finished; the exit code."""
+) -> Results:
+    """What is finished, and why the rest is not."""
     comparison = options.comparison
     expected = [*runs, *(choices.expected() if choices else ())]
-    results = Results(
+    return Results(
         comparison,
         metrics={run: run.folder.read_metrics() for run in runs if run.folder.finished},
         qualities=choices.qualities() if choices else {},
@@ -101,12 +107,15 @@ def _report(
         problems={str(run): problems.get(str(run)) or _why(run) for run in expected if not run.folder.finished},
         notes=describe({entry.title: options.budgets[entry.name] for entry in comparison.entries}),
     )
+
+
+def _report(results: Results) -> None:
+    """Write and print the tables."""
     files = write_report(results)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for table in tables(results):
         console.print(table.to_rich())
     console.print(f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True)
-    return 1 if results.problems else 0
 
 
 def _why(run: Run) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import lightning as L
 from jsonargparse import Namespace
 
+from avhash_nas.cli import pages
 from avhash_nas.cli.names import Choice, import_class
 from avhash_nas.cli.out import filled
 from avhash_nas.cli.parser import Parser, make_parser
@@ -20,7 +21,8 @@ from avhash_nas.objectives import Objective
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
-from avhash_nas.training.loggers import check_logger
+from avhash_nas.training.loggers import check_logger, log_pictures
+from avhash_nas.training.run_folder import rank
 from avhash_nas.training.table import print_results
 
 CHOICES = {
@@ -55,7 +57,7 @@ _HINTS = {
     ),
     "trainer.default_root_dir": "--out names the folder of the run",
 }
-_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "trainer")
+_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "page", "trainer")
 _TRAINER_WHAT = (
     *("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "fast_dev_run"),
@@ -75,6 +77,7 @@ def parser() -> Parser:
     made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
     made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
     made.add_argument("--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv")
+    made.add_argument("--page", type=bool, default=True, help=pages.OPTION)
     made.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
     made.add_subclass_arguments(
         HashNetwork, "network", required=True, help=_choice("network"), skip=_INJECTED, instantiate=False
@@ -181,7 +184,12 @@ def run(arguments: Sequence[str]) -> int:
     what = decisive(options, made)
     folder = RunFolder(filled(options.out, what, CHOICES))
     folder.open(what, overwrite=options.overwrite)
-    print_results(folder.read_metrics() if folder.finished else fit(build(options, made, folder), folder))
+    finished = folder.finished
+    print_results(folder.read_metrics() if finished else fit(build(options, made, folder), folder))
+    if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):
+        page = pages.write_if_possible(lambda: pages.page_of_run(folder.path))
+        if page is not None:
+            log_pictures(options.logger, folder.path, sorted(page.parent.glob("*.png")))
     return 0
 
 

@@ -71,7 +71,9 @@ _SETTINGS: dict[str, Any] = {
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """A colour, a dash and a marker for each name, by order; all three differ between neighbours.
+    """A colour, a dash and a marker for each name, by order.
+
+    Neighbours differ in all three, and of the first 49 any two in one at least.
 
     >>> [style["color"] for style in line_styles(["a", "b"]).values()]
     ['#0072B2', '#D55E00']
@@ -80,7 +82,7 @@ def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
         name: {
             "color": PALETTE[place % len(PALETTE)],
             "linestyle": _DASHES[place % len(_DASHES)],
-            "marker": _MARKERS[place % len(_MARKERS)],
+            "marker": _MARKERS[(place + place // len(PALETTE)) % len(_MARKERS)],
         }
         for place, name in enumerate(dict.fromkeys(names))
     }

@@ -25,6 +25,9 @@ class Candidates:
         supernet: Its weights score.
         folder: Of the run; an architecture that is trained alone gets a folder in `candidates`.
         stop: Signals that ask to stop.
+
+    Attributes:
+        seconds: Time that the trainings took, those of former runs of this command included.
     """
 
     def __init__(self, plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest) -> None:
@@ -32,6 +35,7 @@ class Candidates:
         self.supernet = supernet
         self.folder = folder
         self.stop = stop
+        self.seconds = 0.0
 
     def score(self, architectures: Sequence[Architecture]) -> list[float]:
         """mAP@100 `retrieved` on val of each, on as many videos as the run's options say."""
@@ -49,7 +53,9 @@ class Candidates:
             write_json(stage.folder / "architecture.json", architecture.to_dict())
         with seeded(plan.seed):
             network = prune(self.supernet, architecture, inherit=False)
-        return train_plain(plan, network, stage, self.stop).best[f"val/{SCORE}"]
+        result = train_plain(plan, network, stage, self.stop)
+        self.seconds += result.epochs * result.epoch_seconds
+        return result.best[f"val/{SCORE}"]
 
     def stage(self, architecture: Architecture) -> Stage:
         """The stage that trains an architecture alone."""

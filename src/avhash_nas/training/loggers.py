@@ -2,12 +2,16 @@
 
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import Logger
 
 from avhash_nas.errors import AvnasError, MissingExtraError
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import WandbLogger
 
 PROJECT = "avhash-nas"
 
@@ -24,8 +28,22 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
         MissingExtraError: The package is not installed.
         AvnasError: wandb refuses to start.
     """
-    makers: dict[str, Callable[[Path, str], list[Logger]]] = {"wandb": _wandb, "tensorboard": _tensorboard}
-    return makers[name](run, stage) if name in makers else []
+    makers: dict[str, Callable[[Path, str], Sequence[Logger]]] = {"wandb": _wandb, "tensorboard": _tensorboard}
+    return list(makers[name](run, stage)) if name in makers else []
+
+
+def log_pictures(name: str, run: Path, pictures: Sequence[Path]) -> None:
+    """Send pictures to a logger that shows them, wandb; the others are left alone.
+
+    Args:
+        name: As `make_loggers` takes it.
+        run: Folder of the run.
+        pictures: PNG files; each is shown under its name.
+    """
+    if name == "wandb":
+        (logger,) = _wandb(run, "")
+        for file in pictures:
+            logger.log_image(f"report/{file.stem}", [str(file)])
 
 
 def check_logger(name: str) -> None:
@@ -48,7 +66,7 @@ def _tensorboard(run: Path, stage: str) -> list[Logger]:
     return [TensorBoardLogger(run, name="tensorboard", version=stage)]
 
 
-def _wandb(run: Path, stage: str) -> list[Logger]:
+def _wandb(run: Path, stage: str) -> list["WandbLogger"]:
     check_logger("wandb")
     import wandb
     from lightning.pytorch.loggers import WandbLogger

@@ -49,12 +49,13 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
         write_json(folder.architecture, architecture.to_dict())
         if judge.judged:
             write_judged(file.with_name("judged.csv"), judge.judged)
+    seconds = judge.seconds + candidates.seconds
     metrics = {"strategy": type(strategy).__name__, "search": strategy.report()}
     if trained is None:
-        metrics |= {"time": {"search_s": judge.seconds}, "epochs": {}}
+        metrics |= {"time": {"search_s": seconds}, "epochs": {}}
         finetune = candidates.stage(architecture)
     else:
-        metrics |= _of_supernet(trained, judge.seconds)
+        metrics |= _of_supernet(trained, seconds)
         known = nest(trained.best, "val/derived/") if architecture == validated else {}
         metrics["derived"] = known or {"map@100": candidates.score_fully(architecture)}
         finetune = plain_stage("finetune", folder, "finetune")
