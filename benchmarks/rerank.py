@@ -40,14 +40,16 @@ def answer(store: CodeStore, query: CodeSet, rerank: Rerank | None, top: int) ->
 
 
 def seconds(store: CodeStore, queries: CodeSet, ways: Sequence[Rerank | None], top: int) -> list[float]:
-    """Median CPU seconds of a query in each way; the ways take turns at each query."""
+    """Median CPU seconds of a query in each way; at each query the ways come in another order, as each leaves its
+    successor another cache."""
     taken: list[list[float]] = [[] for _ in ways]
+    random = np.random.default_rng(0)
     for row in range(len(queries)):
         query = queries.take([row])
-        for times, way in zip(taken, ways, strict=True):
+        for place in random.permutation(len(ways)).tolist():
             start = time.thread_time()
-            answer(store, query, way, top)
-            times.append(time.thread_time() - start)
+            answer(store, query, ways[place], top)
+            taken[place].append(time.thread_time() - start)
     return [statistics.median(times[1:]) for times in taken]
 
 
