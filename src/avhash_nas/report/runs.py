@@ -41,7 +41,7 @@ def run_sections(records: Sequence[RunRecord]) -> list[Section]:
     return [
         Section("Figures", [table for table in (_scores(records), _costs(records)) if table.rows], missing),
         Section("Architecture", [draw_architectures(designs)] if designs else []),
-        *(_search(number, record) for number, record in enumerate(records) if record.strategy is not None),
+        *(_training(number, record) for number, record in enumerate(records)),
         Section("Retrieval", list(_retrieval(records, codes))),
         Section(
             "Codes in the plane",
@@ -51,9 +51,9 @@ def run_sections(records: Sequence[RunRecord]) -> list[Section]:
     ]
 
 
-def _search(number: int, record: RunRecord) -> Section:
-    pictures, notes = search_pictures(record, f"search-{number}")
-    return Section(f"Search: {record.title}", pictures, notes)
+def _training(number: int, record: RunRecord) -> Section:
+    pictures, notes = search_pictures(record, f"training-{number}")
+    return Section(f"{'Training' if record.strategy is None else 'Search'}: {record.title}", pictures, notes)
 
 
 def _codes(record: RunRecord) -> tuple[CodeSet, CodeSet] | None:
