@@ -64,7 +64,7 @@ def test_the_nearest_are_found(places, bits):
         assert_nearest(store.search(queries[:1], top), queries[:1], codes, top, places.exact)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     packed=st.lists(st.integers(0, 255), min_size=1, max_size=40),
     queries=st.lists(st.integers(0, 255), min_size=1, max_size=3),
