@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import AST, CLIP
+from avhash_nas.extraction.pretrained import _digest
 from extraction.checkpoints import save_ast, save_clip
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), np.uint8)
@@ -112,9 +113,19 @@ def test_a_processor_of_another_model_is_refused(tmp_path):
         _ = CLIP(str(folder)).dim
 
 
-def test_batch_size_is_checked():
+def test_options_are_checked():
     with pytest.raises(AvnasError, match="batch_size=0 must be at least 1"):
         CLIP(batch_size=0)
+    with pytest.raises(AvnasError, match="dtype='int8' must be one of float32, bfloat16, float16"):
+        CLIP(dtype="int8")
+
+
+def test_the_identity_is_the_same_for_every_version_of_transformers():
+    """Known weights, whatever they are called, give a known fingerprint: what is written to disk stays valid."""
+    weights = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}
+    renamed = {"z.b": weights["b"], "model.a": weights["a"]}
+    assert _digest(weights) == _digest(renamed) == "8d729a6b5bcc2635"
+    assert _digest(weights) != _digest({"a": weights["a"].reshape(3, 2), "b": weights["b"]})
 
 
 def test_a_device_that_is_not_there(tiny_clip):

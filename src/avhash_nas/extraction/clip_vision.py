@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avhash_nas.errors import AvnasError
@@ -69,6 +70,8 @@ class CLIP(PretrainedExtractor, VisualExtractor):
     def _output(self, inputs: Mapping[str, Any]) -> Any:
         model = self.loaded().model
         output = model.get_image_features(**inputs) if hasattr(model, "get_image_features") else model(**inputs)
+        if isinstance(output, torch.Tensor):  # so version 4 has it
+            return output
         names = [name for name in ("image_embeds", "pooler_output") if getattr(output, name, None) is not None]
         if not names:
             raise AvnasError(f"{self._named()}: a {type(model).__name__} gives no image embedding and no pooled output")

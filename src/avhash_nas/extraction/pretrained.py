@@ -3,14 +3,16 @@
 import hashlib
 import importlib
 import textwrap
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
@@ -49,6 +51,8 @@ class PretrainedExtractor(Extractor):
     def __init__(self, checkpoint: str, dtype: DTypes = "float32", batch_size: int = 25, device: str = "auto") -> None:
         if batch_size < 1:
             raise AvnasError(f"batch_size={batch_size} must be at least 1")
+        if dtype not in get_args(DTypes):
+            raise AvnasError(f"dtype={dtype!r} must be one of {', '.join(get_args(DTypes))}")
         folder = Path(checkpoint)
         self.checkpoint = str(folder.resolve()) if folder.is_dir() else checkpoint
         self.dtype = dtype
@@ -120,8 +124,6 @@ class PretrainedExtractor(Extractor):
         """One input, small."""
 
     def _embed(self, items: NDArray[Any]) -> Vectors:
-        import torch
-
         model = self.loaded().model
         parts = []
         with torch.inference_mode():
@@ -132,8 +134,6 @@ class PretrainedExtractor(Extractor):
         return np.concatenate(parts)
 
     def _placed(self, model: Any) -> Any:
-        import torch
-
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -185,13 +185,14 @@ def _explained(named: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars and remarks; its settings come back behind the block."""
+    """Without transformers' progress bars, remarks and warnings; its settings come back behind the block."""
     logging = transformers().utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):  # such as one on AST's own spectrogram, for every process
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:
@@ -199,8 +200,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _digest(weights: Mapping[str, Any]) -> str:
-    import torch
-
     def of_tensor(tensor: Any) -> str:
         plain = tensor.detach().cpu().contiguous()
         digest = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)}".encode())
