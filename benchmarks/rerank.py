@@ -40,8 +40,10 @@ def answer(store: CodeStore, query: CodeSet, rerank: Rerank | None, top: int) ->
 
 
 def seconds(store: CodeStore, queries: CodeSet, ways: Sequence[Rerank | None], top: int) -> list[float]:
-    """Median CPU seconds of a query in each way; at each query the ways come in another order, as each leaves its
-    successor another cache."""
+    """Median CPU seconds of a query in each way.
+
+    At each query the ways come in another order, as each leaves its successor another cache.
+    """
     taken: list[list[float]] = [[] for _ in ways]
     random = np.random.default_rng(0)
     for row in range(len(queries)):

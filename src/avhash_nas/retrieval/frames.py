@@ -14,8 +14,8 @@ from avhash_nas.retrieval.values import cosine, unit
 class FrameRerank(Rerank):
     """Compares the query with those time steps of a video that look like it, as EERCF's gated interaction block does.
 
-    The query's relaxed code q weighs the time steps f_t of a video by softmax_t(cos(q, f_t) / temperature); their
-    weighted sum is compared with q by cosine. There is nothing to train. A high temperature compares with the mean of
+    The query's relaxed code f weighs the relaxed codes f_t of a video's time steps (`HashNetwork.time_steps`) by
+    softmax_t(cos(f, f_t) / temperature); their weighted sum, each of length 1, is compared with f by cosine. There is nothing to train. A high temperature compares with the mean of
     the time steps, a low one with the best time step. The database keeps 2 T q bytes a video.
 
     Args:
@@ -52,9 +52,11 @@ def attended_similarity(query: NDArray[np.floating], frames: NDArray[np.floating
     Returns:
         Shape (n,), within [-1, 1], float32.
     """
-    query, frames = unit(query), unit(frames)
-    alike = frames @ query  # (n, T)
+    query, frames = unit(query), frames.astype(np.float32)
+    lengths = np.sqrt(np.einsum("ntd,ntd->nt", frames, frames))
+    lengths[lengths == 0] = 1
+    alike = frames @ query / lengths  # (n, T)
     weights = np.exp((alike - alike.max(axis=1, keepdims=True)) / np.float32(temperature))
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True) * lengths  # dividing the frames themselves takes twice as long
     attended = weights[:, None, :] @ frames  # (n, 1, d)
     return cosine(query, attended[:, 0])
