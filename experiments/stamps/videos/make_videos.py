@@ -12,10 +12,8 @@ import argparse
 import csv
 import io
 import math
-import multiprocessing
 import random
 import re
-import signal
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -27,10 +25,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.extraction.progress import Progress
+from avhash_nas.extraction.workers import Work, Workers
 from avhash_nas.files import read_json, write_json, write_whole
 
 ROOT = PurePosixPath("usr/share/tuxpaint/stamps")
@@ -48,9 +46,9 @@ CLASSES = {
     "road sign": "town/roadsigns",
     "vegetable": "food/vegetables",
 }
-PICTURES = 16
+PICTURES = 24
 """At most so many of each class."""
-VIDEOS = 3
+VIDEOS = 2
 """Of each picture."""
 SHARES = {"train": 0.5, "val": 0.25, "test": 0.25}
 SIZES = ((160, 120), (192, 144), (240, 180), (120, 160))
@@ -89,14 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="other pictures, splits, movements (default: 0)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         build(options.package, options.out, options.seed, options.workers)
     except AvnasError as error:
         print(f"make_videos: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("make_videos: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
 
@@ -106,14 +102,16 @@ def build(package: Path, out: Path, seed: int, workers: int) -> None:
     remember(out, {"seed": seed, "package": package.name})
     unpacked, folder = out / "package", out / "videos"
     if not (unpacked / "complete").exists():
+        print(f"unpacking {package}", file=sys.stderr, flush=True)
         unpack(package, unpacked)
         (unpacked / "complete").touch()
     videos = plan(find_stamps(unpacked), seed)
     missing = [(video, folder / video.path) for video in videos if not (folder / video.path).exists()]
-    with shown() as progress, multiprocessing.get_context("spawn").Pool(workers, stay) as pool:
-        task = progress.add_task("videos", total=len(videos), completed=len(videos) - len(missing))
-        for _ in pool.imap_unordered(make_video, missing, chunksize=4):
-            progress.advance(task)
+    with Progress(len(videos), len(videos) - len(missing)) as progress, Workers(Making(), workers) as processes:
+        for (video, _), problem in processes.results(missing):
+            if problem:
+                raise AvnasError(f"{video.path}: {problem}")
+            progress.advance()
     write_labels(out / "labels.csv", videos)
     print(f"{len(videos)} videos of {len({video.stamp.picture for video in videos})} pictures in {folder}")
 
@@ -203,11 +201,21 @@ def split_of(share: float) -> str:
     return split
 
 
-def make_video(job: tuple[Video, Path]) -> None:
+class Making(Work):
+    """What a process does with a video and its path."""
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def __call__(self, item: tuple[Video, Path]) -> None:
+        """Make the file."""
+        make_video(*item)
+
+
+def make_video(video: Video, path: Path) -> None:
     """Write one mp4 file, whole or not at all."""
-    video, path = job
     rng = random.Random(video.seed)
-    size, fps, seconds = rng.choice(SIZES), rng.choice(FRAME_RATES), rng.uniform(2.0, 3.0)
+    size, fps, seconds = rng.choice(SIZES), rng.choice(FRAME_RATES), rng.uniform(2.5, 3.0)
     frames = moving(Image.open(video.stamp.picture), size, round(seconds * fps), rng)
     samples = filled(read_sound(video.sound), round(seconds * SOUND_RATE))
     write_whole(path, lambda partial: write_mp4(partial, frames, size, fps, samples))
@@ -285,22 +293,10 @@ def write_labels(path: Path, videos: Sequence[Video]) -> None:
     def write(partial: Path) -> None:
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("path", "labels", "split"))
+            writer.writerow(("file", "labels", "split"))
             writer.writerows((video.path, video.stamp.label, video.split) for video in videos)
 
     write_whole(path, write)
-
-
-def stay() -> None:
-    """Ctrl-C in a terminal reaches workers too; the parent stops them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def shown() -> Progress:
-    """Progress on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
 
 
 if __name__ == "__main__":
