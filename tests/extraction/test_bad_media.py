@@ -1,5 +1,6 @@
 """Files that are damaged, lie, or are no videos: used as far as they go, or refused in one line."""
 
+import pickle
 import shutil
 import struct
 import sys
@@ -175,6 +176,7 @@ def test_what_is_no_video_is_refused_in_one_line(tmp_path, name, make, reason):
         read_clip(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # workers send it
 
 
 def test_a_cover_picture_is_no_video(tmp_path):

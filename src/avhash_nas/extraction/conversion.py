@@ -21,7 +21,7 @@ class Conversion:
     """How the frames of one video become pictures: all alike, whatever a later frame says.
 
     Pixels are made square by stretching the shorter direction; high bit depths become 8 bits, without tone mapping;
-    what is transparent becomes white.
+    what is transparent becomes white; interlaced frames stay so.
 
     Attributes:
         width: Of the scaled frame, before it is turned.

@@ -10,30 +10,13 @@ from typing import Any
 
 from avhash_nas.errors import AvnasError, MissingExtraError
 
-_CONTAINERS = (
-    *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "live_flv", "asf", "ogg", "gif", "apng", "mxf", "wtv", "rm"),
-    *(
-        "nut",
-        "dv",
-        "ivf",
-        "h264",
-        "hevc",
-        "m4v",
-        "mpegvideo",
-        "obu",
-        "av1",
-        "vc1",
-        "yuv4mpegpipe",
-        "swf",
-        "vivo",
-        "roq",
-    ),
-    *("mp3", "wav", "flac", "aac", "ac3", "aiff"),  # audio, so that the error says what is missing
-)
+_VIDEO = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,wtv,rm,nut,dv,ivf,obu,h264,hevc,m4v,mpegvideo,vc1,swf"
+_AUDIO = "mp3,wav,flac,aac,ac3,aiff"
 """FFmpeg's demuxers that read the one file they are given. Others open what a file names (playlists, concatenations:
-a way to read any file through an upload) or take texts for pictures."""
+a way to read any file through an upload) or take texts for pictures. Those of audio are let in so that the error says
+what is missing."""
 
-_MOST_FRAMES = 2**23
+_MOST_FRAMES = 2**22
 
 
 class MediaError(AvnasError):
@@ -47,6 +30,9 @@ class MediaError(AvnasError):
     def __init__(self, path: str | Path, reason: str) -> None:
         self.path, self.reason = Path(path), reason
         super().__init__(f"{path}: {reason}")
+
+    def __reduce__(self) -> tuple[type["MediaError"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # worker processes send it
 
 
 @dataclass(frozen=True)
@@ -105,7 +91,7 @@ class MediaFile:
         import av
 
         options = {
-            "format_whitelist": ",".join(_CONTAINERS),
+            "format_whitelist": f"{_VIDEO},{_AUDIO}",
             "protocol_whitelist": "file",
             "max_pixels": str(self.limits.pixels),
         }
@@ -155,6 +141,8 @@ class MediaFile:
             FFmpegError: The file breaks off.
             MediaError: Time is up.
         """
+        import av
+
         packets = container.demux(*streams)
         while True:
             self.check()
@@ -164,6 +152,9 @@ class MediaFile:
                 return
             except IndexError:  # so PyAV ends a file where a stream has turned up that its beginning did not tell of
                 return
+            except av.FFmpegError:
+                self.check()  # PyAV's own timeout looks the same
+                raise
             if packet.size:
                 yield packet
 
