@@ -1,3 +1,5 @@
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,20 +101,29 @@ def test_stopped_between_the_two_files_it_goes_on(tmp_path, parts, monkeypatch, 
         np.testing.assert_array_equal(audio["a"]["vectors"], features("other").audio)
 
 
-def test_a_full_disk_leaves_the_files_before(tmp_path, parts, monkeypatch):
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 10 kB: writing fails as on a full disk."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_leaves_the_files_before(tmp_path, parts, request):
     fill(parts, "a")
     write_features(tmp_path, [video("a")], parts)
     before = bytes_of(tmp_path)
-    fill(parts, "b")
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(feature_files.os, "fsync", full)
-    with pytest.raises(AvnasError, match=r"image\.h5: cannot be written: No space left"):
-        write_features(tmp_path, [video("a"), video("b")], parts)
+    names = [f"b{i}" for i in range(30)]
+    fill(parts, *names)
+    request.getfixturevalue("small_disk")
+    with pytest.raises(AvnasError, match=r"image\.h5: cannot be written: File too large$"):
+        write_features(tmp_path, [video(name) for name in ["a", *names]], parts)
     assert bytes_of(tmp_path) == before
-    assert parts.keys() == {"a-key", "b-key"}
+    assert len(parts.keys()) == 31
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_videos_without_features_are_left_out_and_others_taken_out(tmp_path, parts):

@@ -1,8 +1,9 @@
 """The pair of HDF5 files that hold the features of all videos, written whole from parts and from the pair before."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _write(
                 yield entry, old[before[entry.key].id]["vectors"][...]
 
     def write(partial: Path) -> None:
-        with ExitStack() as stack:
+        with _plain_errors(), ExitStack() as stack:
             old = stack.enter_context(h5py.File(path, "r")) if before else None
             file = stack.enter_context(h5py.File(partial, "w"))
             for entry, array in vectors(old):
@@ -121,6 +122,18 @@ def _write(
             os.fsync(whole.fileno())  # the parts are removed soon
 
     write_whole(path, write)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors of HDF5 that tell of one of the system, in a paragraph, as that one."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def _entry(group: h5py.Group) -> Entry:
