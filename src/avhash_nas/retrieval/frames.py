@@ -15,8 +15,9 @@ class FrameRerank(Rerank):
     """Compares the query with those time steps of a video that look like it, as EERCF's gated interaction block does.
 
     The query's relaxed code f weighs the relaxed codes f_t of a video's time steps (`HashNetwork.time_steps`) by
-    softmax_t(cos(f, f_t) / temperature); their weighted sum, each of length 1, is compared with f by cosine. There is nothing to train. A high temperature compares with the mean of
-    the time steps, a low one with the best time step. The database keeps 2 T q bytes a video.
+    softmax_t(cos(f, f_t) / temperature); their sum so weighted, each brought to length 1, is compared with f by cosine.
+    There is nothing to train. A high temperature compares with the mean of the time steps, a low one with the best time
+    step. The database keeps 2 T q bytes a video.
 
     Args:
         depth: k, how many of the nearest codes are compared anew.
