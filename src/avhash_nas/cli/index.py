@@ -124,7 +124,7 @@ def _show(arguments: Sequence[str]) -> int:
     table = Table(show_header=False, title=options.store)
     facts["classes"] = f"{len(facts['classes'])}: {', '.join(facts['classes'])}"
     facts["frames"] = " x ".join(map(str, facts["frames"] or ())) or False
-    facts["extraction"] = json.dumps(facts["extraction"])
+    facts["extraction"] = json.dumps(facts["extraction"]) if facts["extraction"] else "not known"
     facts["options"] = ", ".join(f"{name}={value}" for name, value in facts["options"].items()) or "none"
     facts["bytes"] = decimal(facts["bytes"]) if facts["bytes"] else "not known"
     for name, value in facts.items():

@@ -13,7 +13,8 @@ _MEMORY = 2**28
 class Flat(IndexKind):
     """Exact search: every code is compared; nothing is kept beside the codes.
 
-    A million codes of 64 bits are 8 MB, which one core goes through in about a millisecond.
+    A million codes of 64 bits are 8 MB, which one core goes through in about a millisecond; approximate search pays off
+    from some ten million on (benchmarks/README.md).
     """
 
     def arguments(self) -> dict[str, Any]:
