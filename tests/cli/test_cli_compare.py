@@ -48,6 +48,7 @@ def plain(tmp_path: Path, tiny_data: Path, tiny_cache: Path) -> dict[str, Any]:
         "out": str(tmp_path / "out"),
         "seeds": [0],
         "bits": [16],
+        "page": False,
         "options": {
             **common,
             "network": {"class_path": "avhash_nas.baselines.MeanPoolMLP", "init_args": {"hidden": 4}},

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from avhash_nas.report import Picture, save, svg
-from avhash_nas.report.style import INK, PALETTE, VARIABLES, drawing, line_styles, new_figure
+from avhash_nas.report.style import INK, PALETTE, VARIABLES, drawing, following, line_styles, new_figure
 
 
 def a_picture(name: str = "lines") -> Picture:
@@ -25,8 +25,8 @@ def a_picture(name: str = "lines") -> Picture:
 
 
 def test_the_same_picture_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = [file.read_bytes() for file in save(a_picture(), tmp_path / "one")]
-    again = [file.read_bytes() for file in save(a_picture(), tmp_path / "two")]
+    first = [file.read_bytes() for file in save(a_picture(), tmp_path / "one")[:2]]
+    again = [file.read_bytes() for file in save(a_picture(), tmp_path / "two")[:2]]
     assert first == again
     assert [file.name for file in sorted((tmp_path / "one").iterdir())] == ["lines.png", "lines.svg"]
     assert svg(a_picture()) == svg(a_picture())
@@ -58,7 +58,8 @@ def test_several_pictures_in_a_page_share_no_id() -> None:
 
 
 def test_ink_follows_the_page_and_files_have_plain_colours(tmp_path: Path) -> None:
-    inline, plain = svg(a_picture()), svg(a_picture(), follow_page=False)
+    plain = svg(a_picture())
+    inline = following(plain)
     for colour, variable in VARIABLES.items():
         assert plain.count(colour) == inline.count(f"var({variable}, {colour})") == inline.count(colour)
     assert INK in plain

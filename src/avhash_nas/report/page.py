@@ -11,7 +11,7 @@ from avhash_nas.comparison import Table
 from avhash_nas.files import write_whole
 from avhash_nas.report.examples import Example, Shown
 from avhash_nas.report.picture import Picture
-from avhash_nas.report.style import save, svg
+from avhash_nas.report.style import following, save
 
 PAGE = "index.html"
 
@@ -76,9 +76,10 @@ def _part(part: Part, folder: Path) -> str:
 
 
 def _picture(picture: Picture, folder: Path) -> str:
-    links = " ".join(f'<a href="{file.name}">{file.suffix[1:].upper()}</a>' for file in save(picture, folder))
+    *saved, element = save(picture, folder)
+    links = " ".join(f'<a href="{file.name}">{file.suffix[1:].upper()}</a>' for file in saved)
     return (
-        f'<figure id="{escape(picture.name)}"><div class="wide">{svg(picture)}</div>'
+        f'<figure id="{escape(picture.name)}"><div class="wide">{following(element)}</div>'
         f"<figcaption><strong>{escape(picture.title)}.</strong> {escape(picture.caption)} "
         f'<span class="files">{links}</span></figcaption></figure>'
     )

@@ -121,15 +121,22 @@ def new_figure(
     return NewFigure(figsize=(width, height), layout=layout)
 
 
-def svg(picture: Picture, *, follow_page: bool = True) -> str:
-    """The picture as an SVG element: the same text for the same picture.
+def settle(figure: Figure) -> None:
+    """Find the places of all that a figure holds, once: a second layout would move things by fractions of a point."""
+    with drawing():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def svg(picture: Picture) -> str:
+    """The picture as an SVG element in plain colours: the same text for the same picture.
 
     Text stays text. Ids begin with the picture's name, so that several pictures fit in one page.
 
     Args:
         picture: To be drawn.
-        follow_page: Take the colours in VARIABLES from the page, where it sets them; without, they are plain colours.
     """
+    settle(picture.figure)
     with drawing():
         import matplotlib
 
@@ -142,26 +149,35 @@ def svg(picture: Picture, *, follow_page: bool = True) -> str:
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#{picture.name}-", text)
     text = text.replace("'DejaVu Sans'", _FONTS)
     title = f"<title>{escape(picture.title)}</title>"
-    text = re.sub(r"<svg [^>]*>", lambda opening: f'{opening[0][:-1]} role="img">\n {title}', text, count=1)
-    if follow_page:
-        for colour, variable in VARIABLES.items():
-            text = re.sub(rf"(?<=[: ]){colour}\b", f"var({variable}, {colour})", text)
+    return re.sub(r"<svg [^>]*>", lambda opening: f'{opening[0][:-1]} role="img">\n {title}', text, count=1)
+
+
+def following(text: str) -> str:
+    """An SVG element that takes the colours in VARIABLES from the page, where it sets them.
+
+    Args:
+        text: What `svg` gave.
+    """
+    for colour, variable in VARIABLES.items():
+        text = re.sub(rf"(?<=[: ]){colour}\b", f"var({variable}, {colour})", text)
     return text
 
 
-def save(picture: Picture, folder: str | Path) -> tuple[Path, Path]:
+def save(picture: Picture, folder: str | Path) -> tuple[Path, Path, str]:
     """Write NAME.png, on white and at 200 dots an inch, and NAME.svg, without a background.
 
     Returns:
-        The two files.
+        The two files, and the SVG element.
 
     Raises:
         AvnasError: The folder is not writable.
     """
+    settle(picture.figure)
     png, vector = (Path(folder) / f"{picture.name}.{kind}" for kind in ("png", "svg"))
     with drawing():
         options = {"format": "png", "dpi": 200, "facecolor": "white", "metadata": {"Software": None}}
         write_whole(png, lambda partial: picture.figure.savefig(partial, **options))
-    text = '<?xml version="1.0" encoding="utf-8"?>\n' + svg(picture, follow_page=False)
+    element = svg(picture)
+    text = f'<?xml version="1.0" encoding="utf-8"?>\n{element}'
     write_whole(vector, lambda partial: partial.write_text(text, encoding="utf-8"))
-    return png, vector
+    return png, vector, element
