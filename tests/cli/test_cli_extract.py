@@ -90,15 +90,16 @@ def test_files_of_all_kinds(tmp_path, capsys):
     (videos / "a" / "words.mp4").write_text("not a video")
     (videos / "a" / "words.txt").write_text("no video, and not called one")
     out = tmp_path / "out"
-    assert avnas("extract", videos, "--out", out, *QUICK[:3], "--workers=0") == 1
+    shutil.copy(first, videos / "a" / "odd.film")
+    assert avnas("extract", videos, "--out", out, *QUICK[:3], "--workers=0", "--suffixes=dat, .film") == 1
     printed = capsys.readouterr().out
     assert "words.mp4" in printed
     assert "half.mp4" in printed
     assert "files without features: 2; the same command tries them again" in printed
     assert "files with other endings, passed over: 1 .txt" in printed
-    assert re.search(r"out: 4 videos, 4 of them new \(4 short\)", printed)
+    assert re.search(r"out: 5 videos, 5 of them new \(5 short\)", printed)
     with h5py.File(out / "image.h5") as file:
-        assert sorted(file) == ["a:film.mkv", "a:film.mp4", "b:c:film", "ü:日本%2C 東京"]
+        assert sorted(file) == ["a:film.mkv", "a:film.mp4", "a:odd", "b:c:film", "ü:日本%2C 東京"]
 
 
 def test_tiny_clip_and_ast(videos, tmp_path):

@@ -44,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0 done, 1 a run of a comparison is not finished, 2 bad input or options. A run that a signal stopped
-        ends with 128 plus the signal's number.
+        Exit code: 0 done, 1 a run of a comparison is not finished or a video gave no features, 2 bad input or options.
+        A run that a signal stopped ends with 128 plus the signal's number.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):

@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
         options.out,
         Extraction(options.visual, options.audio, options.steps, options.dtype),
         Labelling(options.labels, _shares(options.split), options.seed, options.resplit),
-        suffixes=(*SUFFIXES, *filter(None, options.suffixes.split(","))),
+        suffixes=(*SUFFIXES, *(f".{each.strip().lstrip('.')}" for each in options.suffixes.split(",") if each.strip())),
         workers=options.workers,
         timeout=options.timeout,
         drop_missing=options.drop_missing,
