@@ -2,17 +2,28 @@
 
 from itertools import combinations
 from typing import Any
+from unittest.mock import patch
+
+from avhash_nas.report.style import drawing, settle
 
 
 def texts(figure: Any) -> list[tuple[str, Any]]:
-    """Every visible text with its box in pixels."""
+    """Every text that is drawn, with its box in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    shown = (text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip())
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
+    found: list[Any] = []
+
+    def note(text: Any, renderer: Any) -> None:
+        found.append(text)
+
+    settle(figure)
+    with drawing():
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        with patch.object(Text, "draw", note):
+            figure.draw(renderer)
+        shown = [text for text in dict.fromkeys(found) if text.get_visible() and text.get_text().strip()]
+        return [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
 
 
 def outside(figure: Any) -> list[str]:

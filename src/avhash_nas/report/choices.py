@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avhash_nas.report.families import family_of, short
+from avhash_nas.report.families import FAMILIES, family_of, short
 from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.style import MUTED, drawing, new_figure
 from avhash_nas.space import Architecture
 from avhash_nas.training.choices import Probabilities
 
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+_ABREAST = 6
+"""Names in a row of the legend."""
 _COLUMNS = 9
 """At most: as many as an encoder has cells."""
 
@@ -43,21 +45,25 @@ def draw_choices(
     columns = min(_COLUMNS, max(4, *(len(row) for row in rows)))
     candidates = _by_family(dict.fromkeys(name for names in cells.values() for name in names))
     with drawing():
-        figure = new_figure(1.06 * columns + 0.3, 1.5 * len(rows) + 0.35 + 0.2 * math.ceil(len(candidates) / 6))
+        below = 0.1 + 0.19 * math.ceil(len(candidates) / _ABREAST)
+        figure = new_figure(1.08 * columns, 1.55 * len(rows) + below)
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes, row in zip(grid, rows, strict=True):
-            for place, panel in enumerate(axes):
-                if place < len(row):
-                    _panel(panel, row[place], found, chosen, kept, first=place == 0)
-                else:
-                    panel.axis("off")
-        figure.supxlabel(f"{step}, from 0", size=9)
-        figure.supylabel(what, size=9)
-        figure.legend(handles=_handles(candidates), loc="outside lower center", ncols=6, handlelength=2.2)
+            for panel, cell in zip(axes, row):
+                _panel(panel, cell, found, chosen, kept)
+            for panel in axes[1 : len(row)]:
+                panel.tick_params(labelleft=False)
+            for panel in axes[len(row) :]:
+                panel.axis("off")
+            axes[0].set_ylabel(f"{row[0].rpartition('.')[0]}\n{what}".strip(), size=8)
+        for panel in grid[-1][: len(rows[-1])]:
+            panel.set_xlabel(step, size=7.5, labelpad=1)
+        figure.legend(handles=_handles(candidates), loc="outside lower center", ncols=_ABREAST, handlelength=2.2)
     thick = " The line of what was chosen is thick." if chosen is not None else ""
     line = f" The vertical line is at the {step} whose state was kept." if kept is not None else ""
     data = {step: list(found), "cells": {cell: _series(found, cell) for cell in cells}, "kept": kept}
-    return Picture(name, title, f"A plot for every cell that leaves a choice.{thick}{line}", figure, data)
+    caption = f"A plot for every cell that leaves a choice; {step}s from 0.{thick}{line}"
+    return Picture(name, title, caption, figure, data)
 
 
 def _rows(cells: Sequence[str]) -> list[list[str]]:
@@ -79,8 +85,6 @@ def _panel(
     found: Mapping[int, Probabilities],
     chosen: Architecture | None,
     kept: int | None,
-    *,
-    first: bool,
 ) -> None:
     steps = list(found)
     taken = None if chosen is None else chosen.get(cell)
@@ -91,21 +95,16 @@ def _panel(
             axes.plot(steps, values, ".", color=_look(name)["color"])
     if kept is not None:
         axes.axvline(kept, color=MUTED, lw=0.7)
-    group, _, leaf = cell.rpartition(".")
-    axes.set_title(leaf + ("" if taken is None else f"\n{short(taken, 16)}"), size=7, pad=3)
+    axes.set_title(cell.rpartition(".")[2] + ("" if taken is None else f"\n{short(taken, 16)}"), size=7, pad=3)
     ends = sorted({steps[0], steps[-1]})
     axes.set(ylim=(-0.03, 1.03), yticks=(0, 0.5, 1), xticks=ends)
     if ends[0] != ends[-1]:
         margin = 0.04 * (ends[-1] - ends[0])
         axes.set_xlim(ends[0] - margin, ends[-1] + margin)
-    axes.tick_params(labelsize=7, length=2, pad=1.5, labelleft=first)
-    if first and group:
-        axes.set_ylabel(group, size=8)
+    axes.tick_params(labelsize=7, length=2, pad=1.5)
 
 
 def _by_family(candidates: Mapping[str, None]) -> list[str]:
-    from avhash_nas.report.families import FAMILIES
-
     return sorted(candidates, key=lambda name: FAMILIES.index(family_of(name)))
 
 

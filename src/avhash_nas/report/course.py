@@ -35,13 +35,17 @@ _SCORES = {"supernet": f"val/supernet/{SCORE}", "derived": f"val/derived/{SCORE}
 PANELS = (
     Panel("Loss", "training loss", {"loss": "train/loss"}),
     Panel("Score on val", "mAP@100, retrieved", _SCORES),
-    Panel("Discretisation gap", "supernet - derived, mAP@100", {"gap": "gap"}, zero=True),
+    Panel("Discretisation gap", "supernet minus derived", {"gap": "gap"}, zero=True),
     Panel("Entropy of the choices", "1 uniform, 0 decided", {"entropy": "architecture/entropy"}),
     Panel("Skips", "cells that are skips", {"skips": "architecture/skips"}),
     Panel("Temperature", "of the softmax", {"temperature": "architecture/temperature"}),
     Panel("Reward", "minus the loss on val", {"reward": "architecture/reward", "baseline": "architecture/baseline"}),
     Panel("Expected latency", "ms for one video", {"latency": "architecture/latency_ms"}),
-    Panel("Learning rates", "at the epoch's end", {"body": "lr", "head": "lr/head", "architecture": "lr/architecture"}),
+    Panel(
+        "Learning rates",
+        "at the epoch's end",
+        {"body": "lr", "head": "lr/head", "architecture": "lr/architecture"},
+    ),
 )
 """What is drawn if it was logged, in this order. What else a strategy logs gets a plot of its own behind these."""
 
@@ -69,10 +73,10 @@ def draw_course(
     count = math.ceil(len(panels) / columns)
     with drawing():
         figure = new_figure(3.2 * columns, 2.15 * count + 0.1)
-        grid = figure.subplots(count, columns, squeeze=False).flat
+        grid = list(figure.subplots(count, columns, squeeze=False).flat)
         for axes, (panel, series) in zip(grid, panels):
             _draw(axes, panel, series, kept)
-        for axes in list(grid):
+        for axes in grid[len(panels) :]:
             axes.axis("off")
     line = "" if kept is None else f" The vertical line is at epoch {kept}, whose state was kept."
     caption = f"Epochs from 0. Scores and what describes the choices are of the epochs with a validation.{line}"
@@ -119,7 +123,9 @@ def _draw(axes: Axes, panel: Panel, series: Series, kept: int | None) -> None:
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.set(title=panel.title, xlabel="epoch", ylabel=panel.label)
-    if len(series) > 1:
+    if panel.title == "Skips":
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    if len(panel.columns) > 1:
         axes.legend()
 
 

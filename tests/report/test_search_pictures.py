@@ -1,0 +1,211 @@
+"""Pictures of searches: they show the numbers of the run's files, all of them, and say what is not there."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from report.canvas import outside, overlapping
+from report.folders import make_run
+
+pytest.importorskip("matplotlib")
+
+from avhash_nas.report import Picture, svg
+from avhash_nas.report.choices import draw_choices
+from avhash_nas.report.course import PANELS
+from avhash_nas.report.run import RunRecord
+from avhash_nas.report.search import search_pictures
+from avhash_nas.space import load_space
+
+PHASES = [
+    {"epoch": float(epoch), "reward": -4.0 + epoch, "best": -3.0 + epoch, "baseline": -4.5 + epoch, "entropy": 20.0}
+    for epoch in (1, 2, 3)
+]
+
+
+def drawn(run: Path) -> dict[str, Picture]:
+    return {picture.name: picture for picture in search_pictures(RunRecord(run))[0]}
+
+
+def file_rows(run: Path, name: str) -> list[dict[str, str]]:
+    with (run / "search" / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def points(picture: Picture, panel: str, line: str) -> list[tuple[int, float]]:
+    found = picture.data["panels"][panel][line]
+    return list(zip(found["epoch"], found["value"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search with all that can be drawn."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return make_run(folder, strategy="ENAS", rounds=(5, 4, 6), report={"phases": PHASES})
+
+
+@pytest.fixture(scope="module")
+def pictures(run: Path) -> dict[str, Picture]:
+    return drawn(run)
+
+
+def test_everything_that_there_is_becomes_a_picture(run: Path, pictures: dict[str, Picture]) -> None:
+    assert list(pictures) == [
+        *("search-course", "search-choices", "search-scored", "search-shares", "search-finetune"),
+    ]
+    assert search_pictures(RunRecord(run))[1] == []
+    assert all(name.startswith("a-") for name in (each.name for each in search_pictures(RunRecord(run), "a")[0]))
+
+
+@pytest.mark.parametrize(
+    ("panel", "line", "column"),
+    [
+        ("Loss", "loss", "train/loss"),
+        ("Score on val", "supernet", "val/supernet/map@100_retrieved"),
+        ("Score on val", "derived", "val/derived/map@100_retrieved"),
+        ("Entropy of the choices", "entropy", "architecture/entropy"),
+        ("Skips", "skips", "architecture/skips"),
+        ("Learning rates", "body", "lr"),
+        ("Learning rates", "head", "lr/head"),
+    ],
+)
+def test_curves_are_the_columns_of_epochs_csv(
+    panel: str, line: str, column: str, run: Path, pictures: dict[str, Picture]
+) -> None:
+    rows = file_rows(run, "epochs.csv")
+    expected = [(int(row["epoch"]), float(row[column])) for row in rows if row[column]]
+    assert points(pictures["search-course"], panel, line) == expected
+    assert len(expected) == (3 if column.startswith(("val", "arch")) else 6)
+
+
+def test_the_gap_is_what_the_supernet_scores_more_than_the_derived(run: Path, pictures: dict[str, Picture]) -> None:
+    gaps = points(pictures["search-course"], "Discretisation gap", "gap")
+    rows = [row for row in file_rows(run, "epochs.csv") if row["val/supernet/map@100_retrieved"]]
+    scores = [[float(row[f"val/{name}/map@100_retrieved"]) for name in ("supernet", "derived")] for row in rows]
+    assert gaps == [(int(row["epoch"]), one - other) for row, (one, other) in zip(rows, scores, strict=True)]
+
+
+def test_rewards_are_those_of_every_phase(pictures: dict[str, Picture]) -> None:
+    for name in ("reward", "baseline", "best"):
+        assert points(pictures["search-course"], "Reward", name) == [
+            (int(each["epoch"]), each[name]) for each in PHASES
+        ]
+
+
+def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> None:
+    data = pictures["search-choices"].data
+    rows = file_rows(run, "choices.csv")
+    assert data["epoch"] == [int(row["epoch"]) for row in rows]
+    assert data["kept"] == 5
+    space = load_space("full")
+    assert {cell: tuple(lines) for cell, lines in data["cells"].items()} == {
+        cell.name: cell.candidates for cell in space.cells
+    }
+    for cell, lines in data["cells"].items():
+        for name, values in lines.items():
+            assert values == [float(row[f"{cell}={name}"]) for row in rows]
+    lines_drawn = [line for axes in pictures["search-choices"].figure.axes for line in axes.lines]
+    assert sum(len(line.get_xdata()) == 6 for line in lines_drawn) == sum(len(cell.candidates) for cell in space.cells)
+
+
+def test_the_line_of_the_chosen_candidate_is_the_thick_one(run: Path, pictures: dict[str, Picture]) -> None:
+    record = RunRecord(run)
+    cells = list(record.choices[0])
+    assert record.architecture is not None
+    for cell, axes in zip(cells, pictures["search-choices"].figure.axes, strict=False):
+        series = [line for line in axes.lines if len(line.get_xdata()) == 6]
+        thick = [list(line.get_ydata()) for line in series if line.get_linewidth() > 2]
+        assert thick == [[record.choices[epoch][cell][record.architecture[cell]] for epoch in range(6)]]
+        assert axes.get_title().startswith(cell.rpartition(".")[2])
+
+
+def test_scores_are_drawn_by_generation(run: Path, pictures: dict[str, Picture]) -> None:
+    data = pictures["search-scored"].data
+    rows = file_rows(run, "judged.csv")
+    expected = [[float(row["score"]) for row in rows if int(row["round"]) == number] for number in range(3)]
+    assert data["scores"] == expected
+    assert data["best"] == [max(score for scores in expected[: number + 1] for score in scores) for number in range(3)]
+
+
+def test_shares_are_counts_over_each_generation(run: Path, pictures: dict[str, Picture]) -> None:
+    data, rows = pictures["search-shares"].data, file_rows(run, "judged.csv")
+    assert data["generation"] == [0, 1, 2]
+    for cell, lines in data["cells"].items():
+        for name, shares in lines.items():
+            taken = [[row[cell] == name for row in rows if int(row["round"]) == number] for number in range(3)]
+            assert shares == [sum(each) / len(each) for each in taken]
+        assert all(math.isclose(sum(each), 1) for each in zip(*lines.values(), strict=True))
+
+
+def test_architectures_of_a_single_round_are_drawn_by_rank(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", strategy="RandomSearch", probable=False, epochs=0, rounds=(4,))
+    pictures = drawn(run)
+    assert list(pictures) == ["search-scored", "search-finetune"]
+    assert pictures["search-scored"].figure.axes[0].get_xlabel() == "rank among those scored"
+    assert search_pictures(RunRecord(run))[1] == [
+        "No supernet was trained: there are no epochs of a search to show.",
+    ]
+
+
+def test_an_unfinished_search_is_drawn_as_far_as_it_has_come(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", finished=False, epochs=1)
+    pictures = drawn(run)
+    assert list(pictures) == ["search-course", "search-choices"]
+    assert set(pictures["search-course"].data["panels"]) == {"Loss", "Learning rates"}
+    assert "thick" not in pictures["search-choices"].caption
+
+
+def test_a_run_that_recorded_less_is_drawn_from_its_metrics(tmp_path: Path) -> None:
+    first, second = {"best": 0.4, "mean": 0.3, "spread": 0.1}, {"best": 0.5, "mean": 0.4, "spread": None}
+    report = {"generations": [first, second]}
+    run = make_run(tmp_path / "run", strategy="SPOS", probable=False, report=report)
+    pictures, missing = search_pictures(RunRecord(run))
+    assert pictures[1].data == {"best": [0.4, 0.5], "mean": [0.3, 0.4], "spread": [0.1, 0.0]}
+    assert [sentence.split()[0] for sentence in missing] == ["search/choices.csv", "search/judged.csv"]
+
+
+def test_a_network_that_was_not_searched_has_its_training_alone(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", strategy=None, space="arch_1")
+    pictures, missing = search_pictures(RunRecord(run))
+    assert [picture.name for picture in pictures] == ["search-finetune"]
+    assert missing == []
+
+
+def test_what_a_third_partys_strategy_logs_gets_a_plot_of_its_own(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", strategy="Theirs")
+    file = run / "search" / "epochs.csv"
+    lines = file.read_text().splitlines()
+    added = [f"{line},{'architecture/regret' if number == 0 else number / 10}" for number, line in enumerate(lines)]
+    file.write_text("\n".join(added) + "\n")
+    found = drawn(run)["search-course"]
+    assert points(found, "Regret", "regret") == [(number, (number + 1) / 10) for number in range(6)]
+
+
+@pytest.mark.parametrize("name", ["search-course", "search-choices", "search-scored", "search-shares"])
+def test_nothing_overlaps_and_all_is_labelled(name: str, pictures: dict[str, Picture]) -> None:
+    figure = pictures[name].figure
+    assert outside(figure) == []
+    assert overlapping(figure) == []
+    if name != "search-choices" and name != "search-shares":
+        for axes in (axes for axes in figure.axes if axes.axison):
+            assert axes.get_xlabel()
+            assert axes.get_ylabel()
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, pictures: dict[str, Picture]) -> None:
+    again: dict[str, Any] = drawn(run)
+    for name, picture in pictures.items():
+        assert svg(picture) == svg(again[name]), name
+
+
+def test_titles_of_panels_are_unique() -> None:
+    assert len({panel.title for panel in PANELS}) == len(PANELS)
+
+
+def test_a_space_with_few_choices_makes_few_plots() -> None:
+    found = {0: {"audio.U1": {"skip": 0.25, "silu": 0.75}}, 1: {"audio.U1": {"skip": 0.5, "silu": 0.5}}}
+    picture = draw_choices(found, None)
+    assert sum(axes.axison for axes in picture.figure.axes) == 1
+    assert outside(picture.figure) == []
