@@ -90,7 +90,7 @@ def write_features(folder: Path, videos: Sequence[VideoFile], parts: Parts) -> t
             known = before[video.key]
             entries.append(Entry(video.id, video.key, known.seconds, known.notes))
     from_parts = new - {video.key for video in damaged}
-    if entries and (entries != list(before.values()) or from_parts.intersection(before)):
+    if entries and ({entry.key: entry for entry in entries} != before or from_parts.intersection(before)):
         for modality in FILES:
             _write(folder, modality, entries, from_parts, parts, before)
     return entries, damaged
