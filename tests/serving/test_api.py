@@ -110,6 +110,7 @@ def test_a_video_is_described_shown_and_played_by_its_id(client, shop, video):
     file = shop.video(IDS.index(video)).read_bytes()
     played = client.get(described["media"])
     assert (played.content, played.headers["content-type"]) == (file, "video/mp4")
+    assert client.head(described["media"]).headers["content-length"] == str(len(file))
     part = client.get(described["media"], headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, file[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(file)}"

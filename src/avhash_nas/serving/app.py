@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from avhash_nas import __version__
 from avhash_nas.errors import AvnasError, MissingExtraError
@@ -16,9 +16,6 @@ from avhash_nas.serving.refusal import RefusalError
 from avhash_nas.serving.replies import FoundVideo, Health, Listed, ListPage, Problem, Reply
 from avhash_nas.serving.service import Service
 from avhash_nas.serving.uploads import VIDEO
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -54,6 +51,7 @@ def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
         await asyncio.to_thread(service.close)
 
     app = FastAPI(
+        exception_handlers=_error_handlers(),
         title="avnas serve",
         summary="Finds the videos most like one.",
         version=__version__,
@@ -62,16 +60,14 @@ def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
         lifespan=lifespan,
         responses={"4XX": {"model": Problem, "description": "The request cannot be fulfilled; `error` says why."}},
     )
-    _add_errors(app)
-    _add_pages(app)
-    _add_search(app, service)
-    _add_videos(app, service)
+    for routes in (_pages(), _search(service), _videos(service)):
+        app.include_router(routes)
     app.openapi = with_descriptions(app.openapi, (FoundVideo, Health, Listed, ListPage, Problem, Reply))  # type: ignore[method-assign]
     return Guard(app, hosts)
 
 
-def _add_errors(app: "FastAPI") -> None:
-    """Every error is a JSON object with one line in `error`."""
+def _error_handlers() -> dict[Any, Any]:
+    """By exception: every error is a JSON object with one line in `error`."""
     from fastapi import HTTPException, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -80,29 +76,28 @@ def _add_errors(app: "FastAPI") -> None:
     def problem(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"error": message}, status, headers)
 
-    @app.exception_handler(AvnasError)
     async def refused(_: Request, error: AvnasError) -> JSONResponse:
         if not isinstance(error, RefusalError):
             return problem(400, str(error))
         return problem(error.status, str(error), {"Retry-After": str(error.retry_after)} if error.retry_after else None)
 
-    @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         return problem(422, f"{first['loc'][-1]}: {first['msg']}")
 
-    @app.exception_handler(AnyHTTPException)
     async def not_found(_: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
     async def broken(_: Request, __: Exception) -> JSONResponse:
         return problem(500, "the service failed at this request; its log says where")
 
+    return {AvnasError: refused, RequestValidationError: invalid, AnyHTTPException: not_found, Exception: broken}
 
-def _add_pages(app: "FastAPI") -> None:
-    from fastapi import Response
 
+def _pages() -> Any:
+    from fastapi import APIRouter, Response
+
+    routes = APIRouter(include_in_schema=False)
     folder = files("avhash_nas.serving") / "pages"
 
     def add(address: str, name: str, kind: str) -> None:
@@ -111,14 +106,15 @@ def _add_pages(app: "FastAPI") -> None:
         async def page() -> Response:
             return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
-        app.add_api_route(address, page, methods=["GET", "HEAD"], include_in_schema=False)
+        routes.add_api_route(address, page, methods=["GET", "HEAD"])
 
     for address, (name, kind) in _PAGES.items():
         add(address, name, kind)
+    return routes
 
 
-def _add_search(app: "FastAPI", service: Service) -> None:
-    from fastapi import Query, Request
+def _search(service: Service) -> Any:
+    from fastapi import APIRouter, Query, Request
     from starlette.requests import ClientDisconnect
 
     form = {
@@ -130,9 +126,10 @@ def _add_search(app: "FastAPI", service: Service) -> None:
             "rerank": {"type": "boolean", "description": "Whether to rerank; by default where the service can."},
         },
     }
+    routes = APIRouter()
     body = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
-    @app.post("/api/search", summary="The videos most like one that is sent", openapi_extra=body)
+    @routes.post("/api/search", summary="The videos most like one that is sent", openapi_extra=body)
     async def by_upload(request: Request) -> Reply:
         length = request.headers.get("content-length")
         kind = request.headers.get("content-type", "")
@@ -142,7 +139,7 @@ def _add_search(app: "FastAPI", service: Service) -> None:
         except ClientDisconnect as error:
             raise RefusalError(499, "the client has hung up") from error
 
-    @app.get("/api/search", summary="The videos most like one of the store, or with codes nearest to one")
+    @routes.get("/api/search", summary="The videos most like one of the store, or with codes nearest to one")
     async def search(
         request: Request,
         id: Annotated[str | None, Query(description="Id of a video.", max_length=1024)] = None,  # noqa: A002
@@ -156,12 +153,16 @@ def _add_search(app: "FastAPI", service: Service) -> None:
             return await service.by_code(code, top)
         return await service.by_id(str(id), top, rerank, request.is_disconnected)
 
+    return routes
 
-def _add_videos(app: "FastAPI", service: Service) -> None:
-    from fastapi import Query, Response
+
+def _videos(service: Service) -> Any:
+    from fastapi import APIRouter, Query, Response
     from fastapi.responses import FileResponse
 
-    @app.get("/api/videos", summary="The videos that can be chosen, in the order of their ids")
+    routes = APIRouter()
+
+    @routes.get("/api/videos", summary="The videos that can be chosen, in the order of their ids")
     async def videos(
         prefix: Annotated[str, Query(description="How the ids begin.", max_length=1024)] = "",
         start: Annotated[int, Query(ge=0, le=10**9, description="How many to pass over.")] = 0,
@@ -169,20 +170,23 @@ def _add_videos(app: "FastAPI", service: Service) -> None:
     ) -> ListPage:
         return service.gallery.videos(prefix, start, count)
 
-    @app.get("/api/videos/{video:path}", summary="One video")
+    @routes.get("/api/videos/{video:path}", summary="One video")
     async def video(video: str) -> Listed:
         return service.gallery.video(video)
 
-    @app.api_route("/media/{video:path}", methods=["GET"], summary="A video's file", response_class=FileResponse)
+    @routes.head("/media/{video:path}", include_in_schema=False, response_class=FileResponse)
+    @routes.get("/media/{video:path}", summary="A video's file", response_class=FileResponse)
     async def media(video: str) -> FileResponse:
         path = service.gallery.file(video)
         return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
-    @app.get("/thumbnails/{video:path}", summary="A frame of a video, JPEG", response_class=Response)
+    @routes.get("/thumbnails/{video:path}", summary="A frame of a video, JPEG", response_class=Response)
     async def thumbnail(video: str) -> Response:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(await service.gallery.thumbnail(video), media_type="image/jpeg", headers=headers)
 
-    @app.get("/health", summary="State of the service")
+    @routes.get("/health", summary="State of the service")
     async def health() -> Health:
         return service.health()
+
+    return routes

@@ -18,8 +18,8 @@ class Listed:
         split: The split that lists it; empty without lists.
         seconds: Duration; 0 where it is not known.
         notes: What was met while its features were made: `no_audio`, `short`, `truncated`, ...
-        media: Address of its file, or None.
-        thumbnail: Address of a frame of it, or None.
+        media: Address of its file, or null.
+        thumbnail: Address of a frame of it, or null.
     """
 
     id: str
@@ -51,10 +51,10 @@ class FoundVideo:
     Attributes:
         id: Its id.
         distance: Hamming distance of its code to the query's, 0 to q.
-        score: What reranking gave it, the higher the more alike; None where it was not reranked.
+        score: What reranking gave it, the higher the more alike; null where it was not reranked.
         labels: Names of its classes.
-        media: Address of its file, or None.
-        thumbnail: Address of a frame of it, or None.
+        media: Address of its file, or null.
+        thumbnail: Address of a frame of it, or null.
     """
 
     id: str

@@ -27,12 +27,15 @@ function range(schema) {
     .map(([key, words]) => `${words} ${find(key)}`).join(", ");
 }
 
+/** Text, with what stands between backticks as code. */
+const worded = (text) => text.split("`").map((part, place) => (place % 2 ? make("code", { textContent: part }) : part));
+
 function row(name, schema, required, text) {
   return make("tr", {},
     make("td", {}, make("code", { textContent: name })),
     make("td", { textContent: typeOf(schema) }),
     make("td", { textContent: [required ? "required" : "", range(schema)].filter(Boolean).join(", ") }),
-    make("td", { textContent: text ?? "" }));
+    make("td", {}, ...worded(text ?? "")));
 }
 
 function table(caption, rows) {

@@ -102,9 +102,11 @@ function askFile(file) {
 // ---- telling
 
 function busy(what, share = 0) {
+  const begins = $("busy").hidden && what !== null;
   $("busy").hidden = what === null;
   $("result").setAttribute("aria-busy", what !== null);
   if (what === null) return;
+  if (begins) $("busy").scrollIntoView({ block: "nearest" });
   $("doing").textContent = `${what} …`;
   if (share > 0 && share < 1) $("progress").value = share;
   else $("progress").removeAttribute("value");
@@ -113,6 +115,7 @@ function busy(what, share = 0) {
 function tell(problem) {
   $("problem").hidden = problem === null;
   $("problem").textContent = problem ?? "";
+  if (problem !== null) $("problem").scrollIntoView({ block: "nearest" });
 }
 
 const NOTES = {
