@@ -44,7 +44,7 @@ def pitch(segments, rate=16000):
 
 
 def chirp(times):
-    """A pitch that rises from 100 to 400 Hz in 30 s: no stretch sounds like another one."""
+    """A pitch that rises from 100 Hz by 10 Hz each second: no stretch sounds like another one."""
     return 0.5 * np.sin(2 * np.pi * (100 * times + 5 * times**2))
 
 
@@ -83,7 +83,7 @@ def test_frames_and_sound_from_every_kind_of_file(tmp_path, name):
     ],
 )
 def test_jumping_finds_what_decoding_everything_finds(tmp_path, name, options):
-    kept = {"picture": clock(SIZE, 30.0), "sound": chirp, "rate": 16000, "seconds": 30.0}
+    kept = {"picture": clock(SIZE, 18.0), "sound": chirp, "rate": 16000, "seconds": 18.0}
     path = make_video(tmp_path / name, **(kept | options))
     for steps in (3, 25):
         clip = read_clip(path, steps=steps, longest_segment=0.25)

@@ -30,8 +30,10 @@ class ColourGradients(VisualExtractor):
     deviation of lightness and both colour coordinates in each cell of a grid; a histogram of lightness (8 bins) and
     one of colour (8 x 8), each linearly shared between neighbouring bins; and in each cell a histogram of 8 directions
     of the lightness gradient, weighted by its size. Square roots of shares are taken, so that Euclidean distances
-    between histograms are Hellinger's. Values lie in about [-1, 1]; nothing is fitted to data. For trying things out:
-    it sees colours, their places and rough shapes, and knows no objects.
+    between histograms are Hellinger's. Scales are fixed, not fitted to data: lightness of 0 to 100 becomes -1 to 1,
+    colour coordinates are divided by 100, a deviation of half the range and a share of a quarter become 1; so values
+    lie in [-1.1, 2], most of them in [-1, 1]. For trying things out: it sees colours, their places and rough shapes,
+    and knows no objects.
 
     Args:
         grid: Cells in each direction: 1, 2, 4, 8 or 16.
@@ -91,7 +93,7 @@ class ColourGradients(VisualExtractor):
         away = (place - centres).abs()
         shares = (1 - torch.minimum(away, _DIRECTIONS - away)).clamp(min=0) * size
         sums = self._cells(shares).mean(2)
-        return (sums / (sums.sum(0) + _SOFT)).sqrt().flatten()
+        return 2 * (sums / (sums.sum(0) + _SOFT)).sqrt().flatten()
 
 
 def lab(rgb: Tensor) -> Tensor:
@@ -113,7 +115,7 @@ def lab(rgb: Tensor) -> Tensor:
 
 
 def _histogram(maps: Tensor) -> Tensor:
-    """Square roots of the shares of pixels in 8 bins for each of n dimensions.
+    """Twice the square roots of the shares of pixels in 8 bins for each of n dimensions.
 
     Args:
         maps: Within [0, 1], or it goes into the outermost bins, (n, H, W).
@@ -124,4 +126,4 @@ def _histogram(maps: Tensor) -> Tensor:
     place = (maps.flatten(1) * _SHADES - 0.5).clamp(0, _SHADES - 1)
     shares = (1 - (place[:, None] - torch.arange(_SHADES)[:, None]).abs()).clamp(min=0)  # (n, 8, pixels)
     joint = shares[0] if len(maps) == 1 else shares[0] @ shares[1].T
-    return (joint.sum(1) if len(maps) == 1 else joint.flatten()).div(place.shape[1]).sqrt()
+    return 2 * (joint.sum(1) if len(maps) == 1 else joint.flatten()).div(place.shape[1]).sqrt()
