@@ -1,7 +1,6 @@
 """The script that builds the stamps videos, on a package made here: a few pictures and tones, no download."""
 
 import csv
-import importlib.util
 import io
 import random
 import subprocess
@@ -13,23 +12,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from experiments.loading import EXPERIMENTS, load
+
 av = pytest.importorskip("av")
 Image = pytest.importorskip("PIL.Image")
 
-SCRIPT = Path(__file__).parents[2] / "experiments/stamps/videos/make_videos.py"
 BIRDS = "usr/share/tuxpaint/stamps/animals/birds"
 RED, BLUE = (255, 0, 0, 255), (0, 0, 255, 255)
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_videos", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_videos"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("stamps/videos/make_videos.py")
 
 
 def png(left, right) -> bytes:
@@ -74,13 +68,14 @@ def make_package(path: Path) -> Path:
     return path
 
 
-def build(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, SCRIPT, "--workers=1", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+def build(package: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, EXPERIMENTS / "stamps/videos/make_videos.py", package, out, "--workers=1"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_a_package_becomes_videos_and_a_stopped_build_goes_on(tmp_path: Path) -> None:
+def test_a_package_becomes_videos_that_are_the_same_again(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package, out = make_package(tmp_path / "stamps.deb"), tmp_path / "out"
     done = build(package, out)
     assert done.returncode == 0, done.stderr
@@ -98,22 +93,27 @@ def test_a_package_becomes_videos_and_a_stopped_build_goes_on(tmp_path: Path) ->
             assert 2.4 < float(seen.duration * seen.time_base) < 3.1
             assert heard.duration * heard.time_base == pytest.approx(seen.duration * seen.time_base, abs=0.1)
 
-    kept, lost = videos[0], videos[1]
-    before, stamp = lost.read_bytes(), kept.stat().st_mtime_ns
-    lost.unlink()
-    assert build(package, out).returncode == 0
-    assert lost.read_bytes() == before
-    assert kept.stat().st_mtime_ns == stamp
-    other = build(package, out, "--seed=1")
-    assert other.returncode == 2
-    assert "made with" in other.stderr
+    before, stamp = videos[1].read_bytes(), videos[0].stat().st_mtime_ns
+    planned = {video.path: video for video in script.plan(script.find_stamps(out / "package"), seed=0)}
+    script.make_video(planned[videos[1].relative_to(out / "videos").as_posix()], videos[1])
+    assert videos[1].read_bytes() == before
+    assert script.main([str(package), str(out)]) == 0
+    assert videos[0].stat().st_mtime_ns == stamp
+    assert script.main([str(package), str(out), "--seed=1"]) == 2
+    assert "made with" in capsys.readouterr().err
 
 
-def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "some.deb").write_text("<html>not found</html>")
-    done = build(tmp_path / "some.deb", tmp_path / "out")
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith("is no Debian package")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"<html>not found</html>", "is no Debian package"), (b"!<arch>\n", "ends early"), (None, "No such file")],
+)
+def test_what_is_no_package_is_refused(
+    script: ModuleType, content: bytes | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "some.deb").write_bytes(content)
+    assert script.main([str(tmp_path / "some.deb"), str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_splits_are_disjoint_by_picture_and_the_own_sound_comes_first(script: ModuleType) -> None:
