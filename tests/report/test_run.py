@@ -7,6 +7,7 @@ import pytest
 from avhash_nas.errors import AvnasError
 from avhash_nas.report.run import BEST, RunRecord
 from avhash_nas.space import Architecture, load_space
+from avhash_nas.training.candidates import short_name
 from report.folders import make_run
 
 
@@ -44,6 +45,15 @@ def test_without_probabilities_certainty_is_the_share_of_the_best_that_agree(tmp
     assert meaning == "the share of the 10 best architectures scored that have it"
     few = RunRecord(make_run(tmp_path / "few", strategy="RandomSearch", probable=False, epochs=0, rounds=(5,)))
     assert few.certainty == ({}, "")
+
+
+def test_a_candidate_that_was_trained_alone_has_its_own_epochs(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", strategy="RandomSearch", probable=False, epochs=0, rounds=(2,))
+    architecture = Architecture.load(folder / "architecture.json")
+    tuned = RunRecord(folder).epochs("finetune")
+    (folder / "candidates").mkdir()
+    (folder / "finetune").rename(folder / "candidates" / short_name(architecture))
+    assert RunRecord(folder).epochs("finetune") == tuned != []
 
 
 def test_an_unfinished_search_has_what_there_is(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_architectures_of_a_single_round_are_drawn_by_rank(tmp_path: Path) -> No
     assert list(pictures) == ["search-scored", "search-finetune"]
     assert pictures["search-scored"].figure.axes[0].get_xlabel() == "rank among those scored"
     assert search_pictures(RunRecord(run))[1] == [
-        "No supernet was trained: there are no epochs of a search to show.",
+        "There are no epochs of a search: no supernet is trained, or not yet.",
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_recorded_less_is_drawn_from_its_metrics(tmp_path: Path) -> N
     run = make_run(tmp_path / "run", strategy="SPOS", probable=False, report=report)
     pictures, missing = search_pictures(RunRecord(run))
     assert pictures[1].data == {"best": [0.4, 0.5], "mean": [0.3, 0.4], "spread": [0.1, 0.0]}
-    assert [sentence.split()[0] for sentence in missing] == ["search/choices.csv", "search/judged.csv"]
+    assert [sentence[:51] for sentence in missing] == ["There are neither probabilities of candidates nor s"]
 
 
 def test_a_network_that_was_not_searched_has_its_training_alone(tmp_path: Path) -> None:

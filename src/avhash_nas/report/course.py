@@ -78,8 +78,9 @@ def draw_course(
             _draw(axes, panel, series, kept)
         for axes in grid[len(panels) :]:
             axes.axis("off")
-    line = "" if kept is None else f" The vertical line is at epoch {kept}, whose state was kept."
-    caption = f"Epochs from 0. Scores and what describes the choices are of the epochs with a validation.{line}"
+    caption = "Epochs from 0; scores, and what describes the choices, are of the epochs with a validation."
+    if kept is not None:
+        caption += f" The vertical line is at epoch {kept}, whose state was kept."
     return Picture(name, title, caption, figure, _data(panels, kept))
 
 

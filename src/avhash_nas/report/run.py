@@ -12,6 +12,7 @@ from avhash_nas.files import read_json
 from avhash_nas.report.design import Design
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training import RunFolder
+from avhash_nas.training.candidates import short_name
 from avhash_nas.training.choices import Judged, Probabilities, read_choices, read_judged
 
 Row = dict[str, float]
@@ -98,8 +99,10 @@ class RunRecord:
         return tuple(found)
 
     def epochs(self, stage: Literal["search", "finetune"]) -> list[Row]:
-        """The rows of a stage's epochs.csv."""
+        """The rows of a stage's epochs.csv; of a candidate that was trained alone and chosen, those of its training."""
         file = self._folder.stage(stage) / "epochs.csv"
+        if stage == "finetune" and not file.exists() and self.architecture is not None:
+            file = self._folder.stage(f"candidates/{short_name(self.architecture)}") / "epochs.csv"
         if not file.exists():
             return []
         with file.open(newline="", encoding="utf-8") as stream:

@@ -44,14 +44,9 @@ def _missing(record: RunRecord) -> Iterator[str]:
     if record.strategy is None:
         return
     if not record.epochs("search"):
-        yield "No supernet was trained: there are no epochs of a search to show."
-    elif not record.choices:
+        yield "There are no epochs of a search: no supernet is trained, or not yet."
+    elif not record.choices and not record.judged:
         yield (
-            "search/choices.csv is not there: the strategy knows no probabilities of candidates, or the run is from a "
-            "version that did not keep them."
-        )
-    if not record.judged and record.metrics:
-        yield (
-            "search/judged.csv is not there: the strategy had no architectures scored before its choice, or the run "
-            "is from a version that did not list them."
+            "There are neither probabilities of candidates nor scored architectures (search/choices.csv, "
+            "search/judged.csv): there are none yet, or the run is from a version that did not keep them."
         )
