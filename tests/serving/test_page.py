@@ -203,3 +203,12 @@ def test_the_api_page_is_written_from_the_schema(visit, server):
         assert wanted in page.inner_text("main")
     assert visit.problems == []
     assert nothing_from_elsewhere(visit, server)
+
+
+def test_a_file_that_the_browser_cannot_play_can_be_saved(visit, page):
+    page.route("**/media/**", lambda route: route.fulfill(body="no video", content_type="video/x-msvideo"))
+    page.get_by_role("button", name=IDS[0]).click()
+    assert answers(page)
+    page.get_by_role("button", name="Play", exact=False).last.click()
+    page.get_by_text("This browser cannot play the file.").wait_for()
+    assert page.get_by_role("link", name="Save it").get_attribute("href").startswith("/media/")
