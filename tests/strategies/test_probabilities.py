@@ -59,7 +59,7 @@ def test_enas_tells_what_its_controller_would_draw(autoregressive, space):
     drawn = [strategy.route(replace(LATE, epoch=epoch)) for epoch in range(2000)]
     for cell, values in found.items():
         shares = [sum(path[cell] == place for path in drawn) / len(drawn) for place in range(len(values))]
-        assert shares == pytest.approx(values, abs=0.05)
+        assert shares == pytest.approx(values, abs=0.1)
 
 
 @pytest.mark.parametrize("make", [SPOS, SharedRandom, RandomSearch])
