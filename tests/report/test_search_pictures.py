@@ -97,7 +97,7 @@ def test_rewards_are_those_of_every_phase(pictures: dict[str, Picture]) -> None:
 def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> None:
     data = pictures["search-choices"].data
     rows = file_rows(run, "choices.csv")
-    assert data["epoch"] == [int(row["epoch"]) for row in rows]
+    assert data["epoch"] == {cell: [int(row["epoch"]) for row in rows] for cell in data["cells"]}
     assert data["kept"] == 5
     space = load_space("full")
     assert {cell: tuple(lines) for cell, lines in data["cells"].items()} == {
@@ -131,7 +131,7 @@ def test_scores_are_drawn_by_generation(run: Path, pictures: dict[str, Picture])
 
 def test_shares_are_counts_over_each_generation(run: Path, pictures: dict[str, Picture]) -> None:
     data, rows = pictures["search-shares"].data, file_rows(run, "judged.csv")
-    assert data["generation"] == [0, 1, 2]
+    assert data["generation"] == {cell: [0, 1, 2] for cell in data["cells"]}
     for cell, lines in data["cells"].items():
         for name, shares in lines.items():
             taken = [[row[cell] == name for row in rows if int(row["round"]) == number] for number in range(3)]
@@ -204,8 +204,10 @@ def test_titles_of_panels_are_unique() -> None:
     assert len({panel.title for panel in PANELS}) == len(PANELS)
 
 
-def test_a_space_with_few_choices_makes_few_plots() -> None:
-    found = {0: {"audio.U1": {"skip": 0.25, "silu": 0.75}}, 1: {"audio.U1": {"skip": 0.5, "silu": 0.5}}}
-    picture = draw_choices(found, None)
-    assert sum(axes.axison for axes in picture.figure.axes) == 1
+def test_a_space_with_few_choices_makes_few_plots_each_of_the_epochs_in_which_it_is_known() -> None:
+    first = {"audio.U1": {"skip": 0.25, "silu": 0.75}}
+    second = {"T": {"self_attention": 0.5, "self_ssm": 0.5}, "audio.U1": {"skip": 0.5, "silu": 0.5}}
+    picture = draw_choices({0: first, 1: second}, None)
+    assert sum(axes.axison for axes in picture.figure.axes) == 2
+    assert picture.data["epoch"] == {"audio.U1": [0, 1], "T": [1]}
     assert outside(picture.figure) == []

@@ -82,6 +82,20 @@ def test_a_row_is_of_the_last_validation_or_of_the_end_of_an_epoch_without(tmp_p
     assert {epoch: cells["T"][first] for epoch, cells in found.items()} == {0: 0.5, 1: 0.333333, 2: 0.25}
 
 
+def test_cells_may_become_known_later(tmp_path: Path) -> None:
+    trainer = SimpleNamespace(
+        current_epoch=0, max_epochs=2, num_training_batches=4, sanity_checking=False, is_global_zero=True
+    )
+    strategy = Stepping()
+    strategy.begin(SearchSpace((FULL["T"], FULL["F"])), 0)
+    choices = Choices(tmp_path, strategy)
+    choices.on_train_epoch_end(trainer, None)
+    trainer.current_epoch = 1
+    strategy.probabilities = lambda moment: {"T": (0.5, 0.5), "F": (0.25, 0.75)}
+    choices.on_train_epoch_end(trainer, None)
+    assert [list(cells) for cells in read_choices(tmp_path / "choices.csv").values()] == [["T"], ["T", "F"]]
+
+
 def test_strategies_without_probabilities_leave_no_file(run_of: Any) -> None:
     assert not (run_of("SPOS") / "search" / "choices.csv").exists()
 

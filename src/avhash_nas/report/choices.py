@@ -8,6 +8,7 @@ from avhash_nas.report.families import FAMILIES, family_of, short
 from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.style import MUTED, drawing, new_figure
 from avhash_nas.space import Architecture
+from avhash_nas.space.cell import reading_order
 from avhash_nas.training.choices import Probabilities
 
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
@@ -32,7 +33,7 @@ def draw_choices(
     A row holds the cells of one encoder, the last one those behind the encoders.
 
     Args:
-        found: By epoch or another step; at least one, all with the same cells and candidates.
+        found: By epoch or another step, at least one. A cell has the same candidates wherever it is known.
         chosen: What was chosen in the end; its lines are thick.
         name: Of the picture.
         title: Of the picture.
@@ -40,8 +41,8 @@ def draw_choices(
         what: What is drawn.
         kept: The step whose state was kept, marked by a vertical line.
     """
-    cells = next(iter(found.values()))
-    rows = _rows(list(cells))
+    cells = {cell: names for step_cells in found.values() for cell, names in step_cells.items()}
+    rows = _rows(sorted(cells, key=reading_order))
     columns = min(_COLUMNS, max(4, *(len(row) for row in rows)))
     candidates = _by_family(dict.fromkeys(name for names in cells.values() for name in names))
     with drawing():
@@ -61,7 +62,8 @@ def draw_choices(
         figure.legend(handles=_handles(candidates), loc="outside lower center", ncols=_ABREAST, handlelength=2.2)
     thick = " The line of what was chosen is thick." if chosen is not None else ""
     line = f" The vertical line is at the {step} whose state was kept." if kept is not None else ""
-    data = {step: list(found), "cells": {cell: _series(found, cell) for cell in cells}, "kept": kept}
+    lines = {cell: _series(found, cell) for cell in sorted(cells, key=reading_order)}
+    data = {step: {cell: _steps(found, cell) for cell in lines}, "cells": lines, "kept": kept}
     caption = f"A plot for every cell that leaves a choice; {step}s from 0.{thick}{line}"
     return Picture(name, title, caption, figure, data)
 
@@ -74,9 +76,14 @@ def _rows(cells: Sequence[str]) -> list[list[str]]:
     return [group[start : start + _COLUMNS] for group in groups.values() for start in range(0, len(group), _COLUMNS)]
 
 
+def _steps(found: Mapping[int, Probabilities], cell: str) -> list[int]:
+    """Where a cell is known."""
+    return [step for step, cells in found.items() if cell in cells]
+
+
 def _series(found: Mapping[int, Probabilities], cell: str) -> dict[str, list[float]]:
-    names = next(iter(found.values()))[cell]
-    return {name: [cells[cell][name] for cells in found.values()] for name in names}
+    known = [cells[cell] for cells in found.values() if cell in cells]
+    return {name: [each[name] for each in known] for name in known[0]}
 
 
 def _panel(
@@ -86,7 +93,7 @@ def _panel(
     chosen: Architecture | None,
     kept: int | None,
 ) -> None:
-    steps = list(found)
+    steps = _steps(found, cell)
     taken = None if chosen is None else chosen.get(cell)
     for name, values in _series(found, cell).items():
         bold = name == taken

@@ -60,8 +60,8 @@ class Choices(Callback):
             return
         self.rows.append({"epoch": float(trainer.current_epoch), **row})
         if trainer.is_global_zero:
-            rows = ({**row, "epoch": int(row["epoch"])} for row in self.rows)
-            _write_rows(self.path, [*self.rows[0]], rows)
+            names = dict.fromkeys(name for row in self.rows for name in row)
+            _write_rows(self.path, [*names], ({**row, "epoch": int(row["epoch"])} for row in self.rows))
 
     def _ask(self, trainer: L.Trainer) -> dict[str, float]:
         return {
@@ -82,6 +82,8 @@ def read_choices(path: Path) -> dict[int, Probabilities]:
         try:
             cells: Probabilities = found.setdefault(int(row.pop("epoch")), {})
             for column, value in row.items():
+                if not value:
+                    continue  # the strategy knew nothing of the cell in this epoch
                 cell, _, candidate = column.partition("=")
                 cells.setdefault(cell, {})[candidate] = float(value)
         except (KeyError, ValueError) as error:
