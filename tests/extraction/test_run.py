@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import h5py
@@ -140,6 +141,23 @@ def test_an_interrupted_extraction_goes_on_and_ends_the_same(ready, tmp_path, mo
     assert len(extracted) == len(set(extracted)) == 12
     assert outcome.new == 7
     assert content(tmp_path / "out") == content(ready / "out")
+
+
+def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, capsys):
+    counted = work.ExtractVideo.__call__
+
+    def stopped(self, item):
+        if len(extracted) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return counted(self, item)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(work.ExtractVideo, "__call__", stopped)
+    with pytest.raises(SystemExit) as leaving:
+        extract(ready / "videos", tmp_path / "out")
+    assert leaving.value.code == 128 + signal.SIGTERM
+    assert "stopped at 3/12 videos" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_files_that_are_gone_are_not_dropped_unasked(place):
