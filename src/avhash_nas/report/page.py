@@ -15,6 +15,11 @@ from avhash_nas.report.style import following, save
 
 PAGE = "index.html"
 
+_PIXELS_AN_INCH = 112
+"""At which pictures are shown at most, so that text of 9 points is as large as the page's."""
+_NARROWEST = 640
+"""Narrower windows scroll within the picture."""
+
 Part = Picture | Table | Sequence[Example]
 
 
@@ -78,8 +83,10 @@ def _part(part: Part, folder: Path) -> str:
 def _picture(picture: Picture, folder: Path) -> str:
     *saved, element = save(picture, folder)
     links = " ".join(f'<a href="{file.name}">{file.suffix[1:].upper()}</a>' for file in saved)
+    widest = round(picture.figure.get_figwidth() * _PIXELS_AN_INCH)
+    bounds = f"min-width: {min(widest, _NARROWEST)}px; max-width: {widest}px"
     return (
-        f'<figure id="{escape(picture.name)}"><div class="wide">{following(element)}</div>'
+        f'<figure id="{escape(picture.name)}"><div class="wide"><div style="{bounds}">{following(element)}</div></div>'
         f"<figcaption><strong>{escape(picture.title)}.</strong> {escape(picture.caption)} "
         f'<span class="files">{links}</span></figcaption></figure>'
     )
@@ -117,7 +124,8 @@ def _examples(examples: Sequence[Example]) -> str:
 
 
 def _video(video: Shown, kind: str) -> str:
-    picture = f'<img src="{video.picture}" alt="" loading="lazy">' if video.picture else ""
+    name = escape(video.id)
+    picture = f'<img src="{video.picture}" alt="{name}" loading="lazy">' if video.picture else f"<i>{name}</i> "
     mark = {"query": "query", "hit": f"✓ {video.distance}", "miss": f"✗ {video.distance}"}[kind]
     labels = escape(", ".join(video.labels))
-    return f'<div class="video {kind}" title="{escape(video.id)}">{picture}<b>{mark}</b> <span>{labels}</span></div>'
+    return f'<div class="video {kind}" title="{name}">{picture}<b>{mark}</b> <span>{labels}</span></div>'
