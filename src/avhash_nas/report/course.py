@@ -127,7 +127,15 @@ def _draw(axes: Axes, panel: Panel, series: Series, kept: int | None) -> None:
     if panel.title == "Skips":
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     if len(panel.columns) > 1:
-        axes.legend()
+        _legend_above_lines(axes, len(series))
+
+
+def _legend_above_lines(axes: Axes, columns: int) -> None:
+    """A legend of one row, in a strip that the lines leave free."""
+    scale = axes.yaxis.get_transform()
+    low, high = scale.transform(axes.get_ylim())
+    axes.set_ylim(*scale.inverted().transform([low, high + 0.18 * (high - low)]))
+    axes.legend(loc="upper center", ncols=columns, handlelength=1.6, handletextpad=0.4, columnspacing=0.8, borderpad=0)
 
 
 def _data(panels: Sequence[tuple[Panel, Series]], kept: int | None) -> dict[str, Any]:
