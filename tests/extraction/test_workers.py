@@ -1,4 +1,5 @@
 import multiprocessing
+import tempfile
 
 import pytest
 
@@ -51,3 +52,11 @@ def test_left_early_the_processes_end_at_once(tmp_path):
         results = workers.results(["item", "sleep"])
         assert next(results) == ("item", None)
     assert multiprocessing.active_children() == []
+
+
+def test_a_folder_for_temporary_files_that_is_too_long_is_told(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with Workers(Odd(tmp_path), 1) as workers, pytest.raises(AvnasError, match=r"TMPDIR=.*name another folder"):
+        list(workers.results(["item"]))

@@ -1,9 +1,11 @@
 """A real `avnas serve` in a process of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +21,7 @@ class Running:
 
     Args:
         arguments: Of `avnas serve`.
-        folder: For its temporary files and its log.
+        folder: For its log; made if missing.
 
     Attributes:
         address: Where it answers.
@@ -27,8 +29,8 @@ class Running:
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir(parents=True)
+        self.temporary = Path(tempfile.mkdtemp(prefix="avnas-"))  # pytest's names are too long for a socket's
+        folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "log").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "avhash_nas", "serve", "--port=0", *arguments],
@@ -87,6 +89,7 @@ class Running:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._log.close()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 def until(true: Callable[[], object], seconds: float = 30) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import Any, Self
 from avhash_nas.errors import AvnasError
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_LONGEST = 70
+"""Of the name of the folder for temporary files: a socket's name has 107 bytes, of which multiprocessing takes 32."""
 _DEATHS = 5
 """So many processes that end one after the other, with no item done between, are no fault of an item."""
 
@@ -130,7 +133,7 @@ class Workers:
     def _start(self) -> None:
         here, there = multiprocessing.Pipe()
         with _one_thread():
-            process = _context().Process(target=_serve, args=(self._work, there), daemon=True)
+            process = idle_process([__package__]).Process(target=_serve, args=(self._work, there), daemon=True)
             process.start()
         there.close()  # so that the end of the process is the end of the pipe
         self._workers.append(_Worker(process, here))
@@ -141,11 +144,22 @@ class Workers:
         return [awaited[connection] for connection in wait(list(awaited)) if isinstance(connection, Connection)]
 
 
-def _context() -> Any:
+def idle_process(preload: Sequence[str]) -> Any:
+    """The multiprocessing context whose processes are forked from an idle one, where the system has that.
+
+    Args:
+        preload: Modules that the idle process imports, once for all.
+
+    Raises:
+        AvnasError: The folder for temporary files has so long a name that no socket fits in it.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _LONGEST:
+        raise AvnasError(f"TMPDIR={folder}: sockets need a name of at most {_LONGEST} bytes; name another folder")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__package__])
+    context.set_forkserver_preload(list(preload))
     return context
 
 

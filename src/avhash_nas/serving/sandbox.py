@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.extraction.workers import idle_process
 
 Work = Callable[..., tuple[dict[str, Any], Sequence[Any]]]
 """A function of a module, called with plain arguments: JSON values and buffers of bytes."""
@@ -153,8 +154,7 @@ def begin_imports() -> None:
 
 
 def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOAD))
+    context: ForkServerContext = idle_process(_PRELOAD)
     return context
 
 
