@@ -208,8 +208,10 @@ def test_wandb_offline_keeps_its_id(mlp_config: Path, tmp_path: Path, monkeypatc
     fit = ("fit", "--config", mlp_config, "--out", out, "--logger=wandb")
     assert avnas(*fit, "--trainer.max_time=00:00:00:00") == 2
     wandb.finish()
-    assert avnas(*fit) == 0
+    assert avnas(*fit, "--page=true") == 0
     wandb.finish()
+    shown = {path.name.partition("_")[0] for path in (out / "wandb").rglob("media/images/report/*.png")}
+    assert shown == {path.stem for path in (out / "report").glob("*.png")} >= {"curves", "codes-0", "embedding"}
     runs = list((out / "wandb").glob("offline-run-*"))
     assert len(runs) >= 1
     assert len({path.name.rpartition("-")[2] for path in runs}) == 1
