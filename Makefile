@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types check format clean
+.PHONY: help setup demo stamps test test-slow lint types check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## search, prune, fine-tune and test on a small synthetic data set
 	$(BIN)/avnas synth --out runs/demo-data --overwrite
 	$(BIN)/avnas fit --strategy=avnas --config experiments/demo/avnas.yaml --data.root runs/demo-data --out runs/demo --overwrite
+
+stamps: setup ## from a Debian package to videos, a network, an index and answers on a web page; DEB=FILE if no apt-get
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/stamps/videos/run.sh runs/stamps $(DEB)
 
 test: setup ## every test not marked gpu or slow
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
@@ -48,4 +51,4 @@ format: setup ## rewrite with ruff
 	$(BIN)/ruff format .
 
 clean: ## remove the environment, caches and runs of the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data runs/stamps
