@@ -186,5 +186,7 @@ class _Form:
     @staticmethod
     def _short(so_far: bytearray, piece: bytes) -> bytes:
         if len(so_far) + len(piece) > _FIELD_BYTES:
-            raise RefusalError(400, f"a field of the form is longer than {_FIELD_BYTES} bytes")
+            raise RefusalError(
+                400, f"a field of the form is longer than {_FIELD_BYTES} bytes; a video goes into {VIDEO!r}"
+            )
         return piece
