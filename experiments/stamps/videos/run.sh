@@ -32,10 +32,11 @@ avnas fit --config "$here/avnas.yaml" --data.root "$out/features" --out "$out/ru
 avnas encode --run "$out/run" --split train --out "$out/database.npz" --overwrite
 avnas index build --codes "$out/database.npz" --store "$out/database.index" --replace
 { set +x; } 2> /dev/null
-query=$out/media/videos/$(sed -n 's/,[^,]*,test$//p' "$out/media/labels.csv" | head -n 1)
+query=$out/media/videos/$(grep '^house.*,test$' "$out/media/labels.csv" | head -n 1 | cut -d, -f1)
 set -x
 avnas query --store "$out/database.index" --run "$out/run" --video "$query" --rerank=values
 python "$here/score_answers.py" --store "$out/database.index" --run "$out/run" --media "$out/media"
 if [ "${SERVE:-yes}" != no ]; then
-    avnas serve --store "$out/database.index" --run "$out/run" --features "$out/features" --port "${PORT:-8000}"
+    avnas serve --store "$out/database.index" --run "$out/run" --features "$out/features" --rerank=values \
+        --port "${PORT:-8000}"
 fi
