@@ -9,6 +9,7 @@ import pytest
 
 from avhash_nas.serving.sandbox import Sandbox, SandboxError
 from serving import misbehaving
+from serving.running import until
 
 MEMORY = 64 * 2**20
 
@@ -109,4 +110,4 @@ def test_closing_ends_what_runs_and_takes_no_more():
             running.result(timeout=30)
     with pytest.raises(SandboxError, match="shutting down"):
         sandbox.run(misbehaving.double, [1])
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    until(lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
