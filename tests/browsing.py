@@ -54,7 +54,8 @@ class Visit:
             self.problems.append(f"{message.type}: {message.text}")
 
     def _failed(self, request: "Request") -> None:
-        if request.resource_type != "media":  # a player gives up requests whenever it seeks
+        left = request.failure == "net::ERR_ABORTED"  # the page was left while it still loaded pictures
+        if request.resource_type != "media" and not left:  # a player gives up requests whenever it seeks
             self.problems.append(f"failed: {request.url}: {request.failure}")
 
     def open(self, address: str | Path) -> "Page":
