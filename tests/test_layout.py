@@ -18,7 +18,7 @@ MODULES = {
 PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init__.py")
 
 LAYERS = (
-    {"errors"},
+    {"cache", "errors"},
     {"codes", "files", "kernels", "ranks"},
     {"code_set", "operators"},
     {"space"},

@@ -8,8 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
+from avhash_nas.cache import default_cache_dir
 from avhash_nas.data import features
-from avhash_nas.data.features import default_cache_dir, open_features
+from avhash_nas.data.features import open_features
 from avhash_nas.errors import DataError
 
 IDS = tuple("fedcba")

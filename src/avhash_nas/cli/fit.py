@@ -187,7 +187,7 @@ def run(arguments: Sequence[str]) -> int:
     finished = folder.finished
     print_results(folder.read_metrics() if finished else fit(build(options, made, folder), folder))
     if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):
-        page = pages.write_if_possible(lambda: pages.page_of_run(folder.path))
+        page = pages.write_if_possible(lambda: pages.page_of_runs([folder.path]))
         if page is not None:
             log_pictures(options.logger, folder.path, sorted(page.parent.glob("*.png")))
     return 0

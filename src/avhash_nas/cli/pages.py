@@ -1,7 +1,7 @@
 """The pages that `avnas fit` and `avnas compare` write at their end."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avhash_nas.comparison import Results
@@ -28,13 +28,21 @@ def write_if_possible(write: Callable[[], Path]) -> Path | None:
     return page
 
 
-def page_of_run(folder: Path) -> Path:
-    """Write the page of one run to report/ in its folder."""
+def page_of_runs(runs: Sequence[str | Path], out: str | None = None, title: str | None = None) -> Path:
+    """Write the page of some runs.
+
+    Args:
+        runs: Their folders.
+        out: Folder of the page; by default report/ in the folder of a single run, else runs/report.
+        title: Of the page; by default what ran, or how many runs there are.
+    """
     from avhash_nas.report import RunRecord, write_page
     from avhash_nas.report.runs import run_sections
 
-    record = RunRecord(folder)
-    return write_page(folder / "report", record.title, run_sections([record]))
+    records = [RunRecord(folder) for folder in runs]
+    alone = len(records) == 1
+    folder = Path(out or (records[0].path / "report" if alone else "runs/report"))
+    return write_page(folder, title or (records[0].title if alone else f"{len(records)} runs"), run_sections(records))
 
 
 def page_of_comparison(results: Results) -> Path:

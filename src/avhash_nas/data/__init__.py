@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from avhash_nas.cache import default_cache_dir
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.check import FileReport, Report, check, print_report
 from avhash_nas.data.extraction_record import EXTRACTION_FILE, check_same_extraction, read_extraction
-from avhash_nas.data.features import Features, default_cache_dir, open_features
+from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.media import Media, read_media, write_media
 from avhash_nas.data.sampling import BatchSampling

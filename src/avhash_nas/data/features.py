@@ -6,8 +6,7 @@ import os
 import platform
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from avhash_nas.cache import default_cache_dir, locked_if_possible
 from avhash_nas.data.hdf5 import Shape, open_file, scan, survey
 from avhash_nas.data.layout import Layout, different_frames
 from avhash_nas.errors import DataError
@@ -71,12 +71,6 @@ class Features:
         return Features, (self.path,)
 
 
-def default_cache_dir() -> Path:
-    """The user's cache folder: ``$XDG_CACHE_HOME/avhash-nas``, else ``~/.cache/avhash-nas``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "avhash-nas"
-
-
 def open_features(
     source: Path, ids: Sequence[str], *, frames: int | None = None, cache_dir: str | Path | None = None
 ) -> Features:
@@ -103,7 +97,9 @@ def open_features(
         if opened is not None:
             return opened
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_suffix(".lock")):
+        with locked_if_possible(target.with_suffix(".lock")) as held:
+            if held:
+                _remove_stale(target)
             opened = _open_cached(target, len(ids))
             if opened is None:
                 if target.exists():
@@ -160,22 +156,13 @@ def _open_cached(target: Path, count: int) -> Features | None:
     return features if len(features) == count else None
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that ends with the process. Without it (no POSIX, no network lock) double work is the only loss."""
+def _remove_stale(target: Path) -> None:
+    """What killed processes of this machine have left; only for who holds the lock, as no other is then at work."""
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            for stale in path.parent.glob(f"{path.stem}.{platform.node()}-*.tmp"):  # of a killed process
-                stale.unlink(missing_ok=True)
-        except OSError as error:
-            warnings.warn(f"{path}: no lock ({error.strerror}): processes may convert side by side", stacklevel=3)
-        yield
+        for stale in target.parent.glob(f"{target.stem}.{platform.node()}-*.tmp"):
+            stale.unlink(missing_ok=True)
+    except OSError as error:
+        warnings.warn(f"{error.filename}: left by a killed process, cannot be removed: {error.strerror}", stacklevel=3)
 
 
 def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path) -> None:

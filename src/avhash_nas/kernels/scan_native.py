@@ -8,14 +8,12 @@ The library lies in the cache folder (`AVNAS_NATIVE_DIR`, else `$XDG_CACHE_HOME/
 out.
 """
 
-import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
+
+from avhash_nas.cache import default_cache_dir, locked_if_possible
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 _FLAGS = (
@@ -90,7 +90,7 @@ def _library() -> tuple[Path, str]:
     library = _folder() / f"selective-scan-{name}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(library.with_suffix(".lock")):
+        with locked_if_possible(library.with_suffix(".lock")):
             if not library.exists():
                 _compile(compiler, library)
     return library, version
@@ -126,8 +126,8 @@ def _run(command: list[str]) -> str:
 
 
 def _folder() -> Path:
-    own, base = os.environ.get("AVNAS_NATIVE_DIR"), os.environ.get("XDG_CACHE_HOME")
-    return Path(own) if own else (Path(base) if base else Path.home() / ".cache") / "avhash-nas"
+    own = os.environ.get("AVNAS_NATIVE_DIR")
+    return Path(own) if own else default_cache_dir()
 
 
 def _processor() -> str:
@@ -138,19 +138,6 @@ def _processor() -> str:
         lines = []
     features = [line for line in lines if line.lower().startswith(("flags", "features"))]
     return platform.machine() + (features[0] if features else platform.processor())
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock that ends with the process; without locks (no POSIX) double work is the only loss."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _register() -> None:

@@ -24,7 +24,7 @@ def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes
         name: Of the picture.
     """
     same, other = distance_histograms(query, database)
-    signs = np.concatenate([_signs(query), _signs(database)])
+    signs = np.concatenate([signs_of(query), signs_of(database)])
     balance = (signs > 0).mean(0)
     correlation = bit_correlation(signs)
     outside = np.abs(correlation[~np.eye(query.bits, dtype=bool)])
@@ -76,7 +76,7 @@ def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.i
     assert query.labels is not None
     assert database.labels is not None
     counts = np.zeros((2, query.bits + 1), np.int64)
-    left, right = _signs(query), _signs(database).T
+    left, right = signs_of(query), signs_of(database).T
     ours, theirs = query.labels.astype(np.float32), database.labels.T.astype(np.float32)
     for start in range(0, len(query), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
@@ -104,7 +104,7 @@ def bit_correlation(signs: NDArray[np.float32]) -> Floats:
     return correlation
 
 
-def _signs(codes: CodeSet) -> NDArray[np.float32]:
-    """-1 or +1, shape (n, q)."""
+def signs_of(codes: CodeSet) -> NDArray[np.float32]:
+    """The bits as -1 or +1, shape (n, q)."""
     bits = np.unpackbits(codes.packed, axis=1, count=codes.bits)
     return bits.astype(np.float32) * 2 - 1

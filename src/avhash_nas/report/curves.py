@@ -55,23 +55,23 @@ def _line(method: Method) -> dict[str, Any] | None:
     curves = [run.curves["by_rank"] for run in method.runs if run.curves]
     if not curves:
         return None
-    last = min(min(len(curve["at"]) for curve in curves), _FARTHEST)
-    ranks = np.unique(np.geomspace(1, last, _POINTS).astype(int))
-    precision, recall = (np.array([curve[key] for curve in curves])[:, ranks - 1] for key in ("precision", "recall"))
     whole = min(len(curve["at"]) for curve in curves)
-    far = np.unique(np.geomspace(1, whole, _POINTS).astype(int)) - 1
+    precision, recall = (np.array([curve[key][:whole] for curve in curves]) for key in ("precision", "recall"))
+    near, far = (_ranks(last) for last in (min(whole, _FARTHEST), whole))
     return {
         "label": method.label,
         "bits": method.bits,
         "seeds": len(curves),
-        "K": ranks.tolist(),
-        "P@K": _spread(precision),
-        "R@K": _spread(recall),
-        "P-R": {
-            "at": np.array([curve["recall"] for curve in curves])[:, far].mean(0).tolist(),
-            **_spread(np.array([curve["precision"] for curve in curves])[:, far]),
-        },
+        "K": near.tolist(),
+        "P@K": _spread(precision[:, near - 1]),
+        "R@K": _spread(recall[:, near - 1]),
+        "P-R": {"at": recall[:, far - 1].mean(0).tolist(), **_spread(precision[:, far - 1])},
     }
+
+
+def _ranks(last: int) -> NDArray[np.int64]:
+    """Some ranks from 1 to the last, denser at the beginning."""
+    return np.unique(np.geomspace(1, last, _POINTS).astype(np.int64))
 
 
 def _spread(values: Floats) -> dict[str, list[float]]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError, MissingExtraError
+from avhash_nas.report.codes import signs_of
 from avhash_nas.report.picture import Picture
 from avhash_nas.report.style import PALETTE, drawing, new_figure
 
@@ -103,7 +104,7 @@ def embed(codes: CodeSet, seed: int) -> NDArray[np.float64]:
         from sklearn.manifold import TSNE
     except ModuleNotFoundError as error:
         raise MissingExtraError("sklearn", "report", "t-SNE") from error
-    signs = np.unpackbits(codes.packed, axis=1, count=codes.bits).astype(np.float64) * 2 - 1
+    signs = signs_of(codes).astype(np.float64)
     if len(signs) < 3:
         return signs[:, :2]
     with np.errstate(invalid="ignore", divide="ignore"):  # PCA of codes that are all the same

@@ -20,11 +20,6 @@ class Method:
     bits: int
     runs: tuple[RunRecord, ...]
 
-    @property
-    def seeds(self) -> str:
-        """How many runs there are, in words."""
-        return "1 seed" if len(self.runs) == 1 else f"{len(self.runs)} seeds"
-
 
 def methods(records: Iterable[RunRecord]) -> list[Method]:
     """Group runs by what ran and by code length, in the order in which they come.

@@ -94,7 +94,7 @@ class RunRecord:
             found.append("Fine-tuning has not begun.")
         if self.metrics and not self.curves:
             found.append("curves.json is missing: there are no curves of precision and recall.")
-        if self.metrics and self.codes("query") is None:
+        if self.metrics and not self._codes_file("query").exists():
             found.append("The folder codes/ is missing: what is drawn from the test's codes is left out.")
         return tuple(found)
 
@@ -182,8 +182,11 @@ class RunRecord:
 
     def codes(self, role: Literal["query", "database"]) -> CodeSet | None:
         """The codes that the test scored."""
-        file = self._folder.codes / f"{role}.npz"
+        file = self._codes_file(role)
         return CodeSet.load(file) if file.exists() else None
+
+    def _codes_file(self, role: str) -> Path:
+        return self._folder.codes / f"{role}.npz"
 
 
 def _last(option: Any, fallback: str) -> str:
