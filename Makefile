@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stamps test test-slow lint types check format clean
+.PHONY: help setup demo stamps bench test test-slow lint types check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ demo: setup ## search, prune, fine-tune and test on a small synthetic data set
 
 stamps: setup ## from a Debian package to videos, a network, an index and answers on a web page; DEB=FILE if no apt-get
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/stamps/videos/run.sh runs/stamps $(DEB)
+
+bench: setup ## all benchmarks with quick settings, into runs/bench
+	$(BIN)/python benchmarks/run_all.py
 
 test: setup ## every test not marked gpu or slow
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)

@@ -22,28 +22,33 @@ from avhash_nas.extraction import read_clip
 from avhash_nas.extraction.media_file import Limits, MediaFile
 from avhash_nas.extraction.timeline import read_timeline
 from avhash_nas.extraction.track import Track
+from measuring import parse, write_json
 
 WIDTH, HEIGHT, FPS, RATE = 320, 240, 25, 48000
 
 
 def main() -> None:
-    """Make videos, measure, print."""
-    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    """Make videos, measure, print, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, nargs="+", default=[10, 600], help="durations of the videos")
     parser.add_argument("--keys", type=int, nargs="+", default=[25, 250], help="frames from key frame to key frame")
     parser.add_argument("--repeats", type=int, default=5, help="the median of so many is told")
-    options = parser.parse_args()
+    options = parse(parser, seconds=[10, 60], repeats=3)
+    rows = []
     print("| video | key frame every | everything | jumps | ratio | packets, of the jumps |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for seconds in options.seconds:
             for keys in options.keys:
                 path = make(Path(folder) / "video.mp4", seconds, keys)
-                print(row(path, options.repeats, f"{seconds:g} s | {keys / FPS:g} s"), flush=True)
+                taken = measured(path, options.repeats)
+                rows.append({"video_seconds": seconds, "key_frame_every_seconds": keys / FPS, **taken})
+                print(line(rows[-1]), flush=True)
+    write_json("decoding", rows, options)
 
 
-def row(path: Path, repeats: int, name: str) -> str:
-    """Measure the three in turns, so that a busy machine slows all of them."""
+def measured(path: Path, repeats: int) -> dict[str, float]:
+    """Median seconds of the three, measured in turns, so that a busy machine slows all of them."""
     taken: list[list[float]] = [[], [], []]
     for _ in range(repeats + 1):
         with mock.patch.object(Track, "jump"):
@@ -51,8 +56,14 @@ def row(path: Path, repeats: int, name: str) -> str:
         taken[1].append(seconds_of(lambda: read_clip(path)))
         taken[2].append(seconds_of(lambda: read_timeline(MediaFile(path, Limits()))))
     everything, jumps, packets = (statistics.median(times[1:]) for times in taken)
-    shares = f"{everything / jumps:.1f} | {packets / jumps:.0%}"
-    return f"| {name} | {everything:.2f} s | {jumps:.2f} s | {shares} |"
+    return {"everything_seconds": everything, "jumps_seconds": jumps, "packets_seconds": packets}
+
+
+def line(row: dict[str, float]) -> str:
+    """A line of the table."""
+    everything, jumps, packets = (row[f"{name}_seconds"] for name in ("everything", "jumps", "packets"))
+    name = f"{row['video_seconds']:g} s | {row['key_frame_every_seconds']:g} s"
+    return f"| {name} | {everything:.2f} s | {jumps:.2f} s | {everything / jumps:.1f} | {packets / jumps:.0%} |"
 
 
 def seconds_of(work: Callable[[], object]) -> float:

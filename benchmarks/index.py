@@ -10,7 +10,6 @@ its own, are processor time, as machines are shared.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval import HNSW, IVF, CodeStore, Flat, Found, IndexKind, create_store, open_store
+from measuring import parse, write_json
 
 Packed = NDArray[np.uint8]
 
@@ -50,7 +50,7 @@ class TooSlowError(Exception):
 
 def main() -> None:
     """Measure, print, write JSON."""
-    options = parse()
+    options = parse_options()
     random = np.random.default_rng(options.seed)
     centres = random.integers(0, 256, (max(1, options.codes // options.cluster), options.bits // 8), dtype=np.uint8)
     packed = clustered(random, centres, options.codes, options.flip)
@@ -61,13 +61,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         rows = list(measured(codes, queries, Path(folder), options))
     print(table(rows, limit, options))
-    if options.out:
-        result = {"options": vars(options), "limit": limit, "rows": [asdict(row) for row in rows]}
-        Path(options.out).write_text(json.dumps(result, indent=2) + "\n")
+    write_json("index", {"limit": limit, "rows": [asdict(row) for row in rows]}, options)
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--codes", type=int, default=1_000_000)
     parser.add_argument("--bits", type=int, default=64)
     parser.add_argument("--queries", type=int, default=200)
@@ -82,8 +80,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", default=None, help="for the indexes; the system's temporary folder by default")
-    parser.add_argument("--out", default="", help="JSON file to write")
-    return parser.parse_args()
+    return parse(parser, codes=200_000, queries=100)
 
 
 def clustered(random: np.random.Generator, centres: Packed, count: int, flip: float) -> Packed:

@@ -29,7 +29,7 @@ def parse(parser: argparse.ArgumentParser, **quick: Any) -> argparse.Namespace:
     """
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "bench", help="folder for the results, NAME.json")
-    told = " ".join(f"--{name.replace('_', '-')}={value}" for name, value in quick.items())
+    told = " ".join(f"--{name} {value}" for name, value in quick.items()).translate(str.maketrans("", "", "[],"))
     parser.add_argument("--quick", action="store_true", help=f"the settings of `make bench`: {told or 'these'}")
     if "--quick" in sys.argv[1:]:
         parser.set_defaults(**quick)

@@ -14,6 +14,7 @@ import numpy as np
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval import AsymmetricRerank, CodeStore, FrameRerank, Rerank, ValueRerank, create_store
+from measuring import parse, write_json
 
 DEPTHS = (50, 100, 500)
 WAYS: tuple[Callable[[int], Rerank], ...] = (AsymmetricRerank, ValueRerank, FrameRerank)
@@ -56,15 +57,16 @@ def seconds(store: CodeStore, queries: CodeSet, ways: Sequence[Rerank | None], t
 
 
 def main() -> None:
-    """Print one line for each size of database, way and depth."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print one line for each size of database, way and depth; write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, nargs="+", default=[1_800, 100_000, 1_000_000], help="searched")
     parser.add_argument("--frames-up-to", type=int, default=100_000, help="largest database that keeps time steps")
     parser.add_argument("--bits", type=int, default=64)
     parser.add_argument("--steps", type=int, default=25, help="time steps of a video")
     parser.add_argument("--queries", type=int, default=101, help="the first warms up")
     parser.add_argument("--top", type=int, default=10, help="answers of a query without rerank")
-    given = parser.parse_args()
+    given = parse(parser, videos=[1_800, 100_000])
+    rows = []
     print("videos     rerank             k   bytes a video      time      Hamming alone      ratio")
     for videos in given.videos:
         codes = code_set(videos, given.bits, given.steps, videos <= given.frames_up_to)
@@ -74,11 +76,14 @@ def main() -> None:
             store = create_store(str(Path(folder) / "index"), codes)
             plain, *reranked = seconds(store, queries, [None, *ways], given.top)
         for way, taken in zip(ways, reranked, strict=True):
+            rows.append({"videos": videos, "rerank": type(way).__name__, "k": way.depth, "plain_seconds": plain})
+            rows[-1] |= {"seconds": taken, "bytes_per_video": way.bytes_per_video(codes)}
             print(
                 f"{videos:<9,}  {type(way).__name__:16} {way.depth:>3}   {way.bytes_per_video(codes):>13,}  "
                 f"{taken * 1e3:>6.2f} ms      {plain * 1e3:>10.3f} ms   {taken / plain:>8.1f}",
                 flush=True,
             )
+    write_json("rerank", rows, given)
 
 
 if __name__ == "__main__":

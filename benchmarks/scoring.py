@@ -10,7 +10,6 @@ inputs of each cell and its share of the time: what sharing whole cells can give
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -32,25 +31,25 @@ from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies.evolution import evolve
 from avhash_nas.training import HashingModule
 from avhash_nas.training.scoring import ArchitectureScorer, Scoring
+from measuring import parse, write_json
 
 Scores = list[dict[str, float]]
 
 
 def main() -> None:
     """Measure, print, write JSON."""
-    options = parse()
+    options = parse_options()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         data = make_data(Path(folder), options)
         supernet = train(data, options)
         result = measure(supernet, data, options)
     print(table(result))
-    if options.out:
-        Path(options.out).write_text(json.dumps({"options": vars(options), **result}, indent=2) + "\n")
+    write_json("scoring", result, options)
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", default="", help="data set to take instead of a synthetic one")
     parser.add_argument("--space", default="full", help="preset or JSON file")
     parser.add_argument("--width", type=int, default=64, help="D")
@@ -65,8 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--memory", type=float, default=2.0, help="GiB")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="", help="JSON file")
-    return parser.parse_args()
+    return parse(parser, steps=50, generations=3, sample=10)
 
 
 def make_data(folder: Path, options: argparse.Namespace) -> HashingData:

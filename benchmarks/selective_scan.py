@@ -3,6 +3,7 @@
 python benchmarks/selective_scan.py
 """
 
+import argparse
 import math
 import statistics
 import time
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from avhash_nas.kernels import scan_backend, selective_scan
+from measuring import parse, write_json
 
 SHAPES = ((64, 25, 128, 16), (32, 25, 1536, 16), (8, 200, 256, 16), (4, 800, 256, 16))
 REPEATS = 5
@@ -77,7 +79,9 @@ def rates() -> float:
 
 
 def main() -> None:
-    """Print one line a shape: the compiled operator's time, and how many times as long the others take."""
+    """Print one line a shape: the compiled operator's time, and how many times as long the others take; write JSON."""
+    options = parse(argparse.ArgumentParser(description=__doc__))
+    rows = []
     torch.set_num_threads(1)
     print(f"back end by default: {scan_backend()}")
     native, walk = partial(selective_scan, backend="native"), partial(selective_scan, backend="torch")
@@ -87,16 +91,19 @@ def main() -> None:
     for shape in SHAPES:
         tensors = inputs(*shape)
         own = seconds(native, tensors)
+        others = {name: seconds(scan, tensors) for name, scan in rivals.items()}
         ratios = [
-            "  ".join(f"{plain / ours:5.1f}x" for plain, ours in zip(seconds(scan, tensors), own, strict=True))
-            for scan in rivals.values()
+            "  ".join(f"{plain / ours:5.1f}x" for plain, ours in zip(other, own, strict=True))
+            for other in others.values()
         ]
         exps = math.prod(shape) * one
+        rows.append({"shape": shape, "exps_seconds": exps, "forward_backward_seconds": {"native": own, **others}})
         print(
             f"{shape!s:22} {own[0] * 1e3:7.1f} + {own[1] * 1e3:6.1f} ms  {exps * 1e3:6.1f} ms   "
             + "".join(f"{ratio:>18}" for ratio in ratios),
             flush=True,
         )
+    write_json("selective_scan", rows, options)
 
 
 if __name__ == "__main__":
