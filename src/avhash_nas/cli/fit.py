@@ -38,13 +38,15 @@ CHOICES = {
         default="avhash_nas.networks.AudioVisualNetwork",
     ),
     "objective": Choice(
-        "avhash_nas.objectives.Objective", ("avhash_nas.objectives",), default="avhash_nas.objectives.InfoNCE"
+        "avhash_nas.objectives.Objective",
+        ("avhash_nas.objectives", "avhash_nas.baselines"),
+        default="avhash_nas.objectives.InfoNCE",
     ),
     "data.sampling": Choice("avhash_nas.data.BatchSampling", ("avhash_nas.data",)),
 }
 """Options that name a class."""
 
-_INJECTED = {"visual_dim", "audio_dim", "bits", "space"}
+_INJECTED = {"visual_dim", "audio_dim", "frames", "bits", "space"}
 _STAGE_DECIDES = {
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "default_root_dir", "enable_checkpointing"),
     *("num_sanity_val_steps", "use_distributed_sampler", "barebones", "reload_dataloaders_every_n_epochs"),
@@ -143,13 +145,14 @@ def open_data(ready: Namespace, seed: int) -> HashingData:
 def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], HashNetwork]:
     """Builds the network once the data's dimensions are known."""
     kind = import_class(path)
-    if "space" in inspect.signature(kind).parameters:
+    asked = inspect.signature(kind).parameters
+    if "space" in asked:
         arguments = {**arguments, "space": load_space(options.space)}
 
     def make(data: HashingData) -> HashNetwork:
-        network: HashNetwork = kind(
-            visual_dim=data.visual_dim, audio_dim=data.audio_dim, bits=options.bits, **arguments
-        )
+        of_data = {"visual_dim": data.visual_dim, "audio_dim": data.audio_dim, "frames": data.frames}
+        given = {name: value for name, value in of_data.items() if name in asked}
+        network: HashNetwork = kind(bits=options.bits, **given, **arguments)
         return network
 
     return make

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 import yaml
 from jsonargparse import ArgumentParser, Namespace, get_loader, set_dumper, set_loader
 
-from avhash_nas.cli.names import Choice, resolve
+from avhash_nas.cli.names import Choice, import_class, resolve
 from avhash_nas.errors import AvnasError
 
 _MODE = "avnas_yaml"
@@ -36,6 +36,7 @@ class Parser(ArgumentParser):
             name: resolve(name, choice.default, choice) for name, choice in self.choices.items() if choice.default
         }
         taken = {**_classes_of(files, self.choices), **classes}
+        defaults |= self._company(defaults, taken)
         self._refuse_options_of_nothing(rest, {*defaults, *taken})
         _active.append(_Names(self.choices, taken))
         try:
@@ -67,6 +68,20 @@ class Parser(ArgumentParser):
             else:
                 others.append(argument)
         return files, classes, others
+
+    def _company(self, defaults: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+        """The classes that go with those that are taken (`goes_with`), where no other was named.
+
+        Where two ask for different ones, the option that comes first in `choices` has its way.
+        """
+        company: dict[str, str] = {}
+        for option in self.choices:
+            path = taken.get(option) or company.get(option) or defaults.get(option)
+            wanted = getattr(import_class(path), "goes_with", {}) if path else {}
+            for other, wish in wanted.items():
+                if other in self.choices and other not in taken:
+                    company.setdefault(other, resolve(other, wish, self.choices[other]))
+        return company
 
     def _refuse_options_of_nothing(self, arguments: Sequence[str], taken: set[str]) -> None:
         """Options of a class where none was named: jsonargparse would call the base class abstract."""

@@ -82,6 +82,7 @@ class HashingData(LightningDataModule):
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._videos: Videos | None = None
         self._trained_on: Rows | None = None
+        self._drawn_by: BatchSampling | None = None
 
     def prepare(self) -> Self:
         """Converts and opens the data, for use without a Trainer.
@@ -155,6 +156,14 @@ class HashingData(LightningDataModule):
         """
         self._trained_on = rows
 
+    def draw_by(self, sampling: BatchSampling | None) -> None:
+        """Draw the next training loader's batches in another way; None for `sampling`.
+
+        Args:
+            sampling: How to draw.
+        """
+        self._drawn_by = sampling
+
     def stream(self, rows: Rows, seed: int) -> Callable[[int], Batch]:
         """An endless stream of batches drawn from some videos as in training: number -> this rank's share of the batch.
 
@@ -176,10 +185,11 @@ class HashingData(LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Training batches, drawn from the training split, or from what `train_on` has said of it."""
         rows = self._rows("train")
+        sampling = self.sampling if self._drawn_by is None else self._drawn_by
         if self._trained_on is None:
-            return self.sampled_loader(rows)
-        count = self.sampling.batches_per_epoch(self.labels[rows])
-        batches = SampledBatches(self._opened(), self._trained_on, self.sampling, self.seed, count, self._rank())
+            return self.sampled_loader(rows, sampling)
+        count = sampling.batches_per_epoch(self.labels[rows])
+        batches = SampledBatches(self._opened(), self._trained_on, sampling, self.seed, count, self._rank())
         return self._loader(batches)
 
     def val_dataloader(self) -> list[BatchLoader]:

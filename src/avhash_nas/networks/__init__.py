@@ -2,23 +2,29 @@
 
 from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_steps
 from avhash_nas.networks.batch_norm import BatchNorm
+from avhash_nas.networks.binarisers import hard_sign, identity_sign
 from avhash_nas.networks.hash_layer import HashLayer
-from avhash_nas.networks.hash_network import HashNetwork
+from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
 from avhash_nas.networks.latency import LatencyTable
 from avhash_nas.networks.pruning import prune
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
+from avhash_nas.networks.routed import RoutedNetwork
 from avhash_nas.networks.timing import measure_latency, measure_network
 
 __all__ = [
     "AudioVisualNetwork",
     "BatchNorm",
     "Choice",
+    "CodesAndSteps",
     "HashLayer",
     "HashNetwork",
     "LatencyTable",
     "Mixture",
     "Route",
+    "RoutedNetwork",
     "Routes",
+    "hard_sign",
+    "identity_sign",
     "measure_latency",
     "measure_network",
     "mixture_route",

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.encoder import CELLS, Encoder
 from avhash_nas.networks.hash_layer import HashLayer
-from avhash_nas.networks.hash_network import HashNetwork, evaluating
+from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.networks.start import start_lazy
@@ -41,6 +40,8 @@ class AudioVisualNetwork(HashNetwork, Wired):
         head_dropout: Of that hidden layer.
         head_norm: Batch-normalise the pooled features before it; not in the paper.
         balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
+        binary_steps: Code each time step by FC, LayerNorm and a sign with a gradient, and average these codes, as ConMH
+            and S5VH do, instead of averaging before FC; for objectives that look at time steps.
         lazy: Start so that the simplest route passes its input on (networks/start.py), for few training videos.
 
     Raises:
@@ -67,6 +68,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         head_dropout: float = 0.0,
         head_norm: bool = False,
         balance: bool = False,
+        binary_steps: bool = False,
         lazy: bool = False,
     ) -> None:
         super().__init__()
@@ -80,6 +82,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
             **{"input_dropout": input_dropout, "head_hidden": head_hidden, "head_dropout": head_dropout},
             "head_norm": head_norm,
             "balance": balance,
+            "binary_steps": binary_steps,
             "lazy": lazy,
         }
         sizes: dict[str, float] = {
@@ -95,7 +98,9 @@ class AudioVisualNetwork(HashNetwork, Wired):
             self.add_module(step.module, MixedCell(space[step.module], {**sizes, "width": width}))
         if lazy:
             start_lazy(self)
-        self.hash = HashLayer(width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance)
+        self.hash = HashLayer(
+            width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance, binary_steps=binary_steps
+        )
         encoders = (
             (Step(f"{modality}_input", (f"{modality}_features",)), Step(modality, (f"{modality}_input",)))
             for modality in space.modalities
@@ -115,21 +120,22 @@ class AudioVisualNetwork(HashNetwork, Wired):
         """
         return self.walk((visual, audio), route)
 
-    @torch.inference_mode()
-    def time_steps(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """What the hash layer makes of each time step of the sequence that it averages; for a plain network.
+    def codes_and_steps(
+        self,
+        visual: Tensor,
+        audio: Tensor,
+        route: Route | None = None,
+        positions: Tensor | None = None,  # noqa: ARG002
+    ) -> CodesAndSteps:
+        """Relaxed codes of videos, and what the hash layer makes of each time step of the sequence that it averages.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
             audio: Segment features, shape (B, T, audio_dim).
-
-        Returns:
-            Shape (B, T, q), values in (-1, 1).
+            route: A choice for every cell that has several candidates.
+            positions: Not used: the network knows order alone.
         """
-        with evaluating(self):
-            sequence = self.walk((visual, audio), None, steps=-1)
-            steps: Tensor = self.hash(sequence.flatten(0, 1)[:, None])
-        return steps.view(*sequence.shape[:2], -1)
+        return self.hash.codes_and_steps(self.walk((visual, audio), route, steps=-1))
 
     @property
     def head(self) -> nn.Module:

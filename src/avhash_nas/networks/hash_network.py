@@ -4,10 +4,10 @@ import hashlib
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError
@@ -32,6 +32,18 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+class CodesAndSteps(NamedTuple):
+    """Codes of videos and of their time steps, from one pass.
+
+    Attributes:
+        codes: Relaxed codes of the videos, shape (B, q), values in [-1, 1]. Their sign is the code.
+        steps: A code for each time step, shape (B, T, q), values in [-1, 1], relaxed or already binary.
+    """
+
+    codes: Tensor
+    steps: Tensor
+
+
 class HashNetwork(nn.Module, ABC):
     """A network from the features of a video to a q-bit code.
 
@@ -41,9 +53,12 @@ class HashNetwork(nn.Module, ABC):
 
     Attributes:
         bits: q.
+        goes_with: Classes that other options of the command line take where nothing else is named, by option:
+            `{"objective": "package.module.Class"}`. It is how a method brings its own loss and sampling.
     """
 
     bits: int
+    goes_with: ClassVar[Mapping[str, str]] = {}
     config_format: ClassVar[int] = 1
 
     @abstractmethod
@@ -87,22 +102,44 @@ class HashNetwork(nn.Module, ABC):
         with evaluating(self):
             return pack(self(visual, audio))
 
+    def codes_and_steps(
+        self,
+        visual: Tensor,
+        audio: Tensor,
+        route: Route | None = None,
+        positions: Tensor | None = None,  # noqa: ARG002
+    ) -> CodesAndSteps:
+        """Relaxed codes of videos and of each of their time steps; differentiable.
+
+        Here, the code of a time step is that of a video which is this one time step alone; a network may know better.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim); of a masked view, those of the visible time steps.
+            audio: Segment features, shape (B, T, audio_dim), likewise.
+            route: What a supernet runs.
+            positions: Which time steps of the whole video are given, shape (B, T), int64, ascending in each row; all,
+                if None. Networks that do not mark positions ignore it.
+        """
+        alone: Tensor = self(visual.flatten(0, 1)[:, None], audio.flatten(0, 1)[:, None], route)
+        codes: Tensor = self(visual, audio, route)
+        return CodesAndSteps(codes, alone.view(*visual.shape[:2], -1))
+
+    def start_epoch(self, epoch: int) -> None:
+        """Told before each epoch of training, counted from 0, for networks that change as training goes on."""
+
     @torch.inference_mode()
     def time_steps(self, visual: Tensor, audio: Tensor) -> Tensor:
         """A relaxed code for each time step, computed in evaluation mode, for reranking by frames.
-
-        Here, that of a video which is this one time step alone; a network may know better.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
             audio: Segment features, shape (B, T, audio_dim).
 
         Returns:
-            Shape (B, T, q), values in (-1, 1).
+            Shape (B, T, q), values in [-1, 1].
         """
         with evaluating(self):
-            alone: Tensor = self(visual.flatten(0, 1)[:, None], audio.flatten(0, 1)[:, None])
-        return alone.view(*visual.shape[:2], -1)
+            return self.codes_and_steps(visual, audio).steps
 
     def fingerprint(self) -> str:
         """What tells this network's codes from another's: a digest of its class, arguments and weights.

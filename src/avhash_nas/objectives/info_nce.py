@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.objectives.base import Objective
+from avhash_nas.objectives.base import CodeObjective
 
 
 def info_nce(codes: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
@@ -102,7 +102,7 @@ def info_nce_triplets(codes: Tensor, negatives: int = 4, temperature: float = 0.
         return -similarity.log_softmax(dim=1)[:, 0].mean()
 
 
-class InfoNCE(Objective):
+class InfoNCE(CodeObjective):
     """In-batch InfoNCE: every video of a shared label is a positive, every other video a negative (AV-NAS, Eq. 36-37).
 
     Args:
@@ -126,7 +126,7 @@ class InfoNCE(Objective):
         return f"temperature={self.temperature}"
 
 
-class TripletInfoNCE(Objective):
+class TripletInfoNCE(CodeObjective):
     """InfoNCE over groups of an anchor, its positive and its negatives (AV-NAS, Eq. 36-37).
 
     Args:

@@ -1,5 +1,6 @@
 """The architectures of a run that are scored or trained before one of them is chosen."""
 
+import copy
 import hashlib
 from collections.abc import Sequence
 
@@ -74,8 +75,18 @@ def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:
 
 
 def train_plain(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:
-    """Train a network without choices by the recipe of fine-tuning; it holds the best state afterwards."""
-    module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=stage_seed(plan.seed, 1))
+    """Train a network without choices by the recipe of fine-tuning; it holds the best state afterwards.
+
+    An objective with a pretraining first trains a copy in the stage's folder, by the same recipe, from the same start.
+    """
+    seed = stage_seed(plan.seed, 1)
+    module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=seed)
+    if (objective := plan.objective.pretraining()) is not None:
+        before = HashingModule(copy.deepcopy(network), objective, plan.finetune, plan.augmentation, seed=seed)
+        Stage("pretrain", stage.folder / "pretrain", None, stage.shown).run(
+            before, plan.data, plan.make_trainer, None, stop
+        )
+        module.prepared_from = before.network
     return stage.run(module, plan.data, plan.make_trainer, None, stop)
 
 

@@ -61,6 +61,7 @@ def _test(
         "bits": network.bits,
         "seed": plan.seed,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters_of_training_only": tuned.training_only,
         "test": scores.to_dict(),
         "val": nest(tuned.best, "val/"),
         **yardsticks(plan.data, network.bits, plan.seed),

@@ -1,24 +1,26 @@
 """The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim.lr_scheduler import LambdaLR
 
-from avhash_nas.data import Batch
+from avhash_nas.data import Batch, HashingData
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
-from avhash_nas.networks import HashNetwork, Route, Routes
+from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
-from avhash_nas.ranks import gather_rows
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.recipe import Recipe
+from avhash_nas.training.seed import seeded
+from avhash_nas.training.tensors import read_tensors, write_tensors
 
 ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
 """What the first and the second loader of a validation or test hold."""
@@ -36,7 +38,7 @@ class HashingModule(L.LightningModule):
 
     Args:
         network: Supernet or plain network.
-        objective: Loss of a batch of relaxed codes; in-batch InfoNCE if None.
+        objective: Loss of a batch; in-batch InfoNCE if None. The module takes a copy.
         recipe: How the weights are trained.
         augmentation: Applied to training batches; none if None.
         ks: The K of mAP@K, P@K and R@K.
@@ -49,6 +51,8 @@ class HashingModule(L.LightningModule):
             logged as `val/NAME/map@K_retrieved`, ..., and as `val/map@K_retrieved` for the empty name.
         scores: The last validation's or test's scores, by route name; of several routes, those of the first.
         stop_point: Ends with `Interrupted` if a stop was asked for.
+        prepared: File for what the objective prepares before training; it is not kept if None.
+        prepared_from: Network that the objective prepares with; the one that is trained if None.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class HashingModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.objective = objective if objective is not None else InfoNCE()
+        self.objective = copy.deepcopy(objective) if objective is not None else InfoNCE()
         self.recipe = recipe if recipe is not None else Recipe()
         self.augmentation = augmentation
         self.ks = ks
@@ -71,6 +75,8 @@ class HashingModule(L.LightningModule):
         self.route: Routes | None = None
         self.evaluation_routes: Mapping[str, Routes | None] = {"": None}
         self.stop_point: Callable[[], None] = _go_on
+        self.prepared: Path | None = None
+        self.prepared_from: HashNetwork | None = None
         self._groups: list[dict[str, Any]] = []
         self._metrics: dict[str, list[RetrievalMetric]] = {}
         self.scores: dict[str, RetrievalScores] = {}
@@ -87,6 +93,27 @@ class HashingModule(L.LightningModule):
         """
         self.architecture = architecture
         self._groups = groups
+
+    def setup(self, stage: str) -> None:
+        """Let the objective prepare and begin, before optimisers are made."""
+        data = getattr(self.trainer, "datamodule", None)
+        if stage != "fit" or not isinstance(data, HashingData):
+            return
+        prepared = self._prepare(data)
+        with seeded(self.seed):
+            self.objective.begin(data, self.network, prepared)
+        data.draw_by(self.objective.sampling(data.sampling))
+
+    def teardown(self, stage: str) -> None:
+        """Let later stages draw their batches as the user chose."""
+        data = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and isinstance(data, HashingData):
+            data.draw_by(None)
+
+    def on_train_epoch_start(self) -> None:
+        """Tell network and objective the epoch."""
+        self.network.start_epoch(self.current_epoch)
+        self.objective.start_epoch(self.current_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Key the step's random numbers on (seed, epoch, batch, rank)."""
@@ -117,17 +144,14 @@ class HashingModule(L.LightningModule):
         return varied
 
     def loss(self, batch: Batch, route: Route | None, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The objective on the codes of all ranks' shares of a batch, which is the same on all ranks.
+        """The objective on all ranks' shares of a batch, which is the same on all ranks.
 
         Args:
             batch: This rank's share.
             route: What the network runs.
             parameters: In place of the network's own, by name; the network stays as it is.
         """
-        inputs = (batch.visual, batch.audio, route)
-        codes = self.network(*inputs) if parameters is None else functional_call(self.network, dict(parameters), inputs)
-        loss: Tensor = self.objective(gather_rows(codes), gather_rows(batch.labels))
-        return loss
+        return self.objective.loss(RoutedNetwork(self.network, route, parameters), batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the mean loss of an epoch that is stopped within."""
@@ -173,7 +197,7 @@ class HashingModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights.
 
-        Each group says which `part` it is: body, head or architecture.
+        Each group says which `part` it is: body, head, objective or architecture.
         """
         groups = [*self._weight_groups(), *({"part": "architecture", **group} for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
@@ -186,23 +210,37 @@ class HashingModule(L.LightningModule):
         return course(self._done(step))
 
     def _weight_groups(self) -> list[dict[str, Any]]:
-        """The weights by learning rate (body, head) and weight decay (matrices, or vectors and SSM rates)."""
+        """The weights by learning rate (body, others) and weight decay (matrices, or vectors and SSM rates)."""
         head = {id(parameter) for parameter in self.network.head.parameters()}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, parameter in self.network.named_parameters():
+        named = [("head" if id(each) in head else "body", name, each) for name, each in self.network.named_parameters()]
+        named += [("objective", name, each) for name, each in self.objective.named_parameters()]
+        groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+        for part, name, parameter in named:
             decays = parameter.ndim > 1 and not name.endswith("_log")
-            groups.setdefault((id(parameter) in head, decays), []).append(parameter)
+            groups.setdefault((part, decays), []).append(parameter)
         recipe = self.recipe
         return [
             {
                 "params": parameters,
-                "part": "head" if in_head else "body",
-                "lr": recipe.lr if in_head else recipe.lr * recipe.body_lr,
+                "part": part,
+                "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
                 "weight_decay": recipe.weight_decay if decays else 0.0,
                 "factor": recipe.factor,
             }
-            for (in_head, decays), parameters in groups.items()
+            for (part, decays), parameters in groups.items()
         ]
+
+    def _prepare(self, data: HashingData) -> dict[str, Tensor]:
+        """What the objective prepares, once for all ranks and restarts."""
+        source = self.prepared_from if self.prepared_from is not None else self.network
+        if self.prepared is None:
+            return self.objective.prepare(data, source, self.seed)
+        if self.trainer.is_global_zero and not self.prepared.exists():
+            made = self.objective.prepare(data, source, self.seed)
+            if made:
+                write_tensors(self.prepared, made)
+        self.trainer.strategy.barrier()
+        return read_tensors(self.prepared) if self.prepared.exists() else {}
 
     def _done(self, step: int) -> float:
         """Part of the stage that is done after so many steps.

@@ -22,6 +22,7 @@ class Recipe:
         warmup: Part of the steps, in [0, 1), over which the learning rate rises linearly from zero.
         average: Decay of an exponential moving average of the weights, which is what validation scores and the stage
             keeps; 0 for none.
+        keep: Which epoch's state the stage keeps: the `best` one on val, whose labels then have a say, or the `last`.
         patience: Stop after so many epochs without a better score on val; 0 trains all epochs.
 
     Raises:
@@ -36,6 +37,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: float = 0.0
     average: float = 0.0
+    keep: Literal["best", "last"] = "best"
     patience: int = 0
 
     def __post_init__(self) -> None:

@@ -35,18 +35,20 @@ class StageResult:
         peaks: The highest value of each logged score over all epochs.
         epochs: Epochs that were trained.
         epoch_seconds: Mean time of an epoch, validation included.
+        training_only: Parameters of the objective, which no finished network has.
     """
 
     best: dict[str, float]
     peaks: dict[str, float]
     epochs: int
     epoch_seconds: float
+    training_only: int = 0
 
 
 class Stage:
     """Trains a HashingModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
 
-    A search leaves `choices.csv` as well.
+    A search leaves `choices.csv` as well, and an objective with offline work `prepared.pt`.
 
     Args:
         name: `search` or `finetune`, for progress.
@@ -109,7 +111,9 @@ class Stage:
         stop: StopRequest,
     ) -> None:
         recipe = module.recipe
-        best, history = KeepBest(self.folder, self.monitor, strategy), History(self.folder, strategy)
+        module.prepared = self.folder / "prepared.pt"
+        monitor = self.monitor if recipe.keep == "best" else None
+        best, history = KeepBest(self.folder, monitor, strategy), History(self.folder, strategy)
         checkpoint = StageCheckpoint(self.folder, stop)
         # The average is in place before a strategy sets the routes of a validation, and until the best state is kept.
         callbacks: list[Callback] = [StopBetweenBatches(checkpoint), best]
@@ -118,12 +122,12 @@ class Stage:
         if strategy is not None:
             callbacks += [strategy, Choices(self.folder, strategy)]
         if recipe.patience:
-            if self.monitor is None:
-                raise AvnasError(f"{self.name}: patience needs a score to wait for; this strategy keeps the last state")
-            callbacks.append(EarlyStopping(self.monitor, mode="max", patience=recipe.patience, strict=True))
+            if monitor is None:
+                raise AvnasError(f"{self.name}: patience needs a score to wait for; here the last state is kept")
+            callbacks.append(EarlyStopping(monitor, mode="max", patience=recipe.patience, strict=True))
         callbacks += [history, checkpoint, *progress(self.name, self.shown)]
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
-        self._check(trainer)
+        self._check(trainer, monitor)
         resume = str(checkpoint.path) if of_first_rank(checkpoint.path.exists()) else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -135,12 +139,13 @@ class Stage:
             raise AvnasError(f"{self.name}: ended before any epoch was scored on val (trainer.max_time?)")
         trainer.strategy.barrier()
         if trainer.is_global_zero:
-            result = StageResult(best.best, history.peaks, len(history.rows), history.seconds_per_epoch)
+            extra = sum(parameter.numel() for parameter in module.objective.parameters())
+            result = StageResult(best.best, history.peaks, len(history.rows), history.seconds_per_epoch, extra)
             write_json(self.done, vars(result))
             checkpoint.path.unlink(missing_ok=True)
         trainer.strategy.barrier()
 
-    def _check(self, trainer: L.Trainer) -> None:
+    def _check(self, trainer: L.Trainer, monitor: str | None) -> None:
         """Refuse a stage that cannot score an epoch, before it has trained for hours."""
         for name in ("limit_train_batches", "limit_val_batches"):
             if getattr(trainer, name) == 0:
@@ -150,8 +155,8 @@ class Stage:
             raise AvnasError(
                 f"{self.name}: trainer.check_val_every_n_epoch={every} is more than the stage's {epochs} epochs"
             )
-        if self.monitor is None and every is not None and epochs is not None and epochs % every:
+        if monitor is None and every is not None and epochs is not None and epochs % every:
             raise AvnasError(
-                f"{self.name}: this strategy keeps the state of the end, which must be scored: "
+                f"{self.name}: the state of the end is kept, which must be scored: "
                 f"trainer.check_val_every_n_epoch={every} does not divide the stage's {epochs} epochs"
             )
