@@ -10,9 +10,11 @@ from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.media import Media, read_media, write_media
 from avhash_nas.data.sampling import BatchSampling
+from avhash_nas.data.shuffled import Shuffled
 from avhash_nas.data.splits import Splits, Video, read_splits
 from avhash_nas.data.synthetic import write_synthetic
 from avhash_nas.data.triplet import Triplets
+from avhash_nas.data.tuples import Tuples
 
 if TYPE_CHECKING:
     from avhash_nas.data.batch import Batch
@@ -31,8 +33,10 @@ __all__ = [
     "Layout",
     "Media",
     "Report",
+    "Shuffled",
     "Splits",
     "Triplets",
+    "Tuples",
     "Video",
     "check",
     "check_same_extraction",
