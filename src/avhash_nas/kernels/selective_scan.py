@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.kernels.compiled import SWITCHED_OFF
 from avhash_nas.kernels.first_order import SecondDerivativeError, first_order_only
 from avhash_nas.kernels.scan_cuda import load_mamba, scan_cuda
-from avhash_nas.kernels.scan_native import SWITCHED_OFF, load_native, scan_native
+from avhash_nas.kernels.scan_native import load_native, scan_native
 from avhash_nas.kernels.scan_torch import scan_torch
 
 __all__ = ["ScanBackend", "SecondDerivativeError", "scan_backend", "selective_scan"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.kernels.ranking_native import native_ranking
 from avhash_nas.metrics.arguments import check_codes, check_ids, check_labels, check_options, own_positions
 from avhash_nas.metrics.average_precision import NORMALISATIONS, average_precision, expected_average_precision
 from avhash_nas.metrics.hamming import Words, as_words, row_chunks, word_distances
@@ -20,7 +21,17 @@ from avhash_nas.metrics.precision_recall import (
     precision_recall,
     precision_recall_by_radius,
 )
-from avhash_nas.metrics.ranking import Bools, Floats, Integers, RankedHits, Reorder, TieGroups, group, rank
+from avhash_nas.metrics.ranking import (
+    Bools,
+    Floats,
+    Integers,
+    RankedHits,
+    Reorder,
+    TieGroups,
+    group,
+    rank,
+    rank_codes,
+)
 from avhash_nas.metrics.relevance import relevance
 from avhash_nas.metrics.scores import RetrievalScores, Ties
 from avhash_nas.metrics.ties import tie_order
@@ -128,13 +139,16 @@ class _Task:
 
     def rank(self, rows: slice) -> tuple[RankedHits | TieGroups, TieGroups]:
         """Ranks the database for some queries: the ranking that ties are settled for, and the counts per distance."""
-        distances = word_distances(self.query_words[:, rows], self.words, np.min_scalar_type(self.bits + 1))
         relevant = relevance(self.query_labels[rows], self.members)
-        if self.own is not None:
-            own = self.own[rows]
-            there = np.flatnonzero(own >= 0)
-            distances[there, own[there]] = self.bits + 1
-            relevant[there, own[there]] = False
+        own = np.full(len(relevant), -1) if self.own is None else self.own[rows]
+        there = np.flatnonzero(own >= 0)
+        relevant[there, own[there]] = False
+        native = native_ranking()
+        if native is not None and self.reorder is None:
+            hits, groups = rank_codes(native, self.query_words[:, rows], self.words, relevant, own, self.bits)
+            return (hits if self.ties == "permuted" else groups), groups
+        distances = word_distances(self.query_words[:, rows], self.words, np.min_scalar_type(self.bits + 1))
+        distances[there, own[there]] = self.bits + 1
         if self.ties == "permuted":
             reorder = self.reorder
             of_chunk = None if reorder is None else lambda row, nearest: reorder(rows.start + row, nearest)

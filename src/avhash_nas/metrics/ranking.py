@@ -2,6 +2,7 @@
 
 Distances are small whole numbers, so ranking is a counting sort, and what matters of a ranking is where the relevant
 items lie (`RankedHits`), or only how many items and relevant items there are at each distance (`TieGroups`).
+`rank_codes` finds both in one walk, by compiled code; `rank` and `group` are the same in NumPy, from distances.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from avhash_nas.kernels.ranking_native import NativeRanking
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -74,6 +77,32 @@ class TieGroups:
         return at, np.where(beyond, 0, places)
 
 
+def rank_codes(
+    native: NativeRanking,
+    queries: npt.NDArray[np.uint64],
+    words: npt.NDArray[np.uint64],
+    relevance: Bools,
+    own: Integers,
+    bits: int,
+) -> tuple[RankedHits, TieGroups]:
+    """Ranks by Hamming distance; items at one distance keep the order of their columns.
+
+    Args:
+        native: The compiled library.
+        queries: Codes of the queries in 64-bit words, shape (words, queries).
+        words: Codes of the items, shape (words, items).
+        relevance: Whether the item is relevant to the query, shape (queries, items); false for items taken out.
+        own: The item that is taken out of the query's ranking, or -1, shape (queries,).
+        bits: Length q of a code.
+
+    Returns:
+        The hits' ranks and the counts per distance.
+    """
+    items, relevant, ranks = native.rank(np.ascontiguousarray(queries), words, relevance, own, bits)
+    groups = TieGroups(items, relevant)
+    return _ranked_hits(ranks, groups), groups
+
+
 def rank(
     distances: Distances, relevance: Bools, bits: int, reorder: Reorder | None = None
 ) -> tuple[RankedHits, TieGroups]:
@@ -88,7 +117,7 @@ def rank(
     Returns:
         The hits' ranks and the counts per distance.
     """
-    rows, columns = distances.shape
+    columns = distances.shape[1]
     order = np.argsort(distances, axis=1, kind="stable")  # a radix sort for 8 and 16 bits
     ranked = _take_along(_with_relevance(distances, relevance, bits), order)
     hits = _hits(ranked)
@@ -99,11 +128,17 @@ def rank(
             ranked[row, : len(first)] = ranked[row, first]
         hits = _hits(ranked)
     del order
+    hits %= columns
+    hits += 1
+    return _ranked_hits(hits, groups), groups
+
+
+def _ranked_hits(ranks: Integers, groups: TieGroups) -> RankedHits:
+    """Puts the ranks, by query and ascending, together with what follows from the counts."""
     relevant = groups.relevant_before[:, -1]
-    queries = np.repeat(np.arange(rows), relevant)
-    ordinals = np.arange(1, len(hits) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
-    hits += 1 - queries * columns
-    return RankedHits(queries, hits, ordinals, relevant, groups.items_before[:, -1]), groups
+    queries = np.repeat(np.arange(len(relevant)), relevant)
+    ordinals = np.arange(1, len(ranks) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
+    return RankedHits(queries, ranks, ordinals, relevant, groups.items_before[:, -1])
 
 
 def group(distances: Distances, relevance: Bools, bits: int) -> TieGroups:
