@@ -33,13 +33,13 @@ class NativeRanking:
 
     def __init__(self, library: Path) -> None:
         functions = ctypes.CDLL(str(library))
-        codes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        codes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         self._distances = {1: functions.distances_8, 2: functions.distances_16, 4: functions.distances_32}
         for function in self._distances.values():
-            function.argtypes, function.restype = [*codes, ctypes.c_void_p], None
+            function.argtypes, function.restype = (*codes, ctypes.c_void_p), None
         self._rank = functions.rank
-        outputs = [ctypes.c_void_p] * 3
-        self._rank.argtypes = [*codes, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, *outputs]
+        outputs = (ctypes.c_void_p,) * 3
+        self._rank.argtypes = (*codes, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, *outputs)
         self._rank.restype = None
 
     def distances(self, a: Words, b: Words, out: npt.NDArray[Any]) -> None:
