@@ -76,6 +76,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         _check_wiring(space, behind)
         self.space = space
         self.bits = bits
+        self.modalities = space.modalities
         self._arguments: dict[str, Any] = {
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "space": space.to_dict()},
             **{"width": width, "heads": heads, "states": states, "rank": rank, "dropout": dropout},

@@ -1,0 +1,67 @@
+"""S5VH: self-supervised video hashing with selective state spaces."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from avhash_nas.baselines.features import Modality
+from avhash_nas.baselines.step_codes import StepCodeNetwork
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
+
+_LAYERS = {"mini": 1, "small": 6, "base": 12}
+
+
+class S5VH(StepCodeNetwork):
+    """The encoder of S5VH (Wang et al., AAAI 2025): bidirectional Mamba over the time steps, a binary code for each.
+
+    Self-supervised and visual as published; its objective, `SLG`, brings decoder and hash centres. With `modality=both`
+    the features of both modalities are concatenated. Sign(0) is +1 here, as in `ConMH`. The released code starts the
+    step sizes of its Mamba layers at softplus(0), as it starts all fully connected layers anew; here they start as in
+    Mamba.
+
+    Args:
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        bits: Code length q.
+        modality: What it looks at.
+        size: 1, 6 (the published results) or 12 layers.
+        width: D.
+        drop_path: Probability that a video passes the last layer unchanged in training; it grows linearly from 0 in the
+            first layer.
+        tied: One Mamba for both directions in each layer, as in the released code.
+
+    Raises:
+        AvnasError: An option is none of its values.
+    """
+
+    goes_with: ClassVar[Mapping[str, str]] = {
+        "objective": "avhash_nas.objectives.SLG",
+        "data.sampling": "avhash_nas.data.Shuffled",
+    }
+
+    def __init__(
+        self,
+        visual_dim: int,
+        audio_dim: int,
+        bits: int,
+        *,
+        modality: Modality = "visual",
+        size: Literal["mini", "small", "base"] = "small",
+        width: int = 256,
+        drop_path: float = 0.5,
+        tied: bool = False,
+    ) -> None:
+        if size not in _LAYERS:
+            raise AvnasError(f"network.size: {size!r} is none of {', '.join(_LAYERS)}")
+        count = _LAYERS[size]
+        rates = [drop_path * place / max(1, count - 1) for place in range(count)]
+        layers = [BidirectionalMamba(width, drop_path=rate, tied=tied) for rate in rates]
+        super().__init__(modality, visual_dim, audio_dim, bits, width, layers)
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "modality": modality},
+            **{"size": size, "width": width, "drop_path": drop_path, "tied": tied},
+        }
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)

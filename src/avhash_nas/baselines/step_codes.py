@@ -1,0 +1,84 @@
+"""What ConMH and S5VH have in common: time steps are encoded, coded, and their codes averaged."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.networks import CodesAndSteps, HashLayer, HashNetwork, Route
+from avhash_nas.networks.positions import sinusoids
+from avhash_nas.networks.vit_block import start_linear_layers
+
+
+class StepCodeNetwork(HashNetwork):
+    """A masked autoencoder's encoder with a code for each time step; the mean of the codes is that of the video.
+
+    FC to width D and position vectors, layers, LayerNorm, FC, then FC to q bits, LayerNorm and sign for each time step.
+    Trained on masked views, it sees the visible time steps alone, at their positions in the whole video.
+
+    Args:
+        modality: What it looks at.
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        bits: Code length q.
+        width: D.
+        layers: From (B, T, D) to (B, T, D).
+    """
+
+    goes_with: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, modality: Modality, visual_dim: int, audio_dim: int, bits: int, width: int, layers: Sequence[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.bits = bits
+        self.modality = modality
+        self.modalities = ("visual", "audio") if modality == "both" else (modality,)
+        self.embed = nn.Linear(width_of(modality, visual_dim, audio_dim), width)
+        self.layers = nn.Sequential(*layers)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.out = nn.Linear(width, width)
+        for layer in (self.embed, self.out):
+            start_linear_layers(layer)
+        self.hash = HashLayer(width, bits, binary_steps=True)
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), means of -1 and +1.
+        """
+        return self.codes_and_steps(visual, audio, route).codes
+
+    def codes_and_steps(
+        self,
+        visual: Tensor,
+        audio: Tensor,
+        route: Route | None = None,  # noqa: ARG002
+        positions: Tensor | None = None,
+    ) -> CodesAndSteps:
+        """Relaxed codes of videos and the binary codes of their time steps.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim); of a masked view, those of the visible time steps.
+            audio: Segment features, shape (B, T, audio_dim), likewise.
+            route: Not used.
+            positions: Which time steps of the whole video are given, shape (B, T), int64; all, if None.
+        """
+        x: Tensor = self.embed(features_of(self.modality, visual, audio))
+        if positions is None:
+            positions = torch.arange(x.shape[1], device=x.device)
+        x = x + sinusoids(positions, x.shape[2]).to(x.dtype)
+        return self.hash.codes_and_steps(self.out(self.norm(self.layers(x))))
+
+    @property
+    def head(self) -> nn.Module:
+        """The layer of the codes."""
+        return self.hash
