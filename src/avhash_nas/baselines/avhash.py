@@ -1,0 +1,204 @@
+"""AVHash: three Transformer encoders, cross attention and gates (Zhou et al., ACM MM 2024; the authors' code)."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.operators import GatedAttention
+from avhash_nas.operators.attention import multi_head_attention
+
+_EPS = 1e-12
+
+
+class BertEncoder(nn.Module):
+    """One layer of BERT over a sequence with a token of its own in front, and BERT's pooler on that token.
+
+    The input is x plus positions, layer-normalised. The layer normalises after each residual sum; its feed-forward
+    network has GELU and four times the width. BERT adds one more vector to all tokens (its type), which is part of the
+    positions here.
+
+    Args:
+        width: W, of input and output.
+        heads: Number of heads; divides the width.
+        frames: Most time steps of a sequence.
+        dropout: Of the input, of attention weights, and of the values of either branch.
+    """
+
+    def __init__(self, width: int, heads: int, frames: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.positions = nn.Parameter(torch.empty(1 + frames, width))
+        self.norm = nn.LayerNorm(width, eps=_EPS)
+        self.in_proj = nn.Linear(width, 3 * width)
+        self.out_proj = nn.Linear(width, width)
+        self.norm_attention = nn.LayerNorm(width, eps=_EPS)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.norm_feed_forward = nn.LayerNorm(width, eps=_EPS)
+        self.pooler = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.positions, std=0.02)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The steps, (B, T, W), and the pooled sequence, (B, W), values in (-1, 1).
+
+        Args:
+            x: Shape (B, T, W).
+        """
+        token = x.new_zeros(len(x), 1, x.shape[2])
+        x = torch.cat([token, x], dim=1) + self.positions[: 1 + x.shape[1]]
+        x = self.dropout(self.norm(x))
+        query, key, value = self.in_proj(x).chunk(3, dim=-1)
+        attended = multi_head_attention(query, key, value, self.heads, self.dropout.p if self.training else 0.0)
+        x = self.norm_attention(x + self.dropout(self.out_proj(attended)))
+        x = self.norm_feed_forward(x + self.dropout(self.feed_forward(x)))
+        return x[:, 1:], torch.tanh(self.pooler(x[:, 0]))
+
+
+class PlainCrossAttention(nn.Module):
+    """FC(MHA(X, Y, Y)) without dropout, residual sum or norm; only FC has a bias.
+
+    Args:
+        width: W, of both inputs and of the output.
+        heads: Number of heads; divides the width.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_proj = nn.Linear(width, width, bias=False)
+        self.key_value_proj = nn.Linear(width, 2 * width, bias=False)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Maps X, (B, T, W), and Y, (B, S, W), to (B, T, W)."""
+        key, value = self.key_value_proj(y).chunk(2, dim=-1)
+        attended: Tensor = self.out_proj(multi_head_attention(self.query_proj(x), key, value, self.heads, 0.0))
+        return attended
+
+
+class Views(NamedTuple):
+    """What AVHash makes of videos.
+
+    Attributes:
+        codes: Relaxed codes, shape (B, q).
+        visual: Pooled visual sequence, shape (B, W).
+        audio: Pooled audio sequence, shape (B, W).
+    """
+
+    codes: Tensor
+    visual: Tensor
+    audio: Tensor
+
+
+class AVHash(HashNetwork):
+    """Encoders of both modalities, cross attention both ways, gates, an encoder of the sum, f = tanh(FC(pooled)).
+
+        V' = V + enc_V(V),  A' = A + enc_A(A)
+        V_f = gate(V', cross(V', A')),  A_f = gate(A', cross(A', V')),  code from the pooler of enc(gate(V_f, A_f))
+
+    A gate is `operators.GatedAttention`. Trained by `AVHashLoss` with labels. What differs from the authors' code:
+
+    - They start all encoders from weights that they do not give (by the settings, BERT's); here the start is random.
+    - The token in front is a fixed vector from a file plus a trained position; their sum is one trained vector here.
+    - Their position tables have 512 rows and come with BERT's unused word tables; without all embeddings, and with a
+      linear layer that nothing uses, theirs has the 28.4 M parameters of the papers.
+
+    Args:
+        visual_dim: Width of the frame features. Mapped to W by a fully connected layer where it differs from W.
+        audio_dim: Width of the segment features, likewise.
+        frames: T, the most time steps of a video: each has a trained position.
+        bits: Code length q (the authors' code: 16).
+        width: W.
+        heads: Attention heads; they must divide W.
+        dropout: Of the encoders.
+
+    Raises:
+        AvnasError: The heads do not divide the width.
+    """
+
+    goes_with: ClassVar = {
+        "objective": "avhash_nas.baselines.AVHashLoss",
+        "data.sampling": "avhash_nas.data.Triplets",
+    }
+
+    def __init__(
+        self,
+        visual_dim: int,
+        audio_dim: int,
+        frames: int,
+        bits: int,
+        *,
+        width: int = 768,
+        heads: int = 12,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise AvnasError(f"AVHash: {heads} heads do not divide the width {width}")
+        self.bits = bits
+        self.frames = frames
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits},
+            **{"width": width, "heads": heads, "dropout": dropout},
+        }
+        self.visual_input = _input(visual_dim, width)
+        self.audio_input = _input(audio_dim, width)
+        self.visual = BertEncoder(width, heads, frames, dropout)
+        self.audio = BertEncoder(width, heads, frames, dropout)
+        self.video = BertEncoder(width, heads, frames, dropout)
+        self.visual_cross = PlainCrossAttention(width, heads)
+        self.audio_cross = PlainCrossAttention(width, heads)
+        self.visual_gate = GatedAttention(width=width)
+        self.audio_gate = GatedAttention(width=width)
+        self.gate = GatedAttention(width=width)
+        self.hash = nn.Linear(width, bits)
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+        return self.views(visual, audio).codes
+
+    def views(self, visual: Tensor, audio: Tensor) -> Views:
+        """Relaxed codes and the pooled sequences of both modalities.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+
+        Raises:
+            AvnasError: T is more than the network has positions for.
+        """
+        if visual.shape[1] > self.frames:
+            raise AvnasError(f"AVHash: the network has {self.frames} positions and got {visual.shape[1]} time steps")
+        v, a = self.visual_input(visual), self.audio_input(audio)
+        encoded_v, pooled_v = self.visual(v)
+        encoded_a, pooled_a = self.audio(a)
+        v, a = encoded_v + v, encoded_a + a
+        fused_v = self.visual_gate(v, self.visual_cross(v, a))
+        fused_a = self.audio_gate(a, self.audio_cross(a, v))
+        _, pooled = self.video(self.gate(fused_v, fused_a))
+        return Views(torch.tanh(self.hash(pooled)), pooled_v, pooled_a)
+
+    @property
+    def head(self) -> nn.Module:
+        """The fully connected layer."""
+        return self.hash
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)
+
+
+def _input(dim: int, width: int) -> nn.Module:
+    return nn.Identity() if dim == width else nn.Linear(dim, width)

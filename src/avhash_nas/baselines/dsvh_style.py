@@ -1,0 +1,96 @@
+"""In the style of DSVH: a residual network of convolutions over time, trained by triplets."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.networks import HashNetwork, Route
+
+
+class TemporalBlock(nn.Module):
+    """x + conv(ReLU(LN(conv(ReLU(LN(x)))))), convolutions over three time steps.
+
+    Args:
+        width: D, of input and output.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, D) to (B, T, D)."""
+        z = x
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            z = convolution(torch.relu(norm(z)).transpose(1, 2)).transpose(1, 2)
+        return x + z
+
+
+class DSVHStyle(HashNetwork):
+    """Residual blocks of convolutions over time, mean over time, fully connected layer, tanh. A surrogate of DSVH.
+
+    DSVH (Chen et al.: A Supervised Video Hashing Method Based on a Deep 3D Convolutional Neural Network, Sensors
+    21(9):3094, 2021) takes frames, not features: a pre-trained residual 3D network, by AV-NAS's Table 2 most likely
+    a 3D ResNet-34 (63.5 M parameters), a hash layer, and a triplet loss with a step that selects triplets. Neither code
+    nor the margin, the selection or the learning rate is public. What is kept here is a residual network of
+    convolutions, over the time that features leave, and the loss (`BatchTriplet`). Assumed: all sizes; layer
+    normalisation before each convolution in place of batch normalisation, so that a video does not depend on its batch.
+
+    Args:
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        bits: Code length q.
+        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        width: D.
+        blocks: Residual blocks.
+    """
+
+    goes_with: ClassVar = {"objective": "avhash_nas.objectives.BatchTriplet"}
+
+    def __init__(
+        self,
+        visual_dim: int,
+        audio_dim: int,
+        bits: int,
+        *,
+        modality: Modality = "visual",
+        width: int = 512,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        self.bits = bits
+        self.modality = modality
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
+            **{"modality": modality, "width": width, "blocks": blocks},
+        }
+        self.input = nn.Linear(width_of(modality, visual_dim, audio_dim), width)
+        self.blocks = nn.Sequential(*(TemporalBlock(width) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.hash = nn.Linear(width, bits)
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+        h = self.blocks(self.input(features_of(self.modality, visual, audio)))
+        return torch.tanh(self.hash(torch.relu(self.norm(h)).mean(dim=1)))
+
+    @property
+    def head(self) -> nn.Module:
+        """The fully connected layer."""
+        return self.hash
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)

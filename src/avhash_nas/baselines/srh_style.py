@@ -1,0 +1,63 @@
+"""In the style of SRH: an LSTM and max-pooling over time."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.networks import HashNetwork, Route
+
+
+class SRHStyle(HashNetwork):
+    """LSTM, maximum over time, fully connected layer, tanh. In the style of SRH; not a reproduction.
+
+    Of SRH (Gu, Ma, Yang: Supervised Recurrent Hashing, ACM MM 2016) neither code nor enough text is public: known are
+    an LSTM over frame features, max-pooling of its outputs over time, and a supervised hashing loss. Assumed here: one
+    layer; the units, chosen to meet the 4.5 M parameters of AV-NAS's Table 2, which LSTM(2048 -> 448) and 64 bits do
+    (4.51 M; LSTM(4096 -> 256) would too); the loss, which is the in-batch `InfoNCE` of the other supervised methods
+    unless another is named.
+
+    Args:
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        bits: Code length q.
+        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        hidden: Units of the LSTM.
+    """
+
+    def __init__(
+        self, visual_dim: int, audio_dim: int, bits: int, *, modality: Modality = "visual", hidden: int = 448
+    ) -> None:
+        super().__init__()
+        self.bits = bits
+        self.modality = modality
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
+            **{"modality": modality, "hidden": hidden},
+        }
+        self.lstm = nn.LSTM(width_of(modality, visual_dim, audio_dim), hidden, batch_first=True)
+        self.hash = nn.Linear(hidden, bits)
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
+        """Relaxed codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), values in (-1, 1).
+        """
+        h, _ = self.lstm(features_of(self.modality, visual, audio))
+        return torch.tanh(self.hash(h.amax(dim=1)))
+
+    @property
+    def head(self) -> nn.Module:
+        """The fully connected layer."""
+        return self.hash
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)

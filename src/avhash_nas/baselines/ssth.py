@@ -1,0 +1,193 @@
+"""SSTH: a binary LSTM (Zhang, Wang, Hong, Chua, ACM MM 2016; the authors' BLSTM code)."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import BatchNorm, CodesAndSteps, HashNetwork, Route, hard_sign
+
+
+class PeepholeCell(nn.Module):
+    """An LSTM cell with peepholes, whose state is batch-normalised with statistics and affine of each time step.
+
+    With x for what comes from the inputs, s for the sigmoid, and c the normalised state of the step before,
+
+        i = s(x_i + U_i h + p_i c),  f = s(x_f + U_f h + p_f c),
+        c' = BN_t(f c + i tanh(x_g + U_g h)),  o = s(x_o + U_o h + p_o c').
+
+    The recurrent matrices start orthogonal, the peepholes at zero (the authors': uniform, of a width that is not in the
+    code).
+
+    Args:
+        width: K, units.
+        steps: Time steps; each has its normalisation.
+        momentum: Share of a batch in the running statistics.
+    """
+
+    def __init__(self, width: int, steps: int, momentum: float) -> None:
+        super().__init__()
+        self.recurrent = nn.Parameter(torch.empty(4 * width, width))
+        self.peepholes = nn.Parameter(torch.zeros(3, width))
+        self.norms = nn.ModuleList(BatchNorm(width, momentum=momentum) for _ in range(steps))
+        for matrix in self.recurrent.detach().chunk(4):
+            nn.init.orthogonal_(matrix)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """One step.
+
+        Args:
+            x: What comes from the inputs to i, f, g and o, bias included, (B, 4 K) or (4 K,).
+            h: What the step before hands on, (B, K).
+            c: The normalised state of the step before, (B, K).
+            step: Number of the time step.
+
+        Returns:
+            The output gate and the normalised state, (B, K) each.
+        """
+        i, f, g, o = torch.addmm(x, h, self.recurrent.T).chunk(4, dim=1)
+        to_i, to_f, to_o = self.peepholes
+        c = self.norms[step](torch.sigmoid(f + c * to_f) * c + torch.sigmoid(i + c * to_i) * torch.tanh(g))
+        return torch.sigmoid(o + c * to_o), c
+
+
+class LastState(NamedTuple):
+    """What an encoded video leaves.
+
+    Attributes:
+        binary: Binarised outputs of all time steps, shape (B, T, K). The last one is the code.
+        h: Output of the last time step before it is binarised, shape (B, K).
+        c: Normalised cell state of the last time step, shape (B, K).
+    """
+
+    binary: Tensor
+    h: Tensor
+    c: Tensor
+
+
+class SSTH(HashNetwork):
+    """One layer of `PeepholeCell`, with as many units as bits; h_t = o_t c_t, and the next step is handed sign(h_t).
+
+    The code is the sign of the last h. It takes no tanh, as the state is normalised. The sign lets gradients through
+    where |h| < 1 (`networks.hard_sign`). Secondary sources describe two layers; the authors' code has one.
+
+    Trained by `SSTHLoss` on the features alone.
+
+    Args:
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        frames: T; every time step has its normalisation, so that videos of another length are refused.
+        bits: Code length K (the authors' code: 256).
+        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        momentum: Share of a batch in the running statistics of the normalisation. They need some 3 / momentum steps.
+    """
+
+    goes_with: ClassVar = {
+        "objective": "avhash_nas.baselines.SSTHLoss",
+        "data.sampling": "avhash_nas.data.Shuffled",
+    }
+
+    def __init__(
+        self,
+        visual_dim: int,
+        audio_dim: int,
+        frames: int,
+        bits: int,
+        *,
+        modality: Modality = "visual",
+        momentum: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.bits = bits
+        self.frames = frames
+        self.modality = modality
+        self.momentum = momentum
+        self._arguments: dict[str, Any] = {
+            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits},
+            **{"modality": modality, "momentum": momentum},
+        }
+        self.width = width_of(modality, visual_dim, audio_dim)
+        self.input = nn.Linear(self.width, 4 * bits)
+        self.cell = PeepholeCell(bits, frames, momentum)
+        for matrix in self.input.weight.detach().chunk(4):
+            nn.init.xavier_uniform_(matrix)
+        with torch.no_grad():
+            self.input.bias.copy_(lstm_bias(bits))
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
+        """Relaxed codes: the last h, clipped to where the sign has a gradient.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), values in [-1, 1].
+        """
+        return self.last_state(self.features(visual, audio)).h.clamp(-1, 1)
+
+    def codes_and_steps(
+        self,
+        visual: Tensor,
+        audio: Tensor,
+        route: Route | None = None,  # noqa: ARG002
+        positions: Tensor | None = None,  # noqa: ARG002
+    ) -> CodesAndSteps:
+        """Relaxed codes of videos, and the binarised outputs of the time steps.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+            positions: Not used: only whole videos can be encoded.
+        """
+        state = self.last_state(self.features(visual, audio))
+        return CodesAndSteps(state.h.clamp(-1, 1), state.binary)
+
+    def features(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """What is looked at of the features, (B, T, F)."""
+        return features_of(self.modality, visual, audio)
+
+    def last_state(self, x: Tensor) -> LastState:
+        """Encode videos.
+
+        Args:
+            x: Features, shape (B, T, F).
+
+        Raises:
+            AvnasError: T is not the number of time steps that the network was made for.
+        """
+        if x.shape[1] != self.frames:
+            raise AvnasError(
+                f"SSTH: the network was made for {self.frames} time steps and got {x.shape[1]}; "
+                "it takes whole videos of one length (no augmentation.frames)"
+            )
+        b = c = h = x.new_zeros(len(x), self.bits)
+        binary = []
+        for step, inputs in enumerate(self.input(x).unbind(1)):
+            o, c = self.cell(inputs, b, c, step)
+            h = o * c
+            b = hard_sign(h)
+            binary.append(b)
+        return LastState(torch.stack(binary, dim=1), h, c)
+
+    @property
+    def head(self) -> nn.Module:
+        """All of it: the state of the cell is the code."""
+        return self
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)
+
+
+def lstm_bias(width: int) -> Tensor:
+    """Biases of i, f, g and o at the start, (4 K,): 1 for the forget gate, else 0.
+
+    Args:
+        width: K.
+    """
+    return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(width)

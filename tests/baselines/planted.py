@@ -1,0 +1,83 @@
+"""A problem that a hashing method must solve: classes with means of their own, in both modalities, under noise.
+
+The noise of a video, the same in all of its frames, is spread over all dimensions, and the means of the classes lie in
+few: whoever finds these directions retrieves well, and random projections, which look in all directions alike, do not.
+"""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import h5py
+import lightning as L
+import numpy as np
+import torch
+
+from avhash_nas.data import BatchSampling, HashingData
+from avhash_nas.networks import HashNetwork
+from avhash_nas.objectives import Objective
+from avhash_nas.training import HashingModule, Recipe
+from avhash_nas.training.evaluate import evaluate_network, yardsticks
+
+CLASSES, DIM, FRAMES = 6, 48, 5
+SIZES = {"train": 30, "val": 2, "test": 10}
+"""Videos of each class."""
+
+
+def planted_set(root: Path) -> Path:
+    """A data set in the published layout."""
+    random = np.random.default_rng(0)
+    root.mkdir(parents=True)
+    labels = np.repeat(np.arange(CLASSES), sum(SIZES.values()))
+    names = [f"v{row:03d}" for row in range(len(labels))]
+    for file in ("image.h5", "audio.h5"):
+        means = random.standard_normal((CLASSES, DIM))
+        means *= 5 / np.linalg.norm(means, axis=1, keepdims=True)
+        videos = means[labels] + 0.9 * random.standard_normal((len(labels), DIM))
+        frames = videos[:, None] + random.standard_normal((len(labels), FRAMES, DIM))
+        with h5py.File(root / file, "w") as archive:
+            for name, vectors in zip(names, frames.astype(np.float32), strict=True):
+                archive.create_group(name)["vectors"] = vectors
+    for split, rows in zip(SIZES, _rows(), strict=True):
+        (root / f"{split}.txt").write_text("".join(f"{names[row]},{labels[row]}\n" for row in rows))
+    return root
+
+
+def _rows() -> list[list[int]]:
+    """The rows of each split."""
+    starts = np.cumsum([0, *SIZES.values()])
+    every = np.arange(CLASSES * starts[-1]).reshape(CLASSES, -1)
+    return [every[:, first:last].ravel().tolist() for first, last in itertools.pairwise(starts)]
+
+
+def trained_map(
+    data: HashingData,
+    network: HashNetwork,
+    objective: Objective,
+    sampling: BatchSampling | None = None,
+    **recipe: Any,
+) -> float:
+    """mAP@100 of the test split after training, by the normalisation `standard`."""
+    if sampling is not None:
+        data.sampling = sampling
+    torch.manual_seed(0)
+    module = HashingModule(network, objective, Recipe(**recipe))
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(
+        max_epochs=module.recipe.epochs,
+        accelerator="cpu",
+        devices=1,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        **quiet,
+    )
+    trainer.fit(module, datamodule=data)
+    return evaluate_network(network, data, trainer).to_dict()["map@100"]["standard"]
+
+
+def bounds(data: HashingData, bits: int) -> tuple[float, float]:
+    """mAP@100 of a random order and of random projections, likewise."""
+    known = yardsticks(data, bits, seed=0)
+    return known["chance"]["map@100"]["standard"], known["random_projection"]["map@100"]["standard"]
