@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks.mixing import mix
 from avhash_nas.networks.route import Mixture, Route
 from avhash_nas.operators import Operator, find_operator
 from avhash_nas.space import Cell
@@ -73,14 +74,9 @@ class MixedCell(nn.Module):
             raise AvnasError(
                 f"cell {self.cell.name}: {len(mixture.weights)} weights for {len(positions)} candidates that run",
             )
-        terms = []
-        for weight, position in zip(mixture.weights.unbind(), positions, strict=True):
-            output = self._run(operators[self._position(position)], inputs)
-            terms.append(weight * (output.detach() if position in mixture.detached else output))
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+        running = [operators[self._position(position)] for position in positions]
+        live = [position not in mixture.detached for position in positions]
+        return mix(running, mixture.weights.unbind(), live, inputs)
 
     @staticmethod
     def _run(operator: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:

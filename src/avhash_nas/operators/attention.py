@@ -1,12 +1,14 @@
 """Self-attention: bare in the encoders (type M), and as a Transformer encoder layer (type T)."""
 
+import torch
 from torch import Tensor, nn
 
+from avhash_nas.operators.dropout import Dropout, dropout
 from avhash_nas.operators.feedforward import FeedForward
 from avhash_nas.operators.operator import Operator, check_dropout, check_heads
 
 
-def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, dropout: float) -> Tensor:
+def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, probability: float) -> Tensor:
     """Scaled dot-product attention in several heads, without projections.
 
     Args:
@@ -14,14 +16,33 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, 
         key: (B, S, W).
         value: (B, S, W).
         heads: Number of heads, each W / heads wide.
-        dropout: Probability of dropping an attention weight; 0 outside training.
+        probability: Of dropping an attention weight; 0 outside training.
 
     Returns:
         The heads' outputs side by side, (B, T, W).
     """
     query, key, value = (_split(tensor, heads) for tensor in (query, key, value))
-    attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+    if probability and query.device.type == "cpu" and not torch.compiler.is_compiling():
+        attended = _attend(query, key, value, probability)
+    else:
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=probability)
     return attended.transpose(1, 2).flatten(2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, probability: float) -> Tensor:
+    """softmax(Q K^T / sqrt(d)) V with dropout: on a CPU torch's own has no fused form of that, and is slower.
+
+    Args:
+        query: (B, heads, T, d).
+        key: (B, heads, S, d).
+        value: (B, heads, S, d).
+        probability: Of dropping an attention weight.
+    """
+    flat = [tensor.flatten(0, 1) for tensor in (query, key, value)]
+    nothing, scale = query.new_empty(()), query.shape[-1] ** -0.5
+    similarity = torch.baddbmm(nothing, flat[0], flat[1].transpose(1, 2), beta=0, alpha=scale)  # (B * heads, T, S)
+    attended = torch.bmm(dropout(similarity.softmax(dim=-1), probability), flat[2])
+    return attended.view(*query.shape[:3], -1)
 
 
 def _split(tensor: Tensor, heads: int) -> Tensor:
@@ -88,7 +109,7 @@ class TransformerLayer(Operator):
         self.norm_attention = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width=width, hidden=hidden, dropout=dropout)
         self.norm_feed_forward = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
         """The maps behind the attention and at the end of the feed-forward network."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from avhash_nas.kernels import selective_scan
 from avhash_nas.operators.attention import multi_head_attention
 from avhash_nas.operators.convolution import CausalConv1d
+from avhash_nas.operators.dropout import Dropout
 from avhash_nas.operators.operator import Operator, TwoSided, check_dropout, check_heads, check_positive
 from avhash_nas.operators.ssm import MAMBA_KERNEL, scan_control, state_matrix, step_projection
 
@@ -36,7 +37,7 @@ class CrossAttention(TwoSided):
         self.query_proj = nn.Linear(width, width)
         self.key_value_proj = nn.Linear(width, 2 * width)
         self.out_proj = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
     def residual_outputs(self) -> tuple[nn.Linear, ...]:

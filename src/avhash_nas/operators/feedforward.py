@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from avhash_nas.operators.dropout import Dropout
 from avhash_nas.operators.operator import Operator, check_dropout, check_positive
 
 
@@ -21,7 +22,7 @@ class MLP(Operator):
         check_positive(type(self), width=width)
         check_dropout(type(self), dropout)
         self.linear = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, W) to (B, T, W)."""
@@ -49,7 +50,7 @@ class FeedForward(Operator):
         check_positive(type(self), width=width, hidden=hidden)
         check_dropout(type(self), dropout)
         self.linear_in = nn.Linear(width, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear_out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.operators.filters import Filter
 
 
 class Operator(nn.Module):
@@ -39,6 +40,17 @@ class Operator(nn.Module):
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
         """The last maps of the operator's residual branches: at zero, the operator passes its input on."""
         return ()
+
+    def as_filter(self, x: Tensor) -> Filter | None:  # noqa: ARG002 - for those that are one
+        """The operator as a causal filter of each channel, if it is one: a mixture runs all such candidates at once.
+
+        Args:
+            x: What it would be applied to, (B, T, W).
+
+        Returns:
+            None by default, and from operators that are no filter.
+        """
+        return None
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from avhash_nas.operators.filters import Filter
 from avhash_nas.operators.operator import Operator, check_positive
 
 
@@ -10,6 +11,10 @@ class Skip(Operator):
 
     name = "skip"
     kinds = "MU"
+
+    def as_filter(self, x: Tensor) -> Filter:
+        """A single tap of 1."""
+        return Filter(x.new_ones(x.shape[-1], 1), None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns x itself."""

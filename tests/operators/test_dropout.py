@@ -1,0 +1,59 @@
+"""Dropout: how much it drops, what it leaves, and that a seed fixes it."""
+
+import pytest
+import torch
+
+from avhash_nas.operators.attention import multi_head_attention
+from avhash_nas.operators.dropout import Dropout, dropout
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.97])
+@pytest.mark.parametrize("count", [400_003, 7])
+def test_values_are_dropped_at_the_rate_or_scaled_up(probability, count):
+    torch.manual_seed(0)
+    dropped = dropout(torch.ones(count), probability)
+    kept = dropped[dropped != 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - probability)), rtol=1e-3, atol=0)
+    if count > 7:
+        spread = (probability * (1 - probability) / count) ** 0.5
+        assert abs(1 - len(kept) / count - probability) < 5 * spread
+
+
+def test_neighbours_are_dropped_independently():
+    """Also those that share a random number: all 16 patterns of four values are equally frequent at a half."""
+    torch.manual_seed(0)
+    patterns = (dropout(torch.ones(400_000), 0.5) != 0).view(-1, 4).long() @ torch.tensor([1, 2, 4, 8])
+    counts = torch.bincount(patterns, minlength=16).double()
+    chi_square = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+    assert chi_square < 44.3  # 15 degrees of freedom, one run in 10,000
+
+
+def test_a_seed_fixes_the_mask_and_the_gradient_takes_the_same():
+    x = torch.randn(6, 5).requires_grad_()
+    outputs = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        outputs.append(dropout(x, 0.3))
+    assert torch.equal(*outputs)
+    (gradient,) = torch.autograd.grad(outputs[0].sum(), x)
+    torch.testing.assert_close(gradient * x, outputs[0])
+    assert not torch.equal(dropout(x, 0.3), outputs[0])
+
+
+def test_outside_training_and_at_zero_nothing_happens():
+    x = torch.randn(4)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert not torch.equal(Dropout(0.9)(torch.ones(100)), torch.ones(100))
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9])
+def test_nearly_no_dropout_of_attention_is_attention(value):
+    """Either side takes another way through torch."""
+    query, key, value_ = (torch.randn(2, steps, 6, dtype=torch.float64) for steps in (3, 4, 4))
+    got = multi_head_attention(query, key, value_, 2, value)
+    parts = [
+        (query[..., part] @ key[..., part].mT / 3**0.5).softmax(-1) @ value_[..., part]
+        for part in (slice(3), slice(3, 6))
+    ]
+    torch.testing.assert_close(got, torch.cat(parts, -1))
