@@ -151,7 +151,7 @@ def test_the_papers_tables_are_consistent_with_each_other() -> None:
         "parameters_m": 32.1,
     }
     assert paper_rows("Transformer+", "fcvid")[0].at_64 == {}
-    with pytest.raises(AvnasError, match="have no row 'Dart'; they have DARTS, SPOS"):
+    with pytest.raises(AvnasError, match="have no row 'Dart'; they have MCMSH, BTH"):
         paper_rows("Dart", "fcvid")
 
 
@@ -179,3 +179,33 @@ def test_a_comparison_that_makes_no_sense_is_refused(wrong: dict[str, Any], expe
 def test_an_entrys_name_is_the_name_of_a_folder(name: str) -> None:
     with pytest.raises(AvnasError, match="a name starts with a letter"):
         Entry(name)
+
+
+def test_groups_have_headings(results: Results) -> None:
+    entries = [replace(DARTS, group="Searched"), replace(MLP, group="Fixed"), replace(RANDOM, group="Fixed")]
+    grouped = replace(results, comparison=replace(results.comparison, entries=entries, dataset=None))
+    rows = rows_of(grouped, "mAP@100")
+    assert list(rows) == ["Searched:", "DARTS", "Fixed:", "mlp", "random"]
+    assert set(rows["Fixed:"].values()) == {""}
+
+
+def test_every_k_in_every_normalisation_where_it_is_asked_for(results: Results) -> None:
+    names = ["retrieved", "standard", "k"]
+    scores = {f"map@{k}": {name: (k + place) / 1000 for place, name in enumerate(names)} for k in (5, 20, 100)}
+    found = {run: {**metrics(0.5), "test": scores} for run in results.metrics}
+    full = replace(results, metrics=found, comparison=replace(results.comparison, in_full=True))
+    divisors = ["the hits within K (retrieved)", "min(K, relevant) (standard)", "K (k)"]
+    for place, divisor in enumerate(divisors):
+        row = rows_of(full, f"mAP on test, divided by {divisor}")["DARTS"]
+        for k in (5, 20, 100):
+            assert row[f"mAP@{k}, 64"] == f"{(k + place) / 1000:.3f} ± 0.000"
+    assert "mAP on test, divided by K (k)" not in {table.title for table in tables(results)}
+
+
+def test_the_papers_figures_stand_apart_from_those_of_another_data_set(results: Results) -> None:
+    elsewhere = replace(results, comparison=replace(results.comparison, dataset=None))
+    row = rows_of(elsewhere, "What the paper prints")["DARTS (line 12)"]
+    assert row["ActivityNet, 32"] == "0.8630"
+    assert row["FCVID, 64"] == "0.9199"
+    assert row["params (M), FCVID"] == "67.1"
+    assert "What the paper prints" not in {table.title for table in tables(results)}

@@ -117,8 +117,9 @@ def assert_same_run(one: Path, other: Path) -> None:
     for values in metrics:
         values.pop("time")
     assert metrics[0] == metrics[1]
-    files = ("architecture.json", "curves.json", "model/model.safetensors", "model/config.json", "config.yaml")
-    for name in (*files, "codes/query.npz", "codes/database.npz"):
+    searched = ("architecture.json",) if metrics[0]["strategy"] else ()
+    files = ("curves.json", "model/model.safetensors", "model/config.json", "config.yaml")
+    for name in (*searched, *files, "codes/query.npz", "codes/database.npz"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     for name in ("search/choices.csv", "search/judged.csv"):
         files = [run / name for run in (one, other) if (run / name).exists()]

@@ -30,6 +30,7 @@ class Entry:
         options: Options of `avnas fit`, as in its YAML files, over those files.
         paper: Row of the paper's tables that stands beside ours: DARTS, Random, Visual, Transformer+, ...
         unequal: Its number of weight steps may differ from that of the others.
+        group: Heading above the entries of one kind, such as "Trained without labels"; they follow each other.
 
     Raises:
         AvnasError: The name is no name of a folder, or an option is set that the comparison sets.
@@ -41,6 +42,7 @@ class Entry:
     options: FitOptions = field(default_factory=FitOptions)
     paper: str = ""
     unequal: bool = False
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -89,7 +91,9 @@ class Comparison:
         options: Options of `avnas fit` for every run, over those files.
         seeds: One run for each.
         bits: Code lengths; one run for each.
-        dataset: `activitynet` or `fcvid`: shows the paper's figures for it beside ours.
+        dataset: `activitynet` or `fcvid`: shows the paper's figures for it beside ours. Without it, the paper's figures
+            of entries that name a row stand in a table of their own.
+        in_full: Also make tables of mAP@5, mAP@20 and mAP@100 in every normalisation.
         ranking: Whether and how the strategies' choices are judged.
 
     Raises:
@@ -105,6 +109,7 @@ class Comparison:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     bits: list[int] = field(default_factory=lambda: [32, 64])
     dataset: str | None = None
+    in_full: bool = False
     ranking: Ranking | None = None
 
     def __post_init__(self) -> None:

@@ -6,14 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from avhash_nas.comparison.paper import PaperRow, paper_rows
+from avhash_nas.comparison.paper import DATASETS, PaperRow, paper_rows
 from avhash_nas.comparison.plan import Comparison, Entry, Run
 from avhash_nas.comparison.ranking import Quality, agreement
 from avhash_nas.comparison.results import (
     ALL,
     COSTS,
+    IN_FULL,
+    INFERENCE,
+    PARAMETERS,
+    RETRIEVED,
     SEARCHED,
     TEST,
+    TRAIN_EPOCH,
     Measure,
     Metrics,
     Statistic,
@@ -30,6 +35,11 @@ _SCORES_NOTE = (
 _PAPER_NOTE = (
     "The paper prints one figure each, without seeds or spread; ± in its Random row is over its five networks."
 )
+_ELSEWHERE_NOTE = (
+    "mAP@100 retrieved, times and sizes at 64 bits, on other data sets with other features than ours: they are no "
+    "yardstick for the figures above."
+)
+_DIVISORS = {"retrieved": "the hits within K", "standard": "min(K, relevant)", "k": "K"}
 _QUALITY_NOTE = (
     "tau: Kendall's tau-b between the supernet's scores of the ranked architectures and their scores after training "
     "alone, from fresh weights, by the recipe of fine-tuning. regret: best of the ranked minus the chosen one, both "
@@ -74,7 +84,8 @@ class Results:
 
 def tables(results: Results) -> list[Table]:
     """Every table that there is something for."""
-    made = [_scores(results), _costs(results), _quality(results), _candidates(results), _problems(results)]
+    made = [_scores(results), *_in_full(results), _costs(results), _elsewhere(results)]
+    made += [_quality(results), _candidates(results), _problems(results)]
     return [table for table in made if table.rows]
 
 
@@ -103,6 +114,47 @@ def _scores(results: Results) -> Table:
     return _figures(results, "mAP@100", shown, notes)
 
 
+def _in_full(results: Results) -> list[Table]:
+    """A table for each normalisation, where they are asked for."""
+    if not results.comparison.in_full:
+        return []
+    bits = results.comparison.bits
+    return [
+        _figures(
+            results,
+            f"mAP on test, divided by {_DIVISORS[normalisation]} ({normalisation})",
+            [(measure, length, f"{measure.title}, {length}") for measure in measures for length in bits],
+            [],
+        )
+        for normalisation, measures in IN_FULL.items()
+    ]
+
+
+def _elsewhere(results: Results) -> Table:
+    """The paper's figures, where none of its data sets is ours."""
+    rows = []
+    for entry in results.comparison.entries if results.comparison.dataset is None else ():
+        if not entry.paper:
+            continue
+        lines = {dataset: paper_rows(entry.paper, dataset) for dataset in DATASETS}
+        scores = [
+            statistic(line.figure(RETRIEVED.key, bits) for line in lines[dataset])
+            for dataset in DATASETS
+            for bits in (32, 64)
+        ]
+        costs = [
+            (measure, statistic(line.figure(measure.key, 64) for line in lines[dataset]))
+            for measure in (TRAIN_EPOCH, INFERENCE, PARAMETERS)
+            for dataset in DATASETS
+        ]
+        texts = [*((RETRIEVED, score) for score in scores), *costs]
+        rows.append([f"{entry.title} ({_lines(lines[DATASETS[0]])})", *(_text(*each) for each in texts)])
+    names = ("ActivityNet", "FCVID")
+    columns = [f"{name}, {bits}" for name in names for bits in (32, 64)]
+    columns += [f"{measure.title}, {name}" for measure in (TRAIN_EPOCH, INFERENCE, PARAMETERS) for name in names]
+    return Table("What the paper prints", ["", *columns], rows, [_ELSEWHERE_NOTE])
+
+
 def _costs(results: Results) -> Table:
     bits = max(results.comparison.bits)
     shown = [(measure, bits, measure.title) for measure in COSTS]
@@ -118,16 +170,23 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
         shown: What stands in a column, at which code length, and the column's title.
         notes: Below the table.
     """
-    rows = []
+    columns = ["", "seeds", *(column for *_, column in shown)]
+    rows: list[list[str]] = []
+    heading = ""
     for entry in results.comparison.entries:
+        if entry.group != heading:
+            heading = entry.group
+            rows.append([f"{heading}:", *[""] * (len(columns) - 1)])
         counts = [str(len(results.of(entry, bits))) for bits in results.comparison.bits]
         seeds = counts[0] if len(set(counts)) == 1 else "/".join(counts)
-        ours = [results.figure(measure, entry, bits) for measure, bits, _ in shown]
-        rows.append([entry.title, seeds, *(_text(*pair) for pair in zip(shown, ours))])
+        ours = [_text(measure, results.figure(measure, entry, bits)) for measure, bits, _ in shown]
+        rows.append([entry.title, seeds, *ours])
         if paper := results.paper(entry):
-            theirs = [statistic(row.figure(measure.key, bits) for row in paper) for measure, bits, _ in shown]
-            rows.append([f"  paper, {_lines(paper)}", "", *(_text(*pair) for pair in zip(shown, theirs))])
-    return Table(title, ["", "seeds", *(column for *_, column in shown)], rows, notes)
+            theirs = [
+                _text(measure, statistic(row.figure(measure.key, bits) for row in paper)) for measure, bits, _ in shown
+            ]
+            rows.append([f"  paper, {_lines(paper)}", "", *theirs])
+    return Table(title, columns, rows, notes)
 
 
 def _quality(results: Results) -> Table:
@@ -188,8 +247,8 @@ def _problems(results: Results) -> Table:
     return Table("Not finished", ["run", "why"], rows)
 
 
-def _text(shown: tuple[Measure, int, str], figure: Statistic | None) -> str:
-    return MISSING if figure is None else shown[0].form(figure)
+def _text(measure: Measure, figure: Statistic | None) -> str:
+    return MISSING if figure is None else measure.form(figure)
 
 
 def _lines(rows: Sequence[PaperRow]) -> str:

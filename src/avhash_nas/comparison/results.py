@@ -102,6 +102,18 @@ SEARCH = Measure("search_s", "search", ("time", "search_s"), time_text)
 TRAIN_EPOCH = Measure("train_epoch_s", "train/epoch", ("time", "train_epoch_s"), time_text)
 INFERENCE = Measure("inference_12500_s", "infer/12.5k", ("time", "inference_12500_s"), time_text)
 PARAMETERS = Measure("parameters_m", "params (M)", ("parameters",), millions_text, 1e6)
+IN_TRAINING = Measure("training_only_m", "+ in training (M)", ("parameters_of_training_only",), millions_text, 1e6)
+
+IN_FULL = {
+    normalisation: tuple(
+        Measure(key, f"mAP@{k}", ("test", f"map@{k}", normalisation), score_text)
+        for k, key in zip(
+            (5, 20, 100), (f"test_{normalisation}@5", f"test_{normalisation}@20", f"test_{normalisation}")
+        )
+    )
+    for normalisation in ("retrieved", "standard", "k")
+}
+"""Every mAP of a test, by normalisation."""
 
 TEST = (RETRIEVED, STANDARD)
 """Shown at every code length."""
@@ -109,8 +121,8 @@ TEST = (RETRIEVED, STANDARD)
 SEARCHED = (SUPERNET, DERIVED)
 """Shown at the longest codes."""
 
-COSTS = (SUPERNET_EPOCH, SEARCH, TRAIN_EPOCH, INFERENCE, PARAMETERS)
+COSTS = (SUPERNET_EPOCH, SEARCH, TRAIN_EPOCH, INFERENCE, PARAMETERS, IN_TRAINING)
 """Shown at the longest codes, as in the paper's Table 2."""
 
-ALL = (*TEST, VAL, *SEARCHED, *COSTS)
+ALL = (*(each for scores in IN_FULL.values() for each in scores), VAL, *SEARCHED, *COSTS)
 """In CSV files, at every code length."""

@@ -68,6 +68,11 @@ class AveragedWeights(EMAWeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__(decay=decay)
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Copy the module once its objective has made its parameters: Lightning sets callbacks up before modules."""
+        pl_module.setup(stage)
+        super().setup(trainer, pl_module, stage)
+
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the average in place."""
 

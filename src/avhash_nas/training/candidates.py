@@ -3,6 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
@@ -77,12 +78,14 @@ def plain_stage(name: str, folder: RunFolder, where: str) -> Stage:
 def train_plain(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:
     """Train a network without choices by the recipe of fine-tuning; it holds the best state afterwards.
 
-    An objective with a pretraining first trains a copy in the stage's folder, by the same recipe, from the same start.
+    An objective with a pretraining first trains a copy in the stage's folder, by the same recipe, from the same
+    start, whose last state is kept.
     """
     seed = stage_seed(plan.seed, 1)
     module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=seed)
     if (objective := plan.objective.pretraining()) is not None:
-        before = HashingModule(copy.deepcopy(network), objective, plan.finetune, plan.augmentation, seed=seed)
+        recipe = replace(plan.finetune, keep="last", patience=0)
+        before = HashingModule(copy.deepcopy(network), objective, recipe, plan.augmentation, seed=seed)
         Stage("pretrain", stage.folder / "pretrain", None, stage.shown).run(
             before, plan.data, plan.make_trainer, None, stop
         )

@@ -75,6 +75,7 @@ class HashingModule(L.LightningModule):
         self.route: Routes | None = None
         self.evaluation_routes: Mapping[str, Routes | None] = {"": None}
         self.stop_point: Callable[[], None] = _go_on
+        self._begun = False
         self.prepared: Path | None = None
         self.prepared_from: HashNetwork | None = None
         self._groups: list[dict[str, Any]] = []
@@ -95,13 +96,15 @@ class HashingModule(L.LightningModule):
         self._groups = groups
 
     def setup(self, stage: str) -> None:
-        """Let the objective prepare and begin, before optimisers are made."""
+        """Let the objective prepare and begin, once, before optimisers and averages of the weights are made."""
         data = getattr(self.trainer, "datamodule", None)
         if stage != "fit" or not isinstance(data, HashingData):
             return
-        prepared = self._prepare(data)
-        with seeded(self.seed):
-            self.objective.begin(data, self.network, prepared)
+        if not self._begun:
+            prepared = self._prepare(data)
+            with seeded(self.seed):
+                self.objective.begin(data, self.network, prepared)
+            self._begun = True
         data.draw_by(self.objective.sampling(data.sampling))
 
     def teardown(self, stage: str) -> None:
@@ -109,6 +112,10 @@ class HashingModule(L.LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(data, HashingData):
             data.draw_by(None)
+
+    def on_train_start(self) -> None:
+        """Tell network and objective the epoch: one that is resumed within has no start for Lightning."""
+        self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Tell network and objective the epoch."""

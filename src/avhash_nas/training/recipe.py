@@ -18,7 +18,11 @@ class Recipe:
             their initialisation, which few training videos need (experiments/stamps).
         weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimiser plain Adam.
         eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
-        schedule: Of the weights' learning rate after warm-up: `constant` (the paper) or `cosine` to zero.
+        schedule: Of the weights' learning rate after warm-up: `constant` (the paper), `cosine` down to `floor`, or
+            `step`, times `decay` every `decay_every` epochs down to `floor`.
+        floor: Least part of the peak learning rate that a schedule leaves, in [0, 1].
+        decay: Of the steps of `step`, in (0, 1].
+        decay_every: Epochs between them.
         warmup: Part of the steps, in [0, 1), over which the learning rate rises linearly from zero.
         average: Decay of an exponential moving average of the weights, which is what validation scores and the stage
             keeps; 0 for none.
@@ -34,7 +38,10 @@ class Recipe:
     body_lr: float = 1.0
     weight_decay: float = 0.0
     eps: float = 1e-8
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    floor: float = 0.0
+    decay: float = 0.9
+    decay_every: int = 20
     warmup: float = 0.0
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
@@ -47,6 +54,9 @@ class Recipe:
             "body_lr": self.body_lr > 0,
             "weight_decay": self.weight_decay >= 0,
             "eps": self.eps > 0,
+            "floor": 0 <= self.floor <= 1,
+            "decay": 0 < self.decay <= 1,
+            "decay_every": self.decay_every >= 1,
             "warmup": 0 <= self.warmup < 1,
             "average": 0 <= self.average < 1,
             "patience": self.patience >= 0,
@@ -65,10 +75,15 @@ class Recipe:
         0.5
         >>> Recipe(schedule="cosine").factor(0.5)
         0.5
+        >>> Recipe(schedule="step", epochs=60, floor=0.85).factor(0.34), Recipe(schedule="step", floor=0.85).factor(0.5)
+        (0.9, 0.85)
         """
         if done < self.warmup:
             return done / self.warmup
         if self.schedule == "constant":
             return 1.0
+        if self.schedule == "step":
+            return max(self.floor, self.decay ** (int(done * self.epochs + 1e-9) // self.decay_every))
         rest = min(1.0, (done - self.warmup) / (1 - self.warmup))
-        return round(0.5 * (1 + math.cos(math.pi * rest)), 12)
+        cosine = round(0.5 * (1 + math.cos(math.pi * rest)), 12)
+        return self.floor + (1 - self.floor) * cosine
