@@ -18,6 +18,7 @@ from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.training.augmentation import Augmentation
+from avhash_nas.training.optimizer import can_fuse, make_adamw
 from avhash_nas.training.recipe import Recipe
 from avhash_nas.training.seed import seeded
 from avhash_nas.training.tensors import read_tensors, write_tensors
@@ -208,7 +209,7 @@ class HashingModule(L.LightningModule):
         """
         groups = [*self._weight_groups(), *({"part": "architecture", **group} for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr, eps=self.recipe.eps, weight_decay=0.0)
+        optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=can_fuse(self.trainer))
         factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
