@@ -3,18 +3,32 @@
 from avhash_nas.baselines.avh_style import AVHStyle
 from avhash_nas.baselines.avhash import AVHash
 from avhash_nas.baselines.avhash_loss import AVHashLoss
+from avhash_nas.baselines.bth import BTH, BTHLoss
+from avhash_nas.baselines.conmh import ConMH
+from avhash_nas.baselines.dkph import DKPH, DKPHLoss
 from avhash_nas.baselines.dsvh_style import DSVHStyle
+from avhash_nas.baselines.mcmsh import MCMSH
+from avhash_nas.baselines.mcmsh_loss import MCMSHLoss
 from avhash_nas.baselines.mlp import MeanPoolMLP
+from avhash_nas.baselines.s5vh import S5VH
 from avhash_nas.baselines.srh_style import SRHStyle
 from avhash_nas.baselines.ssth import SSTH
 from avhash_nas.baselines.ssth_loss import SSTHLoss
 
 __all__ = [
+    "BTH",
+    "DKPH",
+    "MCMSH",
+    "S5VH",
     "SSTH",
     "AVHStyle",
     "AVHash",
     "AVHashLoss",
+    "BTHLoss",
+    "ConMH",
+    "DKPHLoss",
     "DSVHStyle",
+    "MCMSHLoss",
     "MeanPoolMLP",
     "SRHStyle",
     "SSTHLoss",

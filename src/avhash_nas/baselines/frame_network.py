@@ -1,0 +1,169 @@
+"""What BTH, DKPH and MCMSH have in common: a hidden vector for each frame, and a code from these."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.data import HashingData
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.networks.hash_network import evaluating
+from avhash_nas.networks.positions import sinusoids
+
+_VIDEOS_AT_ONCE = 256
+
+
+class FrameNetwork(HashNetwork):
+    """Features of frames -> hidden vectors of frames -> one code. A subclass makes `encoder` and `hash`.
+
+    Args:
+        arguments: All arguments of the subclass, by name; with `frames` among them, videos must have so many time
+            steps.
+
+    Attributes:
+        modality: What is looked at.
+        features_dim: F, width of these features.
+        width: D, width of the hidden vectors.
+        encoder: From features (B, T, F) to hidden vectors (B, T, D).
+        hash: Layer from hidden vectors to real values, before they become bits.
+    """
+
+    encoder: nn.Module
+    hash: nn.Linear
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self._frames: int | None = arguments.get("frames")
+        self._arguments = arguments
+        self.modality: Modality = arguments["modality"]
+        self.features_dim = width_of(self.modality, arguments["visual_dim"], arguments["audio_dim"])
+        self.width: int = arguments["width"]
+        self.bits = arguments["bits"]
+
+    def features(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """The features that are looked at, (B, T, F).
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+        """
+        return features_of(self.modality, visual, audio)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Hidden vectors, (B, T, D).
+
+        Args:
+            features: (B, T, F).
+
+        Raises:
+            AvnasError: The videos have more or fewer time steps than the network is made for.
+        """
+        steps = features.shape[1]
+        if self._frames not in (None, steps):
+            name = type(self).__name__
+            raise AvnasError(f"this {name} network takes videos of {self._frames} time steps, got {steps}")
+        hidden: Tensor = self.encoder(features)
+        return hidden
+
+    @abstractmethod
+    def codes_of(self, hidden: Tensor) -> Tensor:
+        """Codes from hidden vectors, as training compares them, (B, q), values in [-1, 1].
+
+        Args:
+            hidden: (B, T, D).
+        """
+
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
+        """Codes.
+
+        Args:
+            visual: Frame features, shape (B, T, visual_dim).
+            audio: Segment features, shape (B, T, audio_dim).
+            route: Not used: there is nothing to choose.
+
+        Returns:
+            Shape (B, q), values in [-1, 1].
+        """
+        return self.codes_of(self.hidden(self.features(visual, audio)))
+
+    @property
+    def head(self) -> nn.Module:
+        """The hash layer."""
+        return self.hash
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        return dict(self._arguments)
+
+
+class FrameTransformer(nn.Module):
+    """The encoder of BTH and DKPH: a linear map, sinusoids, dropout, one pre-norm transformer block, dropout.
+
+    The block has one attention head and an FFN of 4 D with GELU in its tanh form. The released layer normalisation
+    divides by the unbiased standard deviation + 1e-6; this is torch's, whose divisor is smaller by the constant
+    factor sqrt((D - 1) / D), which its trained scale takes up.
+
+    Args:
+        features_dim: F.
+        width: D, even.
+        dropout: Of inputs, attention weights, FFN, both branches of the block, and its output.
+    """
+
+    def __init__(self, features_dim: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(features_dim, width)
+        self.dropout = nn.Dropout(dropout)
+        self.block = nn.TransformerEncoderLayer(
+            width,
+            nhead=1,
+            dim_feedforward=4 * width,
+            dropout=dropout,
+            activation=_tanh_gelu,
+            layer_norm_eps=1e-12,
+            batch_first=True,
+            norm_first=True,
+        )
+
+    def forward(self, features: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Hidden vectors, (B, T, D).
+
+        Args:
+            features: (B, T, F).
+            positions: Which time steps of the whole video these are, (B, T); the first T, if None.
+        """
+        if positions is None:
+            positions = torch.arange(features.shape[1], device=features.device)
+        embedded = self.embedding(features)
+        embedded = embedded + sinusoids(positions, embedded.shape[-1]).to(embedded.dtype)
+        hidden: Tensor = self.dropout(self.block(self.dropout(embedded)))
+        return hidden
+
+
+@torch.inference_mode()
+def mean_hidden(data: HashingData, rows: NDArray[np.int64], network: FrameNetwork) -> NDArray[np.float32]:
+    """Hidden vectors in evaluation mode, averaged over the time steps of each video, (V, D).
+
+    Args:
+        data: An open data set.
+        rows: The videos' rows, (V,).
+        network: Its encoder is used.
+    """
+    device = next(network.parameters()).device
+    means = np.empty((len(rows), network.width), np.float32)
+    with evaluating(network):
+        for start in range(0, len(rows), _VIDEOS_AT_ONCE):
+            batch = data.batch(rows[start : start + _VIDEOS_AT_ONCE])
+            hidden = network.hidden(network.features(batch.visual.to(device), batch.audio.to(device)))
+            means[start : start + len(hidden)] = hidden.mean(1).float().cpu().numpy()
+    return means
+
+
+def _tanh_gelu(x: Tensor) -> Tensor:
+    # A function and not nn.GELU, for which TransformerEncoderLayer would take the exact form in evaluation.
+    return functional.gelu(x, approximate="tanh")
