@@ -1,0 +1,56 @@
+"""The method in the style of AVH."""
+
+import pytest
+import torch
+from torch import nn
+
+from avhash_nas.baselines import AVHStyle
+from avhash_nas.objectives import InfoNCE
+from baselines import styles
+from baselines.planted import DIM
+
+
+def made(**options):
+    torch.manual_seed(0)
+    return AVHStyle(5, 3, 8, hidden=6, attention=4, **options)
+
+
+def test_it_is_an_lstm_of_both_directions_and_a_weighted_mean():
+    network = made()
+    visual, audio = styles.features()
+    outputs = []
+    for suffix, frames in (("_l0", visual), ("_l0_reverse", visual.flip(1))):
+        cell, state, steps = nn.LSTMCell(5, 6), None, []
+        cell.load_state_dict({name: getattr(network.lstm, name + suffix) for name in cell.state_dict()})
+        for step in range(4):
+            state = cell(frames[:, step], state)
+            steps.append(state[0])
+        outputs.append(torch.stack(steps, dim=1))
+    h = torch.cat([outputs[0], outputs[1].flip(1)], dim=-1)
+    inner, outer = network.attention[0], network.attention[2]
+    pooled = torch.zeros(6, 12)
+    for video in range(6):
+        scores = [torch.tanh(inner(h[video, step])) @ outer.weight[0] for step in range(4)]
+        total = sum(score.exp() for score in scores)
+        for step in range(4):
+            pooled[video] += scores[step].exp() / total * h[video, step]
+    torch.testing.assert_close(network(visual, audio), torch.tanh(network.hash(pooled)))
+
+
+@pytest.mark.parametrize("modality", ["visual", "both"])
+def test_it_looks_at_what_it_is_asked_to(modality):
+    styles.check_it_looks_at(modality, made(modality=modality))
+
+
+def test_it_trains_under_other_parameters():
+    styles.check_it_trains_under_other_parameters(made(), InfoNCE())
+
+
+def test_it_travels(tmp_path):
+    styles.check_it_travels(made(), tmp_path)
+
+
+def test_it_solves_the_planted_problem(tmp_path):
+    torch.manual_seed(0)
+    network = AVHStyle(DIM, DIM, 16, hidden=32, attention=16)
+    styles.check_it_solves_the_planted_problem(network, InfoNCE(), tmp_path)
