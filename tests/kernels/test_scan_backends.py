@@ -13,16 +13,21 @@ import pytest
 import torch
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, selective_scan
+from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, scan_triton, selective_scan
 from reference.kernels_selective_scan import make, selective_scan_by_steps, value_and_gradients
 
 module = import_module("avhash_nas.kernels.selective_scan")
 
 
 class TestBackends:
-    """What can be checked of the choice without a CUDA device; `load_mamba` is replaced."""
+    """What can be checked of the choice without a CUDA device; `load_mamba` and `load_triton` are replaced."""
 
     cuda = torch.device("cuda")
+
+    @pytest.fixture(autouse=True)
+    def _neither(self, monkeypatch):
+        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+        monkeypatch.setattr(module, "load_triton", lambda: (False, "triton cannot be imported (reason)"))
 
     @staticmethod
     def kernel(u, delta, A, B, C):
@@ -40,40 +45,56 @@ class TestBackends:
             selective_scan(*make(dtype=torch.float32), backend="cuda")
 
     def test_unknown_backend(self):
-        with pytest.raises(AvnasError, match="backend is 'triton', take one of auto, torch, native, cuda"):
-            selective_scan(*make(), backend="triton")
+        with pytest.raises(AvnasError, match="backend is 'jax', take one of auto, torch, native, triton, cuda"):
+            selective_scan(*make(), backend="jax")
 
-    def test_cuda_is_refused_without_mamba(self, monkeypatch):
-        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+    def test_cuda_is_refused_without_mamba(self):
         with pytest.raises(AvnasError, match=r"needs mamba-ssm: mamba-ssm cannot be imported \(reason\); install it"):
             module._choose("cuda", self.cuda, torch.float32)
 
-    def test_auto_without_mamba_warns_once(self, monkeypatch):
-        monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
+    def test_triton_is_refused_where_it_cannot_be_had(self, monkeypatch):
+        with pytest.raises(AvnasError, match=r"'triton' cannot be had: triton cannot be imported \(reason\); or take"):
+            module._choose("triton", self.cuda, torch.float32)
+        monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+        with pytest.raises(AvnasError, match="backend 'triton' needs tensors on a CUDA device"):
+            module._choose("triton", torch.device("cpu"), torch.float32)
+        with pytest.raises(AvnasError, match="not float64"):
+            module._choose("triton", self.cuda, torch.float64)
+
+    def test_auto_takes_triton_where_mamba_is_missing(self, monkeypatch):
+        monkeypatch.setattr(module, "load_triton", lambda: (True, "triton 3.3.0"))
+        assert module._choose("auto", self.cuda, torch.float32) == "triton"
+        assert module._choose("triton", self.cuda, torch.float32) == "triton"
+        assert module._choose("auto", self.cuda, torch.float64) == "torch"
+
+    def test_auto_without_both_warns_once(self):
         module._warn_once.cache_clear()
-        with pytest.warns(UserWarning, match=r"slow: mamba-ssm cannot be imported \(reason\)"):
-            assert module._choose("auto", self.cuda, torch.float32) is module.scan_torch
+        with pytest.warns(UserWarning, match=r"slow: triton .* \(reason\); mamba-ssm .* \(reason\); install it with"):
+            assert module._choose("auto", self.cuda, torch.float32) == "torch"
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert module._choose("auto", self.cuda, torch.float32) is module.scan_torch
+            assert module._choose("auto", self.cuda, torch.float32) == "torch"
 
     def test_auto_and_cuda_take_mamba_where_it_can_run(self, monkeypatch):
         monkeypatch.setattr(module, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
-        assert module._choose("auto", self.cuda, torch.float32).args == (self.kernel,)
-        assert module._choose("cuda", self.cuda, torch.float32).args == (self.kernel,)
-        assert module._choose("torch", self.cuda, torch.float32) is module.scan_torch
-        assert module._choose("auto", self.cuda, torch.float64) is module.scan_torch
+        monkeypatch.setattr(module, "load_triton", lambda: (True, "triton 3.3.0"))
+        assert module._choose("auto", self.cuda, torch.float32) == "cuda"
+        assert module._choose("cuda", self.cuda, torch.float32) == "cuda"
+        assert module._choose("torch", self.cuda, torch.float32) == "torch"
+        assert module._choose("auto", self.cuda, torch.float64) == "torch"
         with pytest.raises(AvnasError, match="not float64"):
             module._choose("cuda", self.cuda, torch.float64)
 
     def test_the_kernel_gets_time_last_and_gives_the_same(self, monkeypatch):
         inputs = make(dtype=torch.float32)
         expected = value_and_gradients(selective_scan, inputs)
-        monkeypatch.setattr(module, "_choose", lambda *_: partial(scan_cuda.scan_cuda, self.kernel))
+        monkeypatch.setattr(module, "_choose", lambda *_: "cuda")
+        monkeypatch.setattr(scan_cuda, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
         torch.testing.assert_close(value_and_gradients(selective_scan, inputs), expected)
 
     def test_second_derivatives_are_refused_there_too(self, monkeypatch):
-        monkeypatch.setattr(module, "_choose", lambda *_: partial(scan_cuda.scan_cuda, self.kernel))
+        monkeypatch.setattr(module, "_choose", lambda *_: "cuda")
+        monkeypatch.setattr(scan_cuda, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
         inputs = make()
         (gradient,) = torch.autograd.grad(selective_scan(*inputs).sum(), inputs[0], create_graph=True)
         with pytest.raises(SecondDerivativeError):
@@ -88,17 +109,17 @@ class TestNative:
     def test_auto_takes_it_for_both_types(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (True, ""))
         for dtype in (torch.float32, torch.float64):
-            assert module._choose("auto", self.cpu, dtype) is module.scan_native
-        assert module._choose("torch", self.cpu, torch.float32) is module.scan_torch
+            assert module._choose("auto", self.cpu, dtype) == "native"
+        assert module._choose("torch", self.cpu, torch.float32) == "torch"
 
     def test_auto_without_it_warns_once(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
         module._warn_once.cache_clear()
         with pytest.warns(UserWarning, match="several times as fast: no C\\+\\+ compiler found"):
-            assert module._choose("auto", self.cpu, torch.float32) is module.scan_torch
+            assert module._choose("auto", self.cpu, torch.float32) == "torch"
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert module._choose("auto", self.cpu, torch.float32) is module.scan_torch
+            assert module._choose("auto", self.cpu, torch.float32) == "torch"
 
     def test_asked_for_and_not_to_be_had(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
@@ -204,7 +225,11 @@ class TestLoadMamba:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         assert scan_backend() == "native (compiled by c++ 12); no CUDA device"
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-        assert scan_backend().startswith("torch (mamba-ssm cannot be imported (reason); install it with: pip install")
+        monkeypatch.setattr(module, "load_triton", lambda: (False, "triton cannot be imported (no)"))
+        reasons = "mamba-ssm cannot be imported (reason); install it with: pip install"
+        assert scan_backend().startswith(f"torch (triton cannot be imported (no); {reasons}")
+        monkeypatch.setattr(module, "load_triton", lambda: (True, "triton 3.3.0"))
+        assert scan_backend().startswith(f"triton (triton 3.3.0; {reasons}")
         monkeypatch.setattr(module, "load_mamba", lambda: (TestBackends.kernel, "mamba-ssm 2.2.4"))
         assert scan_backend() == "cuda (mamba-ssm 2.2.4) for CUDA tensors; native (compiled by c++ 12) for others"
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
@@ -245,3 +270,17 @@ class TestOnCuda:
         with torch.autocast("cuda", torch.bfloat16):
             y = selective_scan(*inputs, backend="cuda")
         assert torch.equal(y, selective_scan(*inputs, backend="cuda"))
+
+    @pytest.mark.parametrize("shape", [(2, 1, 64, 16), (3, 25, 96, 16), (1, 300, 33, 40)])
+    def test_triton_agrees_with_torch(self, shape):
+        usable, reason = scan_triton.load_triton()
+        if not usable:
+            pytest.skip(reason)
+        inputs = [tensor.detach().cuda().requires_grad_() for tensor in make(*shape, dtype=torch.float32)]
+        y, gradients = value_and_gradients(partial(selective_scan, backend="triton"), inputs)
+        y_torch, expected = value_and_gradients(partial(selective_scan, backend="torch"), inputs)
+        torch.testing.assert_close(y, y_torch, rtol=1e-4, atol=1e-4)
+        for ours, theirs in zip(gradients, expected):
+            assert (ours - theirs).abs().max() <= 1e-4 * theirs.abs().max()
+        again = value_and_gradients(partial(selective_scan, backend="triton"), inputs)[1]
+        assert all(torch.equal(first, second) for first, second in zip(gradients, again))

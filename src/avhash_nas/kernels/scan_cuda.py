@@ -26,17 +26,20 @@ def load_mamba() -> tuple[ScanFunction | None, str]:
     return function, f"mamba-ssm {importlib.import_module('mamba_ssm').__version__}"
 
 
-def scan_cuda(scan: ScanFunction, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+def scan_cuda(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     """Calls the kernel, which wants time last: (B, E, T) and (B, N, T), all in float32.
 
+    `load_mamba` must have been successful.
+
     Args:
-        scan: What `load_mamba` returned.
         x: Input, (B, T, E).
         delta: Step sizes, (B, T, E).
         A: State matrix, (E, N).
         B: Input projections, (B, T, N).
         C: Output projections, (B, T, N).
     """
+    scan = load_mamba()[0]
+    assert scan is not None, "mamba-ssm is missing"
     time_last = [tensor.transpose(1, 2).contiguous() for tensor in (x, delta, B, C)]
     with torch.autocast("cuda", enabled=False):
         return scan(time_last[0], time_last[1], A.contiguous(), time_last[2], time_last[3]).transpose(1, 2)

@@ -1,8 +1,8 @@
 """The selective scan of Mamba: one function, with back ends behind it."""
 
 import warnings
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -14,11 +14,14 @@ from avhash_nas.kernels.first_order import SecondDerivativeError, first_order_on
 from avhash_nas.kernels.scan_cuda import load_mamba, scan_cuda
 from avhash_nas.kernels.scan_native import load_native, scan_native
 from avhash_nas.kernels.scan_torch import scan_torch
+from avhash_nas.kernels.scan_triton import interpreting, load_triton, scan_triton
 
 __all__ = ["ScanBackend", "SecondDerivativeError", "scan_backend", "selective_scan"]
 
-ScanBackend = Literal["auto", "torch", "native", "cuda"]
-_Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+ScanBackend = Literal["auto", "torch", "native", "triton", "cuda"]
+_SCANS: Mapping[str, Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]] = {
+    **{"torch": scan_torch, "native": scan_native, "triton": scan_triton, "cuda": scan_cuda},
+}
 
 _INSTALL = "install it with: pip install --no-build-isolation 'avhash-nas[cuda]'"
 
@@ -47,9 +50,10 @@ def selective_scan(
         C: Output projections, (B, T, N).
         D: Weight of the input in the output, (E,); None leaves the term out.
         backend: `torch` walks the time steps in PyTorch, on any device. `native` is this library's C++ operator for
-            CPUs, compiled when first needed. `cuda` is mamba-ssm's kernel. `auto` takes `native` for tensors on a CPU
-            and `cuda` for tensors on a CUDA device that are not float64, each where it can be had. Else, and in graphs
-            that are exported, it is `torch`; a warning says so once.
+            CPUs, compiled when first needed. `cuda` is mamba-ssm's kernel, `triton` this library's kernels in Triton;
+            both are for CUDA devices and not for float64. `auto` takes `native` for tensors on a CPU, and for those on
+            a CUDA device `cuda`, else `triton`, each where it can be had. Else, and in graphs that are exported, it is
+            `torch`; a warning says so once.
 
     Returns:
         The output, (B, T, E), in the type and on the device of `x`.
@@ -70,8 +74,8 @@ def selective_scan(
     given = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
     wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in given) else torch.float32
     x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in given))
-    scan = scan_torch if x.numel() == 0 else _choose(backend, x.device, wide)
-    y = scan(x_wide, *rest[:4])
+    chosen = "torch" if x.numel() == 0 else _choose(backend, x.device, wide)
+    y = _SCANS[chosen](x_wide, *rest[:4])
     return (y if D is None else torch.addcmul(y, x_wide, rest[4])).to(x.dtype)
 
 
@@ -82,49 +86,71 @@ def scan_backend() -> str:
     if not torch.cuda.is_available():
         return f"{cpu}; no CUDA device"
     function, reason = load_mamba()
-    gpu = f"torch ({reason}; {_INSTALL})" if function is None else f"cuda ({reason})"
+    usable, version = load_triton()
+    gpu = f"cuda ({reason})" if function is not None else f"triton ({version}; {reason}; {_INSTALL})"
+    if function is None and not usable:
+        gpu = f"torch ({version}; {reason}; {_INSTALL})"
     return f"{gpu} for CUDA tensors; {cpu} for others"
 
 
-def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> _Scan:
-    """The back end that is to run."""
+@torch.compiler.assume_constant_result
+def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> str:
+    """The back end that is to run; torch.compile asks once, and does not look into it."""
     if backend not in get_args(ScanBackend):
         raise AvnasError(f"selective_scan: backend is {backend!r}, take one of {', '.join(get_args(ScanBackend))}")
-    if backend == "native" or (backend == "auto" and device.type == "cpu" and not torch.compiler.is_exporting()):
+    automatic = backend == "auto" and not torch.compiler.is_exporting()
+    if backend == "native" or (automatic and device.type == "cpu"):
         return _native(backend, device)
-    if backend == "cuda" or (backend == "auto" and device.type == "cuda" and dtype != torch.float64):
-        return _cuda(backend, device, dtype)
-    return scan_torch
+    if backend in ("cuda", "triton"):
+        return _for_cuda(backend, device, dtype)
+    if automatic and device.type == "cuda" and dtype != torch.float64:
+        return _fastest_for_cuda()
+    return "torch"
 
 
-def _native(backend: str, device: torch.device) -> _Scan:
+def _native(backend: str, device: torch.device) -> str:
     if device.type != "cpu":
         raise AvnasError(f"selective_scan: backend 'native' needs tensors on the CPU, not on {device}")
     usable, reason = load_native()
     if usable:
-        return scan_native
+        return "native"
     if backend == "native":
         raise AvnasError(f"selective_scan: backend 'native' cannot be had: {reason}; or take backend 'auto'")
     if reason != SWITCHED_OFF:
         _warn_once(f"on a CPU, where the compiled operator is several times as fast: {reason}")
-    return scan_torch
+    return "torch"
 
 
-def _cuda(backend: str, device: torch.device, dtype: torch.dtype) -> _Scan:
-    if device.type != "cuda" or dtype == torch.float64:
+def _for_cuda(backend: str, device: torch.device, dtype: torch.dtype) -> str:
+    """The one of the two that was asked for."""
+    on_cpu = backend == "triton" and device.type == "cpu" and interpreting()
+    if (device.type != "cuda" and not on_cpu) or dtype == torch.float64:
         raise AvnasError(
-            f"selective_scan: backend 'cuda' needs tensors on a CUDA device, not float64, and got {dtype} on {device}: "
-            "move or convert them, or take backend 'auto'"
+            f"selective_scan: backend {backend!r} needs tensors on a CUDA device, not float64, and got {dtype} on "
+            f"{device}: move or convert them, or take backend 'auto'"
         )
+    if backend == "triton":
+        usable, reason = load_triton()
+        if not usable:
+            raise AvnasError(f"selective_scan: backend 'triton' cannot be had: {reason}; or take backend 'auto'")
+        return "triton"
     function, reason = load_mamba()
-    if function is not None:
-        return partial(scan_cuda, function)
-    if backend == "cuda":
+    if function is None:
         raise AvnasError(
             f"selective_scan: backend 'cuda' needs mamba-ssm: {reason}; {_INSTALL}, or take backend 'auto'"
         )
-    _warn_once(f"on a CUDA tensor, which is slow: {reason}; {_INSTALL}")
-    return scan_torch
+    return "cuda"
+
+
+def _fastest_for_cuda() -> str:
+    function, no_mamba = load_mamba()
+    if function is not None:
+        return "cuda"
+    usable, no_triton = load_triton()
+    if usable:
+        return "triton"
+    _warn_once(f"on a CUDA tensor, which is slow: {no_triton}; {no_mamba}; {_INSTALL}")
+    return "torch"
 
 
 @cache
