@@ -110,6 +110,9 @@ def test_it_is_saved_whole(batch, tmp_path):
     [
         (lambda: ConMH(5, 3, 8, size="huge"), "network.size: 'huge' is none of mini, small, base, large"),
         (lambda: ConMH(5, 3, 8, modality="smell"), "network.modality"),
+        (lambda: make(width=15), "network.width must be even"),
+        (lambda: MaskedContrastive(decoder_width=9), "objective.decoder_width must be even"),
+        (lambda: MaskedContrastive(decoder_heads=0), "objective.decoder_heads must be from 1 to 192, got 0"),
         (lambda: MaskedContrastive(mask=1.0), "objective.mask must lie between 0 and 1"),
         (lambda: begun(make(), None, mask=0.1), "objective.mask=0.1 hides 0 of 6 time steps"),
     ],

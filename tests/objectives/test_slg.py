@@ -170,6 +170,7 @@ def test_three_ranks_compute_what_one_computes(three_ranks, kind):
         (lambda data: begun(data, network(), clusters=7), "objective.clusters=7, but there are only 6 training videos"),
         (lambda data: begun(data, network(), mask=0.1), "objective.mask=0.1 hides 0 of 6 time steps"),
         (lambda _: SLG(mask=0), "objective.mask is out of range: 0"),
+        (lambda _: SLG(decoder_layers=0), "objective.decoder_layers must be at least 1, got 0"),
         (lambda _: SLG(clusters=1), "objective.clusters is out of range: 1"),
         (lambda _: SLG(smoothing=2), "objective.smoothing is out of range: 2"),
         (lambda _: SLG(prior=1), "prior: expected a number in"),

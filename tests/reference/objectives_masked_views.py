@@ -3,12 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from reference.objectives_info_nce import cosine
+
 Vector = Sequence[float]
-
-
-def cosine(x: Vector, y: Vector) -> float:
-    dot = math.fsum(a * b for a, b in zip(x, y, strict=True))
-    return dot / math.sqrt(math.fsum(a * a for a in x)) / math.sqrt(math.fsum(b * b for b in y))
 
 
 def debiased_contrastive(first: Sequence[Vector], second: Sequence[Vector], temperature: float, prior: float) -> float:

@@ -41,7 +41,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_set(tmp_path_factory.mktemp("planted") / "data")
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", ["SLG", pytest.param("MaskedContrastive", marks=pytest.mark.slow)])
 def test_labels_of_training_and_validation_change_nothing(objective: str, planted: Path, tmp_path: Path) -> None:
     other = shutil.copytree(planted, tmp_path / "other")
     for split in ("train", "val"):
@@ -72,5 +72,4 @@ def test_a_search_finds_codes_far_better_than_random_projections(
         options.append("--strategy.order=2")
     assert avnas("fit", "--config", file, f"--strategy={strategy}", *options, "--out", tmp_path / "run") == 0
     found = metrics_of(tmp_path / "run")
-    print(objective, strategy, found["test"]["map@100"]["standard"], found["random_projection"]["map@100"]["standard"])
-    assert found["test"]["map@100"]["standard"] > 1.5 * found["random_projection"]["map@100"]["standard"]
+    assert found["test"]["map@100"]["standard"] > 2 * found["random_projection"]["map@100"]["standard"]

@@ -25,7 +25,7 @@ class ConMH(StepCodeNetwork):
         bits: Code length q.
         modality: What it looks at.
         size: 1 layer with 1 head, 12 with 6 (the published results), 12 with 12, or 24 with 16.
-        width: D.
+        width: D, even.
 
     Raises:
         AvnasError: An option is none of its values.

@@ -25,7 +25,7 @@ class S5VH(StepCodeNetwork):
         bits: Code length q.
         modality: What it looks at.
         size: 1, 6 (the published results) or 12 layers.
-        width: D.
+        width: D, even.
         drop_path: Probability that a video passes the last layer unchanged in training; it grows linearly from 0 in the
             first layer.
         tied: One Mamba for both directions in each layer, as in the released code.

@@ -1,12 +1,12 @@
 """What ConMH and S5VH have in common: time steps are encoded, coded, and their codes averaged."""
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, HashLayer, HashNetwork, Route
 from avhash_nas.networks.positions import sinusoids
 from avhash_nas.networks.vit_block import start_linear_layers
@@ -23,16 +23,19 @@ class StepCodeNetwork(HashNetwork):
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
-        width: D.
+        width: D, even for the position vectors.
         layers: From (B, T, D) to (B, T, D).
-    """
 
-    goes_with: ClassVar[Mapping[str, str]] = {}
+    Raises:
+        AvnasError: The width is odd, or there is no such modality.
+    """
 
     def __init__(
         self, modality: Modality, visual_dim: int, audio_dim: int, bits: int, width: int, layers: Sequence[nn.Module]
     ) -> None:
         super().__init__()
+        if width < 2 or width % 2:
+            raise AvnasError(f"network.width must be even and at least 2, got {width}")
         self.bits = bits
         self.modality = modality
         self.modalities = ("visual", "audio") if modality == "both" else (modality,)

@@ -12,7 +12,7 @@ from avhash_nas.networks.vit_block import ViTBlock
 from avhash_nas.objectives.base import Objective
 from avhash_nas.objectives.debiased_contrastive import check_contrast, debiased_contrastive
 from avhash_nas.objectives.masked_views import masked_steps, masked_views
-from avhash_nas.objectives.reconstruction import StepDecoder, seen_width
+from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder, seen_width
 from avhash_nas.objectives.two_views import look_at
 
 
@@ -29,7 +29,7 @@ class MaskedContrastive(Objective):
         alpha: Weight of the contrastive loss.
         temperature: Of the contrastive loss, above 0.
         prior: Share of other videos that the contrastive loss takes to be of a video's own class, in [0, 1).
-        decoder_width: Width of the decoder.
+        decoder_width: Width of the decoder, even.
         decoder_layers: Its layers.
         decoder_heads: Its heads.
 
@@ -54,6 +54,7 @@ class MaskedContrastive(Objective):
         if not 0 < mask < 1:
             raise AvnasError(f"objective.mask must lie between 0 and 1, got {mask}")
         check_contrast(temperature, prior)
+        check_decoder(decoder_width, decoder_layers, decoder_heads)
         self.mask = mask
         self.alpha = alpha
         self.temperature = temperature

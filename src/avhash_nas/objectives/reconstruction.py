@@ -62,6 +62,25 @@ class StepDecoder(nn.Module):
         return predicted
 
 
+def check_decoder(width: int, layers: int, heads: int = 1) -> None:
+    """Refuses a decoder that cannot be built.
+
+    Args:
+        width: W, even for the position vectors.
+        layers: At least 1.
+        heads: From 1 to W.
+
+    Raises:
+        AvnasError: A number is out of range.
+    """
+    if width < 2 or width % 2:
+        raise AvnasError(f"objective.decoder_width must be even and at least 2, got {width}")
+    if layers < 1:
+        raise AvnasError(f"objective.decoder_layers must be at least 1, got {layers}")
+    if not 1 <= heads <= width:
+        raise AvnasError(f"objective.decoder_heads must be from 1 to {width}, got {heads}")
+
+
 def reconstruction_error(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each video, over its masked time steps alone, in float32 at least.
 

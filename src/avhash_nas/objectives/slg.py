@@ -16,7 +16,7 @@ from avhash_nas.objectives.base import Objective
 from avhash_nas.objectives.debiased_contrastive import check_contrast, debiased_contrastive
 from avhash_nas.objectives.label_memory import LabelMemory
 from avhash_nas.objectives.masked_views import masked_steps, masked_views
-from avhash_nas.objectives.reconstruction import StepDecoder, seen_width
+from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder, seen_width
 from avhash_nas.objectives.two_views import look_at
 from avhash_nas.preparation import pooled_features, semantic_centres
 from avhash_nas.ranks import gather_rows
@@ -67,7 +67,7 @@ class SLG(Objective):
         clusters: Number of clusters and hash centres; at most as many as training videos.
         warmup: Epochs before the pseudo-labels move.
         smoothing: By how much they move towards the prediction, in [0, 1].
-        decoder_width: Width of the decoder.
+        decoder_width: Width of the decoder, even.
         decoder_layers: Its layers.
         legacy: As in the released code.
 
@@ -107,6 +107,7 @@ class SLG(Objective):
             if not fine:
                 raise AvnasError(f"objective.{name} is out of range: {value}")
         check_contrast(temperature, prior)
+        check_decoder(decoder_width, decoder_layers)
         self.mask = mask
         self.alpha = alpha
         self.temperature = temperature
