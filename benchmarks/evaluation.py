@@ -12,7 +12,6 @@ of a process of its own that evaluates the same codes, with all that it holds, a
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -172,5 +171,4 @@ def line(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

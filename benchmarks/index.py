@@ -10,7 +10,6 @@ its own, are processor time, as machines are shared.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -217,6 +216,5 @@ def table(rows: list[Row], limit: float, options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with suppress(KeyboardInterrupt):
         main()

@@ -5,6 +5,7 @@ A benchmark is a file of this folder that can be run; it parses its options with
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -23,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 def parse(parser: argparse.ArgumentParser, **quick: Any) -> argparse.Namespace:
     """Parses the command line, with the options that every benchmark has.
 
+    Starts the program again with OMP_NUM_THREADS=1 where that is not set, as the libraries read it when they are
+    loaded: threads that wait for each other would count as CPU time.
+
     Args:
         parser: With the benchmark's own options.
         **quick: What `--quick` takes in place of their defaults. With it each benchmark should take a minute or two.
@@ -33,7 +37,10 @@ def parse(parser: argparse.ArgumentParser, **quick: Any) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"the settings of `make bench`: {told or 'these'}")
     if "--quick" in sys.argv[1:]:
         parser.set_defaults(**quick)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})
+    return options
 
 
 def median_seconds(

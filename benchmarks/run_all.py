@@ -8,7 +8,6 @@ before and after. One that fails is told of at the end, and the others run never
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -51,10 +50,9 @@ def run(name: str, out: Path, seconds: float) -> dict[str, Any]:
     written = out / f"{name}.json"
     written.unlink(missing_ok=True)
     command = [sys.executable, str(HERE.with_name(f"{name}.py")), "--quick", "--out", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     start = time.perf_counter()
     try:
-        code = subprocess.run(command, env=environment, timeout=seconds, check=False).returncode
+        code = subprocess.run(command, timeout=seconds, check=False).returncode
         failed = f"exit code {code}" if code else "" if written.exists() else f"has left no {written.name}"
     except subprocess.TimeoutExpired:
         failed = f"stopped after {seconds:.0f} s"

@@ -13,6 +13,7 @@ from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError
 from avhash_nas.metrics import evaluate, evaluation, hamming, pack
 from avhash_nas.metrics.hamming import as_words
 from avhash_nas.metrics.ranking import group, rank, rank_codes
+from avhash_nas.metrics.relevance import relevance
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +29,8 @@ def draw(seed, queries, items, bits, rate):
     random = np.random.default_rng(seed)
     signs = random.random((queries + items, bits)) < 0.5
     packed = pack(torch.from_numpy(signs))
-    return packed[:queries], packed[queries:], random.random((queries, items)) < rate, random
+    classes = random.random((queries + items, 3)) < rate
+    return packed[:queries], packed[queries:], classes[:queries], classes[queries:].T, random
 
 
 @given(
@@ -36,18 +38,20 @@ def draw(seed, queries, items, bits, rate):
     queries=st.integers(1, 5),
     items=st.integers(1, 70),
     bits=st.sampled_from([1, 3, 16, 64, 65, 300]),
-    rate=st.sampled_from([0.0, 0.1, 1.0]),
+    rate=st.sampled_from([0.0, 0.2, 1.0]),
     exclude=st.booleans(),
 )
 def test_ranks_and_counts_are_those_of_a_stable_sort(native, seed, queries, items, bits, rate, exclude):
-    query_codes, codes, relevant, random = draw(seed, queries, items, bits, rate)
+    query_codes, codes, labels, members, random = draw(seed, queries, items, bits, rate)
     own = random.integers(-1, items, queries) if exclude else np.full(queries, -1)
     distances = hamming.hamming_distances(query_codes, codes).numpy().astype(np.uint16)
     there = np.flatnonzero(own >= 0)
     distances[there, own[there]] = bits + 1
+    relevant = relevance(labels, members)
     relevant[there, own[there]] = False
     hits, groups = rank(distances, relevant, bits)
-    found, counts = rank_codes(native, as_words(query_codes), as_words(codes), relevant, own, bits)
+    sizes = members.sum(axis=1)
+    found, counts = rank_codes(native, as_words(query_codes), as_words(codes), labels, members, sizes, own, bits)
     for name in ("queries", "ranks", "ordinals", "relevant", "ranked"):
         np.testing.assert_array_equal(getattr(found, name), getattr(hits, name))
     for expected in (groups, group(distances, relevant, bits)):
@@ -67,7 +71,7 @@ def test_distances_are_those_of_numpy(native, bits, dtype, monkeypatch):
 
 @pytest.mark.parametrize("ties", ["permuted", "expected"])
 def test_scores_are_the_same_where_nothing_can_be_compiled(ties, monkeypatch):
-    queries, codes, _, random = draw(1, 20, 300, 12, 0)
+    queries, codes, *_, random = draw(1, 20, 300, 12, 0)
     labels = torch.from_numpy(random.random((320, 4)) < 0.3)
     arguments = (queries, labels[:20], codes, labels[20:])
     compiled = evaluate(*arguments, ties=ties, bits=12)

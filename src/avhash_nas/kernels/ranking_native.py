@@ -16,6 +16,7 @@ from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError, compiled
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 Words: TypeAlias = npt.NDArray[np.uint64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -39,7 +40,8 @@ class NativeRanking:
             function.argtypes, function.restype = (*codes, ctypes.c_void_p), None
         self._rank = functions.rank
         outputs = (ctypes.c_void_p,) * 3
-        self._rank.argtypes = (*codes, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, *outputs)
+        classes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+        self._rank.argtypes = (*codes, *classes, ctypes.c_void_p, ctypes.c_int64, *outputs)
         self._rank.restype = None
 
     def distances(self, a: Words, b: Words, out: npt.NDArray[Any]) -> None:
@@ -53,15 +55,17 @@ class NativeRanking:
         self._distances[out.itemsize](*_codes(a, b), out.ctypes.data)
 
     def rank(
-        self, queries: Words, words: Words, relevant: npt.NDArray[np.bool_], own: Integers, bits: int
+        self, queries: Words, words: Words, labels: Bools, members: Bools, own: Integers, most_hits: int, bits: int
     ) -> tuple[Integers, Integers, Integers]:
         """Ranks items by distance, those at one distance in the order in which they come.
 
         Args:
             queries: Codes, (W, rows).
             words: Codes of the items, (W, items).
-            relevant: Whether the item is relevant to the query, (rows, items).
-            own: The item that is taken out of the query's ranking, which must not be relevant, or -1: (rows,).
+            labels: Whether the query has the class, (rows, C).
+            members: Whether the class has the item, (C, items); items are relevant that share a class with the query.
+            own: The item that is taken out of the query's ranking, or -1: (rows,).
+            most_hits: At least the number of relevant items, over all these queries.
             bits: Length q of a code.
 
         Returns:
@@ -69,11 +73,12 @@ class NativeRanking:
             ascending, one query after the other, (hits,).
         """
         items, hits = np.zeros((2, len(own), bits + 1), np.int64)
-        ranks = np.empty(np.count_nonzero(relevant), np.int64)
-        relevant, own = np.ascontiguousarray(relevant), np.ascontiguousarray(own, np.int64)
+        ranks = np.empty(most_hits, np.int64)
+        labels, members, own = map(np.ascontiguousarray, (labels, members, own))
+        classes = (labels.ctypes.data, members.ctypes.data, len(members))
         outputs = (items.ctypes.data, hits.ctypes.data, ranks.ctypes.data)
-        self._rank(*_codes(queries, words), relevant.ctypes.data, own.ctypes.data, bits, *outputs)
-        return items, hits, ranks
+        self._rank(*_codes(queries, words), *classes, own.ctypes.data, bits, *outputs)
+        return items, hits, ranks[: hits.sum()]
 
 
 @cache

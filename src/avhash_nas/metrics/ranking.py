@@ -81,7 +81,9 @@ def rank_codes(
     native: NativeRanking,
     queries: npt.NDArray[np.uint64],
     words: npt.NDArray[np.uint64],
-    relevance: Bools,
+    labels: Bools,
+    members: Bools,
+    sizes: Integers,
     own: Integers,
     bits: int,
 ) -> tuple[RankedHits, TieGroups]:
@@ -91,14 +93,17 @@ def rank_codes(
         native: The compiled library.
         queries: Codes of the queries in 64-bit words, shape (words, queries).
         words: Codes of the items, shape (words, items).
-        relevance: Whether the item is relevant to the query, shape (queries, items); false for items taken out.
+        labels: Whether the query has the class, shape (queries, C).
+        members: Whether the class has the item, shape (C, items).
+        sizes: Items of each class, shape (C,).
         own: The item that is taken out of the query's ranking, or -1, shape (queries,).
         bits: Length q of a code.
 
     Returns:
         The hits' ranks and the counts per distance.
     """
-    items, relevant, ranks = native.rank(np.ascontiguousarray(queries), words, relevance, own, bits)
+    most = int(np.minimum(labels.astype(np.int64) @ sizes, words.shape[1]).sum())
+    items, relevant, ranks = native.rank(np.ascontiguousarray(queries), words, labels, members, own, most, bits)
     groups = TieGroups(items, relevant)
     return _ranked_hits(ranks, groups), groups
 
