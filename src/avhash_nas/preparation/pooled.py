@@ -28,7 +28,7 @@ def pooled_features(
     """
     if not visual and not audio:
         raise AvnasError("pooled_features: visual=False and audio=False leave no features")
-    rows = np.asarray(rows, np.int64)
+    rows = np.ascontiguousarray(rows, np.int64)
     pooled = np.empty((len(rows), visual * data.visual_dim + audio * data.audio_dim), np.float32)
     for start in range(0, len(rows), _VIDEOS_AT_ONCE):
         batch = data.batch(rows[start : start + _VIDEOS_AT_ONCE])

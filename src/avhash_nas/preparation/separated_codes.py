@@ -11,8 +11,8 @@ from avhash_nas.errors import AvnasError
 Codes = NDArray[np.float64]
 
 _BLOCK = 512
-_BLOCKS = 200
-_BITS_TO_LIST = 20
+_VAIN_BLOCKS = 40
+_BITS_TO_LIST = 24
 
 
 def separation_bound(bits: int, centres: int) -> int:
@@ -45,8 +45,8 @@ def separated_codes(bits: int, centres: int, separation: int, random: np.random.
 
     Of a stream of candidates, each is taken that is far enough from those taken before. Where K is a power of two, the
     rows of the Hadamard matrix come first and then their negatives; these 2 K codes differ in K / 2 bits or all. What
-    is missing is drawn at random, half of the bits set. Up to 20 bits, where that falls short, all codes are gone
-    through in the order of their numbers, which gives a linear code and often more.
+    is missing is drawn at random, half of the bits set, until 20,000 draws in a row bring nothing. Where that falls
+    short, up to 24 bits, all codes are gone through in the order of their numbers, which often gives more.
 
     Args:
         bits: K.
@@ -60,9 +60,9 @@ def separated_codes(bits: int, centres: int, separation: int, random: np.random.
     Raises:
         AvnasError: So many were not found.
     """
-    taken = _spread(_candidates(bits, random), bits, centres, separation)
+    taken = _spread(_candidates(bits, random), bits, centres, separation, _VAIN_BLOCKS)
     if len(taken) < centres and bits <= _BITS_TO_LIST:
-        taken = max(taken, _spread(_all_codes(bits), bits, centres, separation), key=len)
+        taken = max(taken, _spread(_all_codes(bits), bits, centres, separation, 2**bits), key=len)
     if len(taken) < centres:
         raise AvnasError(
             f"{centres} hash centres of {bits} bits at a distance of {separation} from each other: only {len(taken)} "
@@ -71,21 +71,20 @@ def separated_codes(bits: int, centres: int, separation: int, random: np.random.
     return taken
 
 
-def _spread(blocks: Iterator[Codes], bits: int, centres: int, separation: int) -> Codes:
-    """Takes candidates that are far enough from all taken, in their order; at most as many as wanted."""
+def _spread(blocks: Iterator[Codes], bits: int, centres: int, separation: int, patience: int) -> Codes:
+    """Takes candidates that are far enough from all taken, in their order, until so many blocks hold none."""
     taken = np.empty((centres, bits))
-    count = 0
+    count = vain = 0
     largest = bits - 2 * separation
     for block in blocks:
-        near = block @ block.T > largest
         free: NDArray[np.bool_] = np.all(block @ taken[:count].T <= largest, axis=1)
+        vain = 0 if free.any() else vain + 1
         while count < centres and free.any():
             first = int(free.argmax())
             taken[count] = block[first]
             count += 1
-            free[: first + 1] = False
-            free &= ~near[first]
-        if count == centres:
+            free &= block @ block[first] <= largest
+        if count == centres or vain == patience:
             break
     return taken[:count]
 
@@ -97,7 +96,7 @@ def _candidates(bits: int, random: np.random.Generator) -> Iterator[Codes]:
             rows = np.block([[rows, rows], [rows, -rows]])
         yield np.concatenate([rows, -rows])
     balanced = np.where(np.arange(bits) < bits // 2, -1.0, 1.0)
-    for _ in range(_BLOCKS):
+    while True:
         yield random.permuted(np.tile(balanced, (_BLOCK, 1)), axis=1)
 
 

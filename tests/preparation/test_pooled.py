@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avhash_nas.data import HashingData
+from avhash_nas.errors import AvnasError
+from avhash_nas.preparation import pooled_features
+
+
+@pytest.fixture(scope="module")
+def data(tiny_data: Path, tiny_cache: Path) -> HashingData:
+    return HashingData(tiny_data, tiny_cache).prepare()
+
+
+@pytest.mark.parametrize(("visual", "audio"), [(True, True), (True, False), (False, True)])
+def test_means_over_time_side_by_side_whatever_the_pieces(data, visual, audio, monkeypatch):
+    rows = data.splits["train"][::-1].copy()
+    batch = data.batch(rows)
+    wanted = [features.mean(1) for features, taken in ((batch.visual, visual), (batch.audio, audio)) if taken]
+    whole = pooled_features(data, rows, visual=visual, audio=audio)
+    monkeypatch.setattr("avhash_nas.preparation.pooled._VIDEOS_AT_ONCE", 7)
+    assert np.array_equal(pooled_features(data, rows, visual=visual, audio=audio), whole)
+    assert whole.dtype == np.float32
+    assert np.allclose(whole, np.concatenate(wanted, 1), atol=1e-6)
+
+
+def test_no_modality_is_refused(data):
+    with pytest.raises(AvnasError, match="visual=False and audio=False"):
+        pooled_features(data, data.splits["train"], visual=False, audio=False)
