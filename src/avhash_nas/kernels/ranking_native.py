@@ -74,7 +74,8 @@ class NativeRanking:
         """
         items, hits = np.zeros((2, len(own), bits + 1), np.int64)
         ranks = np.empty(most_hits, np.int64)
-        labels, members, own = map(np.ascontiguousarray, (labels, members, own))
+        labels, members = np.ascontiguousarray(labels), np.ascontiguousarray(members)
+        own = np.ascontiguousarray(own, np.int64)
         classes = (labels.ctypes.data, members.ctypes.data, len(members))
         outputs = (items.ctypes.data, hits.ctypes.data, ranks.ctypes.data)
         self._rank(*_codes(queries, words), *classes, own.ctypes.data, bits, *outputs)
