@@ -6,8 +6,10 @@ It is declared once. The forward pass walks it for one route (`Wired.walk`), `Sh
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from avhash_nas.networks.checkpointing import run_checkpointed
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 
@@ -30,10 +32,18 @@ class Wired(nn.Module):
     Attributes:
         inputs: Names of what it is given.
         wiring: The submodules in the order in which they run; the last one's output is that of the whole.
+        checkpointing: Whether cells are run again in the backward pass instead of keeping what they compute.
     """
 
     inputs: tuple[str, ...]
     wiring: tuple[Step, ...]
+    checkpointing: bool = False
+
+    def checkpoint_cells(self, wanted: bool = True) -> None:
+        """Less memory for more time: set `checkpointing` here and in all parts that are wired."""
+        for part in self.modules():
+            if isinstance(part, Wired):
+                part.checkpointing = wanted
 
     def walk(self, inputs: Sequence[Tensor], route: Route | None, steps: int | None = None) -> Tensor:
         """Run all steps or the first ones, each output kept until its last reader has run.
@@ -52,7 +62,12 @@ class Wired(nn.Module):
         for step in wiring:
             part = self.get_submodule(step.module)
             routed = {"route": route} if isinstance(part, MixedCell | Wired) else {}
-            values[step.module] = part(*(values[name] for name in step.inputs), **routed)
+            given = tuple(values[name] for name in step.inputs)
+            if self.checkpointing and isinstance(part, MixedCell) and torch.is_grad_enabled():
+                values[step.module] = run_checkpointed(part, given, routed)
+            else:
+                values[step.module] = part(*given, **routed)
+            del given
             for name in set(step.inputs):
                 if last_reader[name] == step.module:
                     del values[name]
