@@ -39,8 +39,9 @@ def as_torch(encoder):
     }
     for theirs, ours in pairs.items():
         theirs.load_state_dict(ours.state_dict())
-    layer.self_attn.in_proj_weight.data.copy_(encoder.in_proj.weight)
-    layer.self_attn.in_proj_bias.data.copy_(encoder.in_proj.bias)
+    projections = encoder.query_proj, encoder.key_value_proj
+    layer.self_attn.in_proj_weight.data.copy_(torch.cat([linear.weight for linear in projections]))
+    layer.self_attn.in_proj_bias.data.copy_(torch.cat([linear.bias for linear in projections]))
     return layer
 
 
@@ -53,6 +54,7 @@ def test_an_encoder_is_a_bert_layer_with_a_token_in_front_and_a_pooler():
     steps, pooled = encoder(x)
     torch.testing.assert_close(steps, expected[:, 1:])
     torch.testing.assert_close(pooled, torch.tanh(expected[:, 0] @ encoder.pooler.weight.T + encoder.pooler.bias))
+    torch.testing.assert_close(encoder.pool(x), pooled)
 
 
 def test_cross_attention_takes_queries_of_one_and_keys_and_values_of_the_other():
@@ -77,7 +79,7 @@ def test_the_parts_are_joined_as_published(features):
         weights = torch.tanh(module.gate(torch.cat([x, y], dim=-1))).softmax(dim=-1)
         return weights[..., :1] * x + weights[..., 1:] * y
 
-    fused_v, fused_a = gate(network.visual_gate, v, network.visual_cross(v, a)), None
+    fused_v = gate(network.visual_gate, v, network.visual_cross(v, a))
     fused_a = gate(network.audio_gate, a, network.audio_cross(a, v))
     _, pooled = network.video(gate(network.gate, fused_v, fused_a))
     views = network.views(*features)

@@ -9,6 +9,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, Route
 from avhash_nas.operators import GatedAttention
 from avhash_nas.operators.attention import multi_head_attention
+from avhash_nas.operators.dropout import Dropout
 
 _EPS = 1e-12
 
@@ -32,13 +33,14 @@ class BertEncoder(nn.Module):
         self.heads = heads
         self.positions = nn.Parameter(torch.empty(1 + frames, width))
         self.norm = nn.LayerNorm(width, eps=_EPS)
-        self.in_proj = nn.Linear(width, 3 * width)
+        self.query_proj = nn.Linear(width, width)
+        self.key_value_proj = nn.Linear(width, 2 * width)
         self.out_proj = nn.Linear(width, width)
         self.norm_attention = nn.LayerNorm(width, eps=_EPS)
         self.feed_forward = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.norm_feed_forward = nn.LayerNorm(width, eps=_EPS)
         self.pooler = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         nn.init.normal_(self.positions, std=0.02)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,14 +49,29 @@ class BertEncoder(nn.Module):
         Args:
             x: Shape (B, T, W).
         """
+        x = self._layer(x, 1 + x.shape[1])
+        return x[:, 1:], torch.tanh(self.pooler(x[:, 0]))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """The pooled sequence alone, without what the other tokens become.
+
+        Args:
+            x: Shape (B, T, W).
+        """
+        return torch.tanh(self.pooler(self._layer(x, 1)[:, 0]))
+
+    def _layer(self, x: Tensor, count: int) -> Tensor:
+        """What becomes of the first few tokens, (B, count, W)."""
         token = x.new_zeros(len(x), 1, x.shape[2])
         x = torch.cat([token, x], dim=1) + self.positions[: 1 + x.shape[1]]
         x = self.dropout(self.norm(x))
-        query, key, value = self.in_proj(x).chunk(3, dim=-1)
-        attended = multi_head_attention(query, key, value, self.heads, self.dropout.p if self.training else 0.0)
+        key, value = self.key_value_proj(x).chunk(2, dim=-1)
+        x = x[:, :count]
+        weight_dropout = self.dropout.p if self.training else 0.0
+        attended = multi_head_attention(self.query_proj(x), key, value, self.heads, weight_dropout)
         x = self.norm_attention(x + self.dropout(self.out_proj(attended)))
-        x = self.norm_feed_forward(x + self.dropout(self.feed_forward(x)))
-        return x[:, 1:], torch.tanh(self.pooler(x[:, 0]))
+        z: Tensor = self.norm_feed_forward(x + self.dropout(self.feed_forward(x)))
+        return z
 
 
 class PlainCrossAttention(nn.Module):
@@ -187,7 +204,7 @@ class AVHash(HashNetwork):
         v, a = encoded_v + v, encoded_a + a
         fused_v = self.visual_gate(v, self.visual_cross(v, a))
         fused_a = self.audio_gate(a, self.audio_cross(a, v))
-        _, pooled = self.video(self.gate(fused_v, fused_a))
+        pooled = self.video.pool(self.gate(fused_v, fused_a))
         return Views(torch.tanh(self.hash(pooled)), pooled_v, pooled_a)
 
     @property
