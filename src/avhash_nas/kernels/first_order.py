@@ -62,7 +62,7 @@ def first_order_only(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
     `torch.autograd.function.once_differentiable` is not enough for that: where the incoming gradient is a constant,
     as it is below a plain sum, it hands back gradients that look like constants, and the missing second derivative
     counts as zero. `create_graph=True` alone stays allowed, because the error comes when the first derivative is
-    differentiated.
+    differentiated. Compiled graphs refuse second derivatives by themselves, so it is left out of them.
 
     Args:
         name: The function, as the error names it.
@@ -71,4 +71,6 @@ def first_order_only(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
     Raises:
         SecondDerivativeError: In the backward pass, when a gradient that went through here is itself differentiated.
     """
+    if torch.compiler.is_compiling():
+        return tensors
     return tuple(_FirstOrderOnly.apply(name, *tensors))  # type: ignore[no-untyped-call]
