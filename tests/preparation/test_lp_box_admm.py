@@ -43,7 +43,7 @@ def test_solutions_are_nearly_always_the_best_of_all_codes():
 
 
 def test_the_admm_alone_comes_near_the_best():
-    """Codes rounded from its point that keep the separation lie nearer to the best objective than to a random code's."""
+    """Where the rounded point keeps the separation, it is much nearer to the best objective than random codes are."""
     shares = []
     for seed in range(120):
         made = small_problem(seed)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.decomposition import PCA as Sklearn
+from sklearn import decomposition
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.preparation import PCA
@@ -20,7 +20,7 @@ def points(draw):
 def test_subspace_and_variances_are_those_of_scikit_learn(x, share):
     dims = max(1, round(share * min(x.shape)))
     found = PCA.fit(x, dims)
-    other = Sklearn(dims, svd_solver="full").fit(x.astype(np.float64))
+    other = decomposition.PCA(dims, svd_solver="full").fit(x.astype(np.float64))
     assert np.allclose(found.components @ found.components.T, np.eye(dims), atol=1e-9)
     assert np.allclose(found.variances * len(x), other.explained_variance_ * (len(x) - 1), atol=1e-6)
     mine, theirs = found.apply(x), other.transform(x)

@@ -32,7 +32,7 @@ def hash_centres(
     Args:
         semantic: The centres of the clusters, (N, F), none of them zero; only their directions count.
         bits: K.
-        seed: Seed of the codes to start from; it decides nothing where the Hadamard matrix has enough of them.
+        seed: Seed of the codes to start from; it decides nothing where none has to be drawn (`separated_codes`).
         separation: Smallest Hamming distance of two codes; by default `separation_bound`.
         sweeps: Most rounds over all codes.
         patience: Rounds in a row that bring nothing, after which it stops.
