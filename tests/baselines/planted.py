@@ -55,6 +55,7 @@ def trained_map(
     network: HashNetwork,
     objective: Objective,
     sampling: BatchSampling | None = None,
+    prepared_from: HashNetwork | None = None,
     **recipe: Any,
 ) -> float:
     """mAP@100 of the test split after training, by the normalisation `standard`."""
@@ -62,6 +63,7 @@ def trained_map(
         data.sampling = sampling
     torch.manual_seed(0)
     module = HashingModule(network, objective, Recipe(**recipe))
+    module.prepared_from = prepared_from
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = L.Trainer(
         max_epochs=module.recipe.epochs,
