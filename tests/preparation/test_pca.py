@@ -45,6 +45,15 @@ def test_all_components_keep_all_distances():
     )
 
 
+def test_pieces_make_no_difference(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    whole = PCA.fit(x, 3)
+    reduced = whole.apply(x)
+    monkeypatch.setattr("avhash_nas.preparation.pca._POINTS_AT_ONCE", 7)
+    assert np.allclose(PCA.fit(x, 3).components, whole.components)
+    assert np.allclose(whole.apply(x), reduced, atol=1e-6)
+
+
 @pytest.mark.parametrize("dims", [0, 4])
 def test_dims_out_of_range_are_refused(dims):
     with pytest.raises(AvnasError, match=f"dims={dims} must be from 1 to 3"):

@@ -2,6 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.preparation.lp_box_admm import CentreProblem, solve
@@ -51,7 +53,8 @@ def hash_centres(
     codes = separated_codes(bits, len(semantic), separation, np.random.default_rng(seed))
     wanted = _wanted_products(directions @ directions.T, bits)
     best, least, idle = codes, np.inf, 0
-    for _ in range(sweeps):
+    console = Console(stderr=True)
+    for _ in track(range(sweeps), "Hash centres", console=console, transient=True, disable=not console.is_terminal):
         codes, objective = _sweep(codes, wanted, separation)
         best, least, idle = (codes, objective, 0) if objective < least else (best, least, idle + 1)
         if idle == patience:

@@ -54,11 +54,11 @@ def k_means(
     """
     if not 1 <= clusters <= len(x):
         raise AvnasError(f"k_means: clusters={clusters} must be from 1 to {len(x)}, the number of points")
-    points = np.array(x, np.float32, order="C")
+    points = np.ascontiguousarray(x, np.float32)
     if not np.isfinite(points).all():
         raise AvnasError("k_means: some points are not finite")
     if spherical:
-        points /= np.linalg.norm(points, axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
+        points = points / np.linalg.norm(points, axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
     algorithm = _faiss().Kmeans(
         points.shape[1],
         clusters,

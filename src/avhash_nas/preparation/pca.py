@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from avhash_nas.errors import AvnasError
 
+_POINTS_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class PCA:
@@ -36,10 +38,13 @@ class PCA:
             AvnasError: dims is out of its range.
         """
         if not 1 <= dims <= min(x.shape):
-            raise AvnasError(f"PCA: dims={dims} must be from 1 to {min(x.shape)}, as there are {x.shape} numbers")
+            raise AvnasError(f"PCA: dims={dims} must be from 1 to {min(x.shape)}, the smaller of {x.shape}")
         mean = x.mean(0, dtype=np.float64)
-        centred = x - mean
-        variances, directions = np.linalg.eigh(centred.T @ centred / len(x))
+        scatter = np.zeros((x.shape[1], x.shape[1]))
+        for start in range(0, len(x), _POINTS_AT_ONCE):
+            centred = x[start : start + _POINTS_AT_ONCE] - mean
+            scatter += centred.T @ centred
+        variances, directions = np.linalg.eigh(scatter / len(x))
         components = directions.T[::-1][:dims]
         largest = np.abs(components).argmax(1)
         signs = np.sign(components[np.arange(dims), largest])
@@ -54,4 +59,8 @@ class PCA:
         Returns:
             (V, D), float32.
         """
-        return ((x - self.mean) @ self.components.T).astype(np.float32)
+        reduced = np.empty((len(x), len(self.components)), np.float32)
+        for start in range(0, len(x), _POINTS_AT_ONCE):
+            some = slice(start, start + _POINTS_AT_ONCE)
+            reduced[some] = (x[some] - self.mean) @ self.components.T
+        return reduced
