@@ -68,7 +68,9 @@ def test_a_comparison_is_accepted_and_has_tables(
     given = yaml.safe_load(path.read_text())
     rows = [entry.get("label", entry["name"]) for entry in given["entries"]]
     assert all(f"| {row} | 0 |" in text for row in rows)
-    assert text.count("  paper, ") == 2 * sum("paper" in entry for entry in given["entries"])
+    beside = [entry for entry in given["entries"] if "paper" in entry]
+    assert text.count("  paper, ") == len(beside) * (2 + 3 * given.get("in_full", False)) * ("dataset" in given)
+    assert ("What the paper prints" in text) == (bool(beside) and "dataset" not in given)
 
 
 def check_points(path: Path, points: Iterable[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
