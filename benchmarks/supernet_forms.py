@@ -24,7 +24,7 @@ def plain_form() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(mixed_cell, "mix", mix))
         stack.enter_context(patch.object(convolution.CausalConv1d, "forward", convolve_image))
-        stack.enter_context(patch.object(dropout.Dropout, "forward", nn.Dropout.forward))
+        stack.enter_context(patch.object(dropout.Dropout, "forward", drop))
         for module in (attention, cross):
             stack.enter_context(patch.object(module, "multi_head_attention", torch_attention))
         yield
@@ -54,6 +54,11 @@ def mix(
     for term in terms[1:]:
         total = total + term
     return total
+
+
+def drop(module: dropout.Dropout, x: Tensor) -> Tensor:
+    """ReLU where it comes first, and torch's dropout."""
+    return functional.dropout(functional.relu(x) if module.rectify else x, module.p, module.training)
 
 
 def convolve_image(convolution: nn.Conv1d, x: Tensor) -> Tensor:

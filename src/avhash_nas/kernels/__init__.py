@@ -1,5 +1,14 @@
 """Kernels that PyTorch lacks: one function each, with back ends behind it."""
 
+from avhash_nas.kernels.mixture import Filter, causal_filter, dropout, mixture
 from avhash_nas.kernels.selective_scan import SecondDerivativeError, scan_backend, selective_scan
 
-__all__ = ["SecondDerivativeError", "scan_backend", "selective_scan"]
+__all__ = [
+    "Filter",
+    "SecondDerivativeError",
+    "causal_filter",
+    "dropout",
+    "mixture",
+    "scan_backend",
+    "selective_scan",
+]

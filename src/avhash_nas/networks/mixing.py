@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from avhash_nas.kernels import Filter, mixture
 from avhash_nas.operators import Operator
-from avhash_nas.operators.filters import Filter, merge_filters, run_filter
-from avhash_nas.operators.weighted_sum import weighted_sum
 
 
 def mix(
@@ -29,10 +28,9 @@ def mix(
         filters = {}
     others = [place for place in range(len(operators)) if place not in filters]
     terms = [_run(operators[place], inputs, live[place]) for place in others]
-    merged = None
-    if filters:
-        merged = run_filter(inputs[0], *merge_filters([weights[place] for place in filters], [*filters.values()]))
-    return weighted_sum([weights[place] for place in others], terms, start=merged)
+    x = inputs[0] if filters else None
+    filter_weights = [weights[place] for place in filters]
+    return mixture([weights[place] for place in others], terms, x, filter_weights, [*filters.values()])
 
 
 def _filters(operators: Sequence[nn.Module], inputs: Sequence[Tensor]) -> list[tuple[int, Filter]]:

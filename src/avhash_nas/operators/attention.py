@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.operators.dropout import Dropout, dropout
+from avhash_nas.kernels import dropout
+from avhash_nas.operators.dropout import Dropout
 from avhash_nas.operators.feedforward import FeedForward
 from avhash_nas.operators.operator import Operator, check_dropout, check_heads
 
@@ -42,7 +43,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, probability: float) -> Te
     nothing, scale = query.new_empty(()), query.shape[-1] ** -0.5
     similarity = torch.baddbmm(nothing, flat[0], flat[1].transpose(1, 2), beta=0, alpha=scale)  # (B * heads, T, S)
     attended = torch.bmm(dropout(similarity.softmax(dim=-1), probability), flat[2])
-    return attended.view(*query.shape[:3], -1)
+    return attended.view(query.shape)
 
 
 def _split(tensor: Tensor, heads: int) -> Tensor:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from avhash_nas.operators.filters import Filter, run_filter
+from avhash_nas.kernels import Filter, causal_filter
 from avhash_nas.operators.operator import Operator, check_positive
 
 
@@ -23,7 +23,7 @@ class CausalConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, W) to (B, T, W)."""
-        return run_filter(x, self.weight.squeeze(1), self.bias)
+        return causal_filter(x, self.weight.squeeze(1), self.bias)
 
 
 class Convolution(Operator):

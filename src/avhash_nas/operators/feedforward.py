@@ -50,10 +50,10 @@ class FeedForward(Operator):
         check_positive(type(self), width=width, hidden=hidden)
         check_dropout(type(self), dropout)
         self.linear_in = nn.Linear(width, hidden)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(dropout, rectify=True)
         self.linear_out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, W) to (B, T, W)."""
-        z: Tensor = self.linear_out(self.dropout(nn.functional.relu(self.linear_in(x))))
+        z: Tensor = self.linear_out(self.dropout(self.linear_in(x)))
         return z

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.operators.filters import Filter
+from avhash_nas.kernels import Filter
 
 
 class Operator(nn.Module):

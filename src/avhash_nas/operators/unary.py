@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from avhash_nas.operators.filters import Filter
+from avhash_nas.kernels import Filter
 from avhash_nas.operators.operator import Operator, check_positive
 
 

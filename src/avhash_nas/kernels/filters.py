@@ -1,4 +1,4 @@
-"""Causal filters over time, one for each channel: what skip and the convolutions are, and what any sum of them is."""
+"""Causal filters over time, one for each channel, in PyTorch: what skip and convolutions are, and any sum of them."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.operators.weighted_sum import halves, weighted_sum
+from avhash_nas.kernels.weighted_sum import halves, weighted_sum
 
 
 class Filter(NamedTuple):

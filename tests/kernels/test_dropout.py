@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from avhash_nas.kernels import dropout
 from avhash_nas.operators.attention import multi_head_attention
-from avhash_nas.operators.dropout import Dropout, dropout
+from avhash_nas.operators.dropout import Dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.97])
@@ -26,6 +27,34 @@ def test_neighbours_are_dropped_independently():
     counts = torch.bincount(patterns, minlength=16).double()
     chi_square = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
     assert chi_square < 44.3  # 15 degrees of freedom, one run in 10,000
+
+
+def test_neighbouring_seeds_give_unrelated_masks():
+    """The seed is what torch draws: numbers that follow each other must do."""
+    torch.manual_seed(0)
+    masks = torch.stack([(dropout(torch.ones(100_000), 0.5) != 0).double() - 0.5 for _ in range(20)])
+    correlations = (masks @ masks.T * 4 / 100_000**0.5).triu(1)
+    assert correlations.abs().max() < 5
+
+
+def test_with_relu_in_front_only_positive_values_pass():
+    torch.manual_seed(0)
+    x = torch.randn(1000, dtype=torch.float64, requires_grad=True)
+    y = dropout(x, 0.25, rectify=True)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient * x, y)
+    assert not y[x <= 0].any()
+    assert 0.6 < float((y[x > 0] != 0).double().mean()) < 0.9
+    assert torch.equal(dropout(x, 0.0, rectify=True), x.relu())
+    assert torch.autograd.gradgradcheck(seeded(rectify=True), x[:6].detach().requires_grad_())
+
+
+def seeded(**options):
+    def function(x):
+        torch.manual_seed(1)
+        return dropout(x, 0.25, **options)
+
+    return function
 
 
 def test_a_seed_fixes_the_mask_and_the_gradient_takes_the_same():
