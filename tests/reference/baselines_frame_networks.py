@@ -74,7 +74,7 @@ def gate(state: State, name: str, x: Array, reach: str, groups: int) -> Array:
 
 
 def mix(state: State, name: str, x: Array) -> Array:
-    return state[f"{name}.weight"][:, :, 0] @ x + state[f"{name}.bias"][:, None]
+    return state[f"{name}.weight"] @ x + state[f"{name}.bias"][:, None]
 
 
 def pool(x: Array, parts: int) -> Array:

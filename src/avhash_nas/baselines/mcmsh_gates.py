@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avhash_nas.networks import BatchNorm
+from avhash_nas.operators.dropout import Dropout
 
 Reach: TypeAlias = Literal["long", "middle", "short"]
 _POOLED_TO_A_THIRD = 3
@@ -33,33 +34,33 @@ class Gate(nn.Module):
         narrow = channels // reduction
         self.reach = reach
         self.pooled = max(1, places // _POOLED_TO_A_THIRD)
-        self.mix_in = nn.Conv1d(places, places, 1)
+        self.mix_in = nn.Linear(places, places)
         size = 1 if reach == "long" else 3
         parts = 1 if reach == "long" else groups
         self.squeeze = nn.Conv1d(channels, narrow, size, padding=size // 2, bias=False, groups=parts)
         self.squeeze_norm = BatchNorm(narrow)
         self.widen = nn.Conv1d(narrow, channels, size, padding=size // 2, bias=False, groups=parts)
         self.widen_norm = BatchNorm(channels)
-        self.mix_out = nn.Conv1d(places, places, 1)
+        self.mix_out = nn.Linear(places, places)
         self._start()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gated sequences, (B, N, C).
+        """Gated sequences, (B, C, N).
 
         Args:
-            x: (B, N, C).
+            x: (B, C, N).
         """
         x = self.mix_in(x)
-        seen = x.mT  # (B, C, N)
+        seen = x
         if self.reach == "long":
-            seen = seen.mean(dim=2, keepdim=True)
+            seen = x.mean(dim=2, keepdim=True)
         elif self.reach == "middle":
-            seen = functional.adaptive_avg_pool1d(seen, self.pooled)
+            seen = functional.adaptive_avg_pool1d(x, self.pooled)
         gate = torch.relu(self.squeeze_norm(self.squeeze(seen)))
         gate = torch.sigmoid(self.widen_norm(self.widen(gate)))
         if self.reach == "middle":
-            gate = functional.adaptive_avg_pool1d(gate, x.shape[1])
-        gated: Tensor = self.mix_out(x * gate.mT)
+            gate = functional.adaptive_avg_pool1d(gate, x.shape[2])
+        gated: Tensor = self.mix_out(x * gate)
         return gated
 
     def _start(self) -> None:
@@ -94,8 +95,9 @@ class Gates(nn.Module):
         Args:
             x: (B, N, C).
         """
+        x = x.mT.contiguous()
         summed: Tensor = self.long(x) + self.middle(x) + self.short(x)
-        return summed
+        return summed.mT
 
 
 class Mixer(nn.Module):
@@ -114,9 +116,9 @@ class Mixer(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(channels, 2 * channels),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(2 * channels, channels),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.gates = Gates(places, channels, reduction, groups)
 
