@@ -96,7 +96,8 @@ def lp_box_admm(problem: CentreProblem, start: Vector) -> Vector:
         pull = penalty * (box + sphere) + others.T @ (penalty * (problem.largest - slack) - to_slack)
         right = pull - to_box - to_sphere - problem.linear
         # One eigendecomposition would do for all rounds, but on a busy machine its threads wait for each other.
-        b = np.linalg.solve(2 * penalty * identity + (penalty + 2 * problem.weight) * problem.gram, right)
+        system: Vector = 2 * penalty * identity + (penalty + 2 * problem.weight) * problem.gram
+        b = np.linalg.solve(system, right)
         products = others @ b
         box = (b + to_box / penalty).clip(-1, 1)
         sphere = b + to_sphere / penalty
