@@ -21,7 +21,7 @@ def random_batch(seed, videos, classes, bits, rate=0.35):
     seed=st.integers(0, 2**20),
     videos=st.integers(1, 9),
     classes=st.integers(1, 4),
-    bits=st.integers(1, 6),
+    bits=st.integers(3, 6),  # of fewer, cosines are tied but for their last digit
     margin=st.sampled_from([0.05, 0.25, 1.0]),
     selection=st.sampled_from(SELECTIONS),
 )

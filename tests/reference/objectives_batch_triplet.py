@@ -1,13 +1,14 @@
 """Selected triplets in loops over anchors, positives and negatives, Python floats."""
 
-import math
 from collections.abc import Sequence
+
+from reference.objectives_info_nce import cosine
 
 Codes = Sequence[Sequence[float]]
 
 
 def distance(u: Sequence[float], v: Sequence[float]) -> float:
-    return math.fsum((a - b) ** 2 for a, b in zip(u, v, strict=True)) / (4 * len(u))
+    return (1 - cosine(u, v)) / 2
 
 
 def batch_triplet(codes: Codes, labels: Sequence[set[int]], margin: float, selection: str) -> float:

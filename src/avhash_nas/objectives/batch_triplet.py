@@ -1,13 +1,15 @@
 r"""Triplet loss over the codes of a batch, with a step that selects the triplets.
 
-The distance of two relaxed codes is d(u, v) = ||u - v||^2 / 4q, which of binary codes is the share of bits that differ.
-A triplet is an anchor a, a positive p, which shares a label with it, and a negative n, which shares none:
+The distance of two relaxed codes is d(u, v) = (1 - cos(u, v)) / 2, which of binary codes is the share of bits that
+differ. (Squared Euclidean distance would be that as well; but near zero, where relaxed codes start, all of it lies within
+the margin.) A triplet is an anchor a, a positive p, which shares a label with it, and a negative n, which shares none:
 
     L(a, p, n) = max(0, d(a, p) - d(a, n) + margin)
 
 Most triplets of a batch are easy and teach nothing; the two usual selections are
 
-- `hard`: the farthest positive and the nearest negative of each anchor (Hermans, Beyer, Leibe 2017);
+- `hard`: the farthest positive and the nearest negative of each anchor (Hermans, Beyer, Leibe 2017), which may end with
+  one code for all videos, as Schroff et al. warn;
 - `semi_hard`: for each anchor and positive the nearest of the negatives that are farther than the positive, or the
   farthest negative where none is (Schroff, Kalenichenko, Philbin 2015).
 """
@@ -16,6 +18,7 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives.base import CodeObjective
@@ -27,10 +30,11 @@ Selection: TypeAlias = Literal["hard", "semi_hard"]
 def batch_triplet(codes: Tensor, labels: Tensor, margin: float = 0.25, selection: Selection = "semi_hard") -> Tensor:
     """Triplet loss over the triplets that a selection takes from a batch.
 
-    Anchors without a positive or without a negative are left out; a batch without any other gives 0.
+    Anchors without a positive or without a negative are left out; a batch without any other gives 0. A zero code has
+    distance 1/2 to all.
 
     Args:
-        codes: Relaxed codes, shape (B, q), values in [-1, 1].
+        codes: Relaxed codes, shape (B, q).
         labels: Whether video b has class c, bool, shape (B, C).
         margin: By what share of the bits a negative is to be farther than a positive, above 0.
         selection: `hard` takes one triplet of each anchor, `semi_hard` one of each anchor and positive.
@@ -90,9 +94,9 @@ class BatchTriplet(CodeObjective):
 
 
 def _distances(codes: Tensor) -> Tensor:
-    """d(u, v) of all pairs, (B, B), exact and symmetric to rounding; 0 on the diagonal."""
-    square = codes.square().sum(dim=1)
-    return ((square[:, None] + square - 2 * codes @ codes.T) / (4 * codes.shape[1])).clamp(min=0)
+    """d(u, v) of all pairs, (B, B)."""
+    unit = functional.normalize(codes, dim=1, eps=1e-8)
+    return (1 - unit @ unit.T) / 2
 
 
 def _hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
