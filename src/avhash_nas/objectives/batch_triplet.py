@@ -1,8 +1,9 @@
 r"""Triplet loss over the codes of a batch, with a step that selects the triplets.
 
 The distance of two relaxed codes is d(u, v) = (1 - cos(u, v)) / 2, which of binary codes is the share of bits that
-differ. (Squared Euclidean distance would be that as well; but near zero, where relaxed codes start, all of it lies within
-the margin.) A triplet is an anchor a, a positive p, which shares a label with it, and a negative n, which shares none:
+differ. (Squared Euclidean distance would be that as well; but near zero, where relaxed codes start, all of it lies
+within the margin.) A triplet is an anchor a, a positive p, which shares a label with it, and a negative n, which
+shares none:
 
     L(a, p, n) = max(0, d(a, p) - d(a, n) + margin)
 
