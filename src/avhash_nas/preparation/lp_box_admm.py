@@ -97,7 +97,7 @@ def lp_box_admm(problem: CentreProblem, start: Vector) -> Vector:
         right = pull - to_box - to_sphere - problem.linear
         # One eigendecomposition would do for all rounds, but on a busy machine its threads wait for each other.
         system: Vector = 2 * penalty * identity + (penalty + 2 * problem.weight) * problem.gram
-        b = np.linalg.solve(system, right)
+        b = np.linalg.solve(system, right).astype(np.float64, copy=False)
         products = others @ b
         box = (b + to_box / penalty).clip(-1, 1)
         sphere = b + to_sphere / penalty
