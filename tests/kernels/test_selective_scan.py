@@ -194,6 +194,16 @@ def test_an_exported_graph_serves_any_batch_size():
     torch.testing.assert_close(exported.module()(*others), selective_scan(*others))
 
 
+def test_a_compiler_sees_it_in_one_piece():
+    torch._dynamo.reset()  # the other back end may have been compiled
+    inputs = make(batch=3, steps=3)
+    compiled = torch.compile(selective_scan, fullgraph=True, backend="aot_eager")
+    y, gradients = value_and_gradients(compiled, inputs)
+    torch.testing.assert_close((y, gradients), value_and_gradients(selective_scan, inputs))
+    with pytest.raises(RuntimeError, match=r"double backward|create_graph"):
+        torch.autograd.grad(compiled(*inputs).sum(), inputs[0], create_graph=True)[0].sum().backward()
+
+
 @pytest.mark.parametrize("states", [1, 15, 16, 17, 40])
 @pytest.mark.parametrize("width", [1, 4, 5, 131])
 def test_any_number_of_states_and_channels(states, width):
