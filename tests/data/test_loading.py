@@ -3,10 +3,13 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.fabric.utilities import move_data_to_device
+from torch.utils.data._utils.pin_memory import pin_memory
 
-from avhash_nas.data import ClassBalanced, HashingData, Triplets
+from avhash_nas.data import Batch, ClassBalanced, HashingData, Triplets
 from avhash_nas.data.epoch_loader import EpochSampler
 from avhash_nas.data.loading import OrderedBatches, Rank, SampledBatches
 from avhash_nas.errors import AvnasError
@@ -105,3 +108,33 @@ def test_workers_get_no_copy_of_the_features(make_set, tmp_path):
     pickled = pickle.dumps(batches)
     assert len(pickled) < 3000
     assert np.array_equal(pickle.loads(pickled)[0].visual, batches[0].visual)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_batch_holds_the_vectors_of_its_videos(make_set, tmp_path, dtype):
+    data = HashingData(make_set(dtype=dtype), cache_dir=tmp_path / "cache").prepare()
+    rows = np.array([4, 0, 4, 2])
+    batch = data.batch(rows)
+    for found, features in ((batch.visual, data._videos.visual), (batch.audio, data._videos.audio)):
+        assert found.dtype == torch.float32
+        assert np.array_equal(found.numpy(), features._array[rows].astype(np.float32))
+    assert np.array_equal(batch.labels.numpy(), data.labels[rows])
+    with pytest.raises(IndexError):
+        data.batch(np.array([0, len(data.ids)]))
+
+
+def test_a_batch_is_pinned_and_moved_without_waiting(data, monkeypatch):
+    """As the loader of a CUDA machine and Lightning do it, with the device that holds no numbers."""
+    batch, moved, pinned = data.batch(np.arange(3)), [], []
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *a, **k: (moved.append(k), to(self, *a, **k))[1])
+    on_device = move_data_to_device(batch, torch.device("meta"))
+    assert type(on_device) is Batch
+    assert {field.device.type for field in on_device} == {"meta"}
+    assert moved == [{"non_blocking": True}] * 4
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: (pinned.append(self), self)[1])
+    assert type(pin_memory(batch)) is Batch
+    assert [id(field) for field in pinned] == [id(field) for field in batch]
+    for wanted in (True, False):
+        loader = HashingData(data.root, data.cache_dir, pin_memory=wanted).prepare().train_dataloader()
+        assert loader.pin_memory is wanted

@@ -56,16 +56,20 @@ class Features:
         """The type in the cache: float32 or float16."""
         return self._array.dtype
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read(self, rows: NDArray[np.int64], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Copies some videos' vectors.
 
         Args:
             rows: The videos' rows, (B,).
+            out: Where to, (B, T, dim); None takes new memory.
 
         Returns:
             (B, T, dim), float32.
         """
-        return self._array[rows].astype(np.float32, copy=False)
+        taken = np.empty((len(rows), self.frames, self.dim), np.float32) if out is None else out
+        for place, row in enumerate(rows):
+            taken[place] = self._array[row]
+        return taken
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Path]]:
         return Features, (self.path,)

@@ -1,5 +1,6 @@
 """From videos on disk to ready batches, and which of them a rank gets."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,13 +70,19 @@ class Videos:
     def batch(self, rows: Rows) -> Batch:
         """Copies some videos.
 
+        Both modalities lie in one piece of memory. The C library gives two pieces that are freed together back to the
+        system, and to get them anew with every batch takes three times as long as to fill them.
+
         Args:
             rows: Their rows, (B,).
         """
         rows = np.asarray(rows, np.int64)
+        shapes = [(len(rows), features.frames, features.dim) for features in (self.visual, self.audio)]
+        memory = np.empty(sum(map(math.prod, shapes)), np.float32)
+        visual, audio = np.split(memory, [math.prod(shapes[0])])
         return Batch(
-            torch.from_numpy(self.visual.read(rows)),
-            torch.from_numpy(self.audio.read(rows)),
+            torch.from_numpy(self.visual.read(rows, visual.reshape(shapes[0]))),
+            torch.from_numpy(self.audio.read(rows, audio.reshape(shapes[1]))),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
         )
