@@ -8,6 +8,7 @@ import torch
 
 from avhash_nas.baselines import BTH, BTHLoss
 from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives.frame_masking import masked
 from baselines.anchored import AUDIO, FRAMES, VISUAL, batch_of, begun, network_of
@@ -29,6 +30,12 @@ def test_the_encoder_equals_the_loops_in_training_and_evaluation(method):
         with torch.no_grad():  # where torch's own encoder layer may take a shorter way
             hidden = network.train(mode).hidden(features)
         torch.testing.assert_close(hidden, torch.tensor(expected), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["bth", "dkph"])
+def test_an_odd_width_is_refused(method):
+    with pytest.raises(AvnasError, match="width=7 must be even"):
+        network_of(method, width=7)
 
 
 def test_frames_are_coded_alone_and_averaged():

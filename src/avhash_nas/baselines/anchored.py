@@ -153,7 +153,7 @@ def check_anchors(data: HashingData, anchors: int) -> None:
     if anchors > videos:
         raise AvnasError(
             f"objective.anchors={anchors}, but the training split has {videos} videos: take fewer, "
-            f"for instance --objective.anchors={max(5, videos // 20)}"
+            f"for instance --objective.anchors={max(5, videos // 5)}"
         )
 
 

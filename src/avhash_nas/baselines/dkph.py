@@ -35,6 +35,9 @@ class DKPH(FrameNetwork):
         modality: What is looked at.
         width: D, of the hidden vectors, even.
         dropout: See `FrameTransformer`.
+
+    Raises:
+        AvnasError: The width is odd.
     """
 
     goes_with: ClassVar[Mapping[str, str]] = {

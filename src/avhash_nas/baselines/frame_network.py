@@ -113,10 +113,15 @@ class FrameTransformer(nn.Module):
         features_dim: F.
         width: D, even.
         dropout: Of inputs, attention weights, FFN, both branches of the block, and its output.
+
+    Raises:
+        AvnasError: The width is odd.
     """
 
     def __init__(self, features_dim: int, width: int, dropout: float) -> None:
         super().__init__()
+        if width < 2 or width % 2:
+            raise AvnasError(f"network.width={width} must be even and at least 2")
         self.embedding = nn.Linear(features_dim, width)
         self.dropout = nn.Dropout(dropout)
         self.block = nn.TransformerEncoderLayer(
