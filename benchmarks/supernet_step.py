@@ -19,6 +19,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,13 @@ from supernet_forms import FORMS
 STEPS, BITS, NEGATIVES = 25, 64, 4
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 ROUTES = ("mixture", "single path", "two paths")
+GROUPS = {
+    "products": PRODUCTS,
+    "scans": ("selective_scan", "selective_scan_backward"),
+    "sums, filters": ("mixture", "mixture_backward", "mkldnn_convolution", "convolution_backward"),
+    "dropout": ("drop", "bernoulli_"),
+}
+_FORMS = {"fast": nullcontext, **FORMS, "bfloat16": partial(torch.autocast, "cpu", torch.bfloat16)}
 
 
 def main() -> None:
@@ -44,18 +52,22 @@ def main() -> None:
     parser.add_argument(
         "--shapes",
         nargs="+",
-        default=["768,1,12,24,12", "768,2,12,12,6", "64,2,4,128,12", "64,2,4,8,6"],
+        default=["768,1,12,12,6", "768,2,12,6,6", "64,2,4,128,6", "64,2,4,8,6"],
         help="D,expand,heads,videos,videos of the authors' way (a multiple of 6)",
     )
     parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
-    parser.add_argument("--repeats", type=int, default=5, help="of each form; the authors' way gets two")
+    parser.add_argument("--repeats", type=int, default=3, help="of each form; the authors' way gets two")
+    parser.add_argument(
+        "--precision", default="highest", choices=("highest", "high", "medium"), help="torch's, of float32 products"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    options = parse(parser, shapes=["768,1,12,12,6", "64,2,4,32,6"], repeats=3)
+    options = parse(parser, shapes=["768,1,12,6,6", "64,2,4,32,6"], repeats=2)
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision(options.precision)
     rows = []
     for shape, route in itertools.product(options.shapes, options.routes):
         rows.append(measure(*map(int, shape.split(",")), route, options))
-        print(line(rows[-1]), flush=True)
+        print(lines(rows[-1]), flush=True)
     write_json("supernet_step", rows, options)
 
 
@@ -117,7 +129,7 @@ def measure(
     trial = Trial(dataclasses.replace(load_space("full"), expand=expand), width, heads, kind, options.seed)
     row: dict[str, Any] = {"width": width, "expand": expand, "videos": videos, "rival_videos": rival_videos}
     row |= {"route": kind, "largest_difference": difference(trial)}
-    seconds: dict[str, list[tuple[float, float]]] = {"fast": [], **{name: [] for name in FORMS}}
+    seconds: dict[str, list[tuple[float, float]]] = {"fast": [], **{name: [] for name in (*FORMS, "bfloat16")}}
     rates, operations = [gemm_rate()], []
     numbers = iter(range(10_000))
     for turn in range(-1, options.repeats):
@@ -127,22 +139,40 @@ def measure(
             if authors and turn > 1:
                 continue
             loss = triplets(trial, rival_videos, number) if authors else in_batch(trial, videos, number)
-            with FORMS.get(name, nullcontext)():
+            with _FORMS[name]():
                 taken = trial.step(loss)
             if turn >= 0:
                 seconds[name].append((taken[0] / (rival_videos // 6 if authors else videos), taken[1]))
-        with FlopCounterMode(display=False) as counter:
-            in_batch(trial, videos, number)().backward()
-        trial.optimizer.zero_grad(set_to_none=True)
-        counts = counter.get_flop_counts()["Global"]
         if turn >= 0:
-            operations.append(sum(counts.get(getattr(torch.ops.aten, name), 0) for name in PRODUCTS) / videos)
+            operations.append(products(trial, in_batch(trial, videos, number)) / videos)
         rates.append(gemm_rate(repeats=5))
     row["anchor_ms"] = {name: 1e3 * statistics.median(one for one, _ in taken) for name, taken in seconds.items()}
     row["optimizer_ms"] = 1e3 * statistics.median(one for taken in seconds.values() for _, one in taken)
     row["anchor_gflop"] = statistics.mean(operations) / 1e9
     row["gemm_gflops"] = statistics.median(rates)
+    loss = in_batch(trial, videos, 0)
+    row["profile"] = {name: profile(trial, loss, name) for name in ("plain", "fast")}
     return row | derived(row, seconds, operations)
+
+
+def products(trial: Trial, loss: Callable[[], Tensor]) -> int:
+    """FLOPs of the matrix products of a step."""
+    with FlopCounterMode(display=False) as counter:
+        loss().backward()
+    trial.optimizer.zero_grad(set_to_none=True)
+    counts = counter.get_flop_counts()["Global"]
+    return sum(counts.get(getattr(torch.ops.aten, name), 0) for name in PRODUCTS)
+
+
+def profile(trial: Trial, loss: Callable[[], Tensor], form: str) -> dict[str, float]:
+    """Which operators the time of forward and backward goes to, by group; "rest" is all else that is measured."""
+    with _FORMS[form](), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        loss().backward()
+    trial.optimizer.zero_grad(set_to_none=True)
+    spent = {event.key.rpartition("::")[2]: event.self_cpu_time_total for event in profiler.key_averages()}
+    whole = sum(spent.values())
+    shares = {group: sum(spent.get(name, 0) for name in names) / whole for group, names in GROUPS.items()}
+    return shares | {"rest": 1 - sum(shares.values())}
 
 
 def derived(
@@ -199,15 +229,19 @@ def _in_every_form(codes: Callable[[], Tensor]) -> Iterator[Tensor]:
             yield codes()
 
 
-def line(row: dict[str, Any]) -> str:
-    """A line of the Markdown table."""
+def lines(row: dict[str, Any]) -> str:
+    """A line of the Markdown table, and one that says where the time goes."""
     ratios = row["ratios"]
+    profiles = (
+        f"{form}: " + ", ".join(f"{group} {share:.0%}" for group, share in shares.items())
+        for form, shares in row["profile"].items()
+    )
     return (
         f"| {row['width']}, {row['expand']} | {row['route']} | {row['videos']} | {row['anchor_ms']['fast']:.2f} ms "
         f"| {ratios['plain']:.2f} ({row['ratio_plain_whole_step']:.2f}) "
-        f"| {ratios['authors, textbook scan']:.1f} | {ratios['authors, parallel scan']:.1f} "
+        f"| {ratios['authors, textbook scan']:.1f} | {ratios['authors, parallel scan']:.1f} | {ratios['bfloat16']:.2f} "
         f"| {row['anchor_gflop']:.3f} | {row['gemm_share']:.0%} of {row['gemm_gflops']:.0f} GFLOP/s "
-        f"| {row['largest_difference']:.0e} |"
+        f"| {row['largest_difference']:.0e} |\n  {'; '.join(profiles)}"
     )
 
 

@@ -1,17 +1,29 @@
 """Sums of filters and terms against a loop, by either back end, and their derivatives."""
 
+import warnings
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from avhash_nas.kernels import Filter, causal_filter, mixture
+from avhash_nas.kernels import Filter, causal_filter, dropout, mixture
+from avhash_nas.kernels import mixture_native as module
+from avhash_nas.kernels.compiled import CompileError
 from avhash_nas.kernels.mixture_native import mixture_native, mixture_torch
 from avhash_nas.operators import Conv5, Skip
 from reference.operators_equations import conv1d
 
-BACKENDS = {"native": mixture_native, "torch": mixture_torch}
+
+def native(*arguments):
+    if not module.fits(torch.ones(1)):
+        pytest.skip("no compiler")
+    return mixture_native(*arguments)
+
+
+BACKENDS = {"native": native, "torch": mixture_torch}
 
 
 def draw(*shape, seed=0):
@@ -126,3 +138,20 @@ def test_half_precision_sums_in_single():
 def test_an_operator_is_the_filter_that_it_gives(operator):
     x = draw(2, 6, 4).detach()
     torch.testing.assert_close(causal_filter(x, *operator.as_filter(x)), operator(x))
+
+
+def test_without_a_compiler_pytorch_takes_over_and_says_so_once(monkeypatch):
+    def fail(*_, **__):
+        raise CompileError("no C++ compiler found")
+
+    load = module._load.__wrapped__
+    monkeypatch.setattr(module, "compiled", fail)
+    monkeypatch.setattr(module, "_load", cache(load))
+    *_, weights, terms = make((2, 3, 5), (), (), 2)
+    with pytest.warns(UserWarning, match="run in PyTorch on the CPU.*no C\\+\\+ compiler found"):
+        y = mixture(weights, terms)
+    torch.testing.assert_close(y, weights[0] * terms[0] + weights[1] * terms[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.manual_seed(0)
+        assert 0 < int((dropout(terms[0], 0.5) == 0).sum()) < terms[0].numel()
