@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument(
         "--shapes",
         nargs="+",
-        default=["768,1,12,12,6", "768,2,12,6,6", "64,2,4,128,6", "64,2,4,8,6"],
+        default=["768,1,12,12,6", "64,2,4,128,6", "64,2,4,8,6"],
         help="D,expand,heads,videos,videos of the authors' way (a multiple of 6)",
     )
     parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
