@@ -22,6 +22,7 @@ from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
 from avhash_nas.training.loggers import check_logger, log_pictures
+from avhash_nas.training.network_options import NetworkOptions
 from avhash_nas.training.run_folder import rank
 from avhash_nas.training.table import print_results
 
@@ -59,7 +60,7 @@ _HINTS = {
     ),
     "trainer.default_root_dir": "--out names the folder of the run",
 }
-_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "page", "trainer")
+_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "page", "checkpointing", "trainer")
 _TRAINER_WHAT = (
     *("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "fast_dev_run"),
@@ -78,6 +79,9 @@ def parser() -> Parser:
     made.add_argument("--bits", type=int, default=64, help="code length q")
     made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
     made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
+    made.add_argument("--compile", action="store_true", help="train with operators compiled by torch.compile")
+    less = "less memory for more time: cells are run again in the backward pass instead of keeping what they compute"
+    made.add_argument("--checkpointing", action="store_true", help=less)
     made.add_argument("--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv")
     made.add_argument("--page", type=bool, default=True, help=pages.OPTION)
     made.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
@@ -117,7 +121,8 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         except AvnasError as error:
             raise AvnasError(str(error).replace("recipe: ", f"--{stage}.", 1)) from error
     ready = made.make(options)
-    make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder)
+    run_as = NetworkOptions(compiled=options.compile, checkpointing=options.checkpointing)
+    make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder, (run_as,))
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
     data = open_data(ready, seed=options.seed)
     return Plan(
@@ -174,6 +179,8 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
         if dumped["trainer"].get(name) != made.get_default(f"trainer.{name}")
     }
     decided = {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
+    if not decided["compile"]:
+        del decided["compile"]  # as in runs of older versions
     return {**decided, "trainer": trainer} if trainer else decided
 
 

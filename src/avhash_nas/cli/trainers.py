@@ -4,14 +4,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -23,18 +23,20 @@ GRACE = 10.0
 """Seconds that a process has for ending by itself once the one that started it has gone."""
 
 
-def trainer_factory(options: dict[str, Any], logger: str, folder: RunFolder) -> Callable[..., L.Trainer]:
+def trainer_factory(
+    options: dict[str, Any], logger: str, folder: RunFolder, callbacks: Sequence[Callback] = ()
+) -> Callable[..., L.Trainer]:
     """Makes Trainers with the user's options under a stage's own; one is made at once, to see that they fit together.
 
     Several processes train by DDP that allows for parameters without a gradient, as a step of a search may leave most
     candidates out, unless `trainer.strategy` names another way. Processes that something else has started (torchrun,
-    SLURM) find each other now.
+    SLURM) find each other now. All get the callbacks, those of `trainer.callbacks`, and a stage's own.
 
     Raises:
         AvnasError: Lightning refuses the options.
     """
     options = dict(options)
-    more_callbacks = _as_list(options.pop("callbacks", None))
+    more_callbacks = [*callbacks, *_as_list(options.pop("callbacks", None))]
     more_loggers = [given for given in _as_list(options.pop("logger", None)) if isinstance(given, Logger)]
 
     def trainer(**of_stage: Any) -> L.Trainer:

@@ -93,7 +93,7 @@ def scan_backend() -> str:
     return f"{gpu} for CUDA tensors; {cpu} for others"
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """The back end that is to run; torch.compile asks once, and does not look into it."""
     if backend not in get_args(ScanBackend):

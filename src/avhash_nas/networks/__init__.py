@@ -3,7 +3,7 @@
 from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_steps
 from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.networks.binarisers import hard_sign, identity_sign
-from avhash_nas.networks.compiling import compile_network
+from avhash_nas.networks.compiling import compile_network, uncompile_network
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
 from avhash_nas.networks.latency import LatencyTable
@@ -32,4 +32,5 @@ __all__ = [
     "mixture_route",
     "network_steps",
     "prune",
+    "uncompile_network",
 ]

@@ -1,5 +1,6 @@
 """Activation checkpointing: what a module computes is computed again in the backward pass, not kept until then."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ def run_checkpointed(module: nn.Module, inputs: tuple[Tensor, ...], keywords: di
         inputs: Its arguments.
         keywords: Its keyword arguments; gradients reach tensors within them, too.
     """
-    replaced = {name: each for name, each in module.named_parameters() if not isinstance(each, nn.Parameter)}
+    named: Iterable[tuple[str, Tensor]] = module.named_parameters()
+    replaced = {name: each for name, each in named if not isinstance(each, nn.Parameter)}
 
     def again(*inputs: Tensor) -> Tensor:
         output: Tensor = functional_call(module, replaced, inputs, keywords)

@@ -33,3 +33,9 @@ def compile_network(network: HashNetwork, backend: str = "inductor") -> int:
     for module in modules:
         module.compile(backend=backend)
     return len(modules)
+
+
+def uncompile_network(network: nn.Module) -> None:
+    """Takes back what `compile_network` did."""
+    for module in network.modules():
+        vars(module).pop("_compiled_call_impl", None)  # where nn.Module.compile puts it; copies lose it, too

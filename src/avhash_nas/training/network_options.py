@@ -1,0 +1,81 @@
+"""How a network is run while it is trained: compiled, or with cells that are run again in the backward pass."""
+
+import importlib.util
+import os
+import shutil
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from avhash_nas.errors import AvnasError
+from avhash_nas.networks import compile_network, uncompile_network
+from avhash_nas.networks.wiring import Wired
+
+
+class NetworkOptions(Callback):
+    """Sets both when training begins and takes them back at its end.
+
+    Args:
+        compiled: Compile the network's operators (`compile_network`); validations run without.
+        checkpointing: Run cells again in the backward pass (`Wired.checkpoint_cells`).
+    """
+
+    def __init__(self, *, compiled: bool = False, checkpointing: bool = False) -> None:
+        self.compiled = compiled
+        self.checkpointing = checkpointing
+        self._eager: Any = None
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Set what is wanted.
+
+        Raises:
+            AvnasError: The network has no cells, or the compiler that torch.compile needs is missing.
+        """
+        network: Any = pl_module.network
+        if self.checkpointing:
+            if not isinstance(network, Wired):
+                raise AvnasError(f"--checkpointing: {type(network).__name__} has no cells to run again")
+            network.checkpoint_cells()
+        if self.compiled:
+            _check_compiler(pl_module.device)
+            compile_network(network)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Compiling once more for a few batches would take longer than they do."""
+        if self.compiled:
+            self._eager = torch.compiler.set_stance("force_eager")
+            self._eager.__enter__()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Go on with what is compiled."""
+        self._leave()
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        """Take both back."""
+        self._undo(pl_module)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        """Take both back."""
+        self._leave()
+        self._undo(pl_module)
+
+    def _leave(self) -> None:
+        if self._eager is not None:
+            self._eager.__exit__(None, None, None)
+            self._eager = None
+
+    def _undo(self, pl_module: L.LightningModule) -> None:
+        network: Any = pl_module.network
+        if self.checkpointing and isinstance(network, Wired):
+            network.checkpoint_cells(False)
+        if self.compiled:
+            uncompile_network(network)
+
+
+def _check_compiler(device: torch.device) -> None:
+    if device.type == "cpu" and shutil.which(compiler := os.environ.get("CXX", "g++")) is None:
+        raise AvnasError(f"--compile: needs a C++ compiler, and there is no {compiler}: install g++ or set CXX")
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise AvnasError("--compile: needs triton on a CUDA device: pip install triton")
