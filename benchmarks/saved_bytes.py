@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from avhash_nas.data import Batch
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, Route, mixture_route
 from avhash_nas.space import load_space
+from measuring import parse, write_json
 
 
 class _Kept:
@@ -111,13 +112,14 @@ def random_batch(videos: int, frames: int, width: int) -> Batch:
 
 
 def main() -> None:
-    """Print bytes for each video and time step: of the mixture of all candidates, and of single paths."""
+    """Print bytes for each video and time step: of the mixture of all candidates, and of single paths; write JSON."""
     options = argparse.ArgumentParser(description=main.__doc__)
     options.add_argument("--width", type=int, default=128)
     options.add_argument("--heads", type=int, default=4)
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--frames", type=int, default=25)
-    chosen = options.parse_args()
+    chosen = parse(options, batch=8)
+    rows = []
     space = load_space("full")
     network = AudioVisualNetwork(chosen.width, chosen.width, 64, space, width=chosen.width, heads=chosen.heads)
     batch = random_batch(chosen.batch, chosen.frames, chosen.width)
@@ -132,7 +134,9 @@ def main() -> None:
         peak = peak_bytes(lambda route=route: network(batch.visual, batch.audio, route).sum().backward())
         network.zero_grad()
         each = chosen.batch * chosen.frames
+        rows.append({"route": name, "saved_bytes": held / each, "peak_bytes": peak / each})
         print(f"{name:30} saved {held / each:10.0f}, at most alive {peak / each:10.0f} bytes a video and time step")
+    write_json("saved_bytes", rows, chosen)
 
 
 if __name__ == "__main__":
