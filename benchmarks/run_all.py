@@ -8,6 +8,7 @@ before and after. One that fails is told of at the end, and the others run never
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -34,7 +35,11 @@ def main() -> None:
     summary["limits after"] = limits()
     (options.out / "bench.json").write_text(json.dumps(summary, indent=2) + "\n")
     failed = [name for name in names if summary["benchmarks"][name]["failed"]]
-    print(f"\n{options.out / 'bench.json'}: {len(names) - len(failed)} of {len(names)} benchmarks")
+    taken = [sum(each[key] for each in summary["benchmarks"].values()) / 60 for key in ("seconds", "cpu_seconds")]
+    print(
+        f"\n{options.out / 'bench.json'}: {len(names) - len(failed)} of {len(names)} benchmarks, "
+        f"{taken[0]:.1f} minutes, {taken[1]:.1f} of CPU time"
+    )
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
@@ -50,16 +55,23 @@ def run(name: str, out: Path, seconds: float) -> dict[str, Any]:
     written = out / f"{name}.json"
     written.unlink(missing_ok=True)
     command = [sys.executable, str(HERE.with_name(f"{name}.py")), "--quick", "--out", str(out)]
-    start = time.perf_counter()
+    start, used = time.perf_counter(), children_seconds()
     try:
         code = subprocess.run(command, timeout=seconds, check=False).returncode
         failed = f"exit code {code}" if code else "" if written.exists() else f"has left no {written.name}"
     except subprocess.TimeoutExpired:
-        failed = f"stopped after {seconds:.0f} s"
+        failed = f"stopped after {seconds:g} s"
     if failed:
         print(f"{name}: {failed}", file=sys.stderr, flush=True)
     content = json.loads(written.read_text()) if written.exists() else {}
-    return {**content, "seconds": round(time.perf_counter() - start, 1), "failed": failed}
+    taken = {"seconds": round(time.perf_counter() - start, 1), "cpu_seconds": round(children_seconds() - used, 1)}
+    return {**content, **taken, "failed": failed}
+
+
+def children_seconds() -> float:
+    """CPU time of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
