@@ -27,6 +27,7 @@ def run_filter(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
 
     On a CPU it adds up shifted sequences, which needs no copy of them in another layout: forward and backward twice as
     fast as `conv2d`, four times as fast as `conv1d`. Elsewhere it is `conv2d` on an image of height 1, channels last.
+    Compiled for a CPU, the sum is written out, and the compiler makes one loop of it.
 
     Args:
         x: (B, T, W).
@@ -40,6 +41,9 @@ def run_filter(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
         y: Tensor = _ShiftedSum.apply(x, taps, bias)  # type: ignore[no-untyped-call]
         return y
     padded = nn.functional.pad(x, (0, 0, taps.shape[1] - 1, 0))
+    if x.device.type == "cpu" and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        shifted = [padded[:, j : j + x.shape[1]] * taps[:, j] for j in range(taps.shape[1])]
+        return sum(shifted[1:], start=shifted[0] if bias is None else bias + shifted[0]).to(x.dtype)
     image = padded.transpose(1, 2).unsqueeze(2)  # (B, W, 1, T + k - 1), which lies in memory with channels last
     filtered = nn.functional.conv2d(image, taps[:, None, None], bias, groups=len(taps))
     return filtered.squeeze(2).transpose(1, 2)
