@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import Mixture
+from avhash_nas.networks import Mixture, mixed_cell
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.space import Cell, SearchSpace
 from avhash_nas.strategies import Moment, ProxylessNAS
@@ -126,18 +126,23 @@ class CountedCells:
 
     def __init__(self, monkeypatch):
         self.passes = []
-        run = MixedCell._run
+        run, mix = MixedCell._run, mixed_cell.mix
         forward = MixedCell.forward
 
         def counted(operator, inputs):
             self.passes[-1][1] += 1
             return run(operator, inputs)
 
+        def mixed(operators, *rest):
+            self.passes[-1][1] += len(operators)
+            return mix(operators, *rest)
+
         def noted(cell, *inputs, route):
             self.passes.append([cell.cell.name, 0, torch.is_grad_enabled()])
             return forward(cell, *inputs, route=route)
 
         monkeypatch.setattr(MixedCell, "_run", staticmethod(counted))
+        monkeypatch.setattr(mixed_cell, "mix", mixed)
         monkeypatch.setattr(MixedCell, "forward", noted)
 
     def of(self, cell):
