@@ -43,6 +43,10 @@ GROUPS = {
     "sums, filters": ("mixture", "mixture_backward", "mkldnn_convolution", "convolution_backward"),
     "dropout": ("drop", "bernoulli_"),
 }
+COLUMNS = (
+    *("D, expand", "step", "videos", "an anchor", "plain (with AdamW)", "authors, textbook scan"),
+    *("authors, parallel scan", "bfloat16", "GFLOP", "of the GEMM rate", "largest difference"),
+)
 _FORMS = {"fast": nullcontext, **FORMS, "bfloat16": partial(torch.autocast, "cpu", torch.bfloat16)}
 
 
@@ -52,7 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--shapes",
         nargs="+",
-        default=["768,1,12,12,6", "64,2,4,128,6", "64,2,4,8,6"],
+        default=["768,1,12,12,12", "64,2,4,128,48", "64,2,4,8,48"],
         help="D,expand,heads,videos,videos of the authors' way (a multiple of 6)",
     )
     parser.add_argument("--routes", nargs="+", default=list(ROUTES), choices=ROUTES)
@@ -61,9 +65,10 @@ def main() -> None:
         "--precision", default="highest", choices=("highest", "high", "medium"), help="torch's, of float32 products"
     )
     parser.add_argument("--seed", type=int, default=0)
-    options = parse(parser, shapes=["768,1,12,6,6", "64,2,4,32,6"], repeats=2)
+    options = parse(parser, shapes=["768,1,12,6,6", "64,2,4,32,24"], repeats=2)
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision(options.precision)
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     rows = []
     for shape, route in itertools.product(options.shapes, options.routes):
         rows.append(measure(*map(int, shape.split(",")), route, options))
