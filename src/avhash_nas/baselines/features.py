@@ -2,13 +2,14 @@
 
 from typing import Literal, TypeAlias
 
-import torch
 from torch import Tensor
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks import side_by_side
 
 Modality: TypeAlias = Literal["visual", "audio", "both"]
-"""`visual` is the form in which the methods were published; `both` concatenates the features of each time step."""
+"""`visual` is the form in which the methods were published; `both` puts the features of each time step side by side,
+scaled alike."""
 
 
 def width_of(modality: Modality, visual_dim: int, audio_dim: int) -> int:
@@ -35,5 +36,5 @@ def features_of(modality: Modality, visual: Tensor, audio: Tensor) -> Tensor:
         audio: Segment features, shape (B, T, audio_dim).
     """
     if modality == "both":
-        return torch.cat([visual, audio], dim=-1)
+        return side_by_side(visual, audio)
     return visual if modality == "visual" else audio

@@ -10,6 +10,7 @@ from avhash_nas.networks.latency import LatencyTable
 from avhash_nas.networks.pruning import prune
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
 from avhash_nas.networks.routed import RoutedNetwork
+from avhash_nas.networks.side_by_side import side_by_side
 from avhash_nas.networks.timing import measure_latency, measure_network
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "mixture_route",
     "network_steps",
     "prune",
+    "side_by_side",
     "uncompile_network",
 ]

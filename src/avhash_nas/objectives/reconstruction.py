@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import HashNetwork, side_by_side
 from avhash_nas.networks.positions import sinusoids
 from avhash_nas.networks.vit_block import start_linear_layers
 
@@ -96,7 +96,7 @@ def reconstruction_error(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def seen_features(network: HashNetwork, batch: Batch) -> Tensor:
-    """The features that a network looks at, which are those to reconstruct: of both modalities side by side.
+    """The features that a network looks at, which are those to reconstruct; of both modalities `side_by_side`.
 
     Args:
         network: Knows its `modalities`.
@@ -105,8 +105,9 @@ def seen_features(network: HashNetwork, batch: Batch) -> Tensor:
     Returns:
         Shape (B, T, F).
     """
-    of = {"visual": batch.visual, "audio": batch.audio}
-    return torch.cat([of[modality] for modality in network.modalities], dim=2)
+    if len(network.modalities) == 2:
+        return side_by_side(batch.visual, batch.audio)
+    return batch.visual if network.modalities == ("visual",) else batch.audio
 
 
 def seen_width(network: HashNetwork, data: HashingData) -> int:

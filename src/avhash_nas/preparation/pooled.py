@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks import side_by_side
 
 _VIDEOS_AT_ONCE = 256
 
@@ -12,7 +13,7 @@ _VIDEOS_AT_ONCE = 256
 def pooled_features(
     data: HashingData, rows: NDArray[np.int64], *, visual: bool = True, audio: bool = True
 ) -> NDArray[np.float32]:
-    """Means over time, the modalities side by side; read in pieces, so that memory beside the result is bounded.
+    """Means over time, of both modalities `side_by_side`; read in pieces, so that memory beside the result is bounded.
 
     Args:
         data: An open data set.
@@ -32,7 +33,7 @@ def pooled_features(
     pooled = np.empty((len(rows), visual * data.visual_dim + audio * data.audio_dim), np.float32)
     for start in range(0, len(rows), _VIDEOS_AT_ONCE):
         batch = data.batch(rows[start : start + _VIDEOS_AT_ONCE])
-        taken = [features for features, wanted in ((batch.visual, visual), (batch.audio, audio)) if wanted]
-        means = [features.numpy().mean(1) for features in taken]
-        pooled[start : start + len(means[0])] = np.concatenate(means, 1)
+        alone = batch.visual if visual else batch.audio
+        features = side_by_side(batch.visual, batch.audio) if visual and audio else alone
+        pooled[start : start + len(features)] = features.numpy().mean(1)
     return pooled
