@@ -314,27 +314,29 @@ def draw_time(results: Mapping[str, Any]) -> Any:
             rows = [row for row in results["time"] if row["operator"] == name]
             axes.loglog([row["frames"] for row in rows], [row[key] for row in rows], **style, label=name)
         axes.set(xlabel="T, time steps", ylabel=label)
+        axes.set_xticks(frames := [row["frames"] for row in results["time"][::2]], map(str, frames))
+        axes.minorticks_off()
         axes.legend()
     return figure
 
 
 def draw_memory(results: Mapping[str, Any]) -> Any:
-    """Bytes of a step against the batch, with what the cards hold."""
+    """Gigabytes of a step against the batch, with what the cards hold."""
     from avhash_nas.report.style import MUTED, line_styles, new_figure
 
-    scale, batches = results["scale"], np.arange(8, 513, 8)
+    scale, batches = results["scale"], np.arange(8, 1025, 8)
     figure = new_figure(9, 4)
     axes = figure.subplots()
     names = {"mixture": "mixture", "mixture, checkpointed": "mixture, checkpointed", "single": "single path, mean"}
     for (name, told), style in zip(names.items(), line_styles(names).values(), strict=True):
         fixed = scale[name]["fixed_bytes"] + STATE_BYTES * scale["parameters"]
         sizes = (fixed + batches * scale[name]["bytes_per_video"]) / 1e9
-        axes.loglog(batches, sizes, **{**style, "markevery": 9}, label=told)
+        axes.plot(batches, sizes, **{**style, "markevery": 16}, label=told)
     for name, (memory, _) in CARDS.items():
         axes.axhline(USABLE * memory / 1e9, color=MUTED, linewidth=0.8)
         axes.annotate(f"{USABLE:.0%} of {name}", (8, USABLE * memory / 1e9), va="bottom", fontsize=8)
-    axes.set(xlabel="videos in a batch", ylabel=f"GB, D = {scale['width']}")
-    axes.legend(loc="lower right")
+    axes.set(xlabel="videos in a batch", ylabel=f"GB, D = {scale['width']}", ylim=(0, 80))
+    axes.legend(loc=(0.02, 0.55))
     return figure
 
 
