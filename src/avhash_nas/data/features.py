@@ -6,7 +6,9 @@ import os
 import platform
 import shutil
 import warnings
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,7 @@ from avhash_nas.data.layout import Layout, different_frames
 from avhash_nas.errors import DataError
 
 _FORMAT = 1  # of the cached files: part of their names
+_AHEAD = 16  # videos that may wait to be written
 
 
 class Features:
@@ -174,7 +177,7 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
     temporary = target.with_name(f"{target.stem}.{platform.node()}-{os.getpid()}.tmp")
     problems: list[str] = []
     try:
-        with open_file(source) as file, temporary.open("wb") as out:
+        with open_file(source) as file, temporary.open("wb") as out, ThreadPoolExecutor(1) as writer:
             shape = survey(file, ids, frames)
             if shape is not None:
                 _write_header(out, shape, len(ids), temporary.parent)
@@ -183,11 +186,16 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
                 scan(file, ids, shape), f"Converting {source.name}", len(ids), console=console, transient=True,
                 disable=not console.is_terminal,
             )  # fmt: skip
+            ahead: deque[Future[None]] = deque()  # written while the next are read
             for video in videos:
                 if video.problem is not None:
                     problems.append(video.problem)
                 elif not problems and video.array is not None:
-                    _write(out, video.array)
+                    ahead.append(writer.submit(_write, out, video.array))
+                if len(ahead) > _AHEAD:
+                    ahead.popleft().result()
+            for written in ahead:
+                written.result()
             out.flush()
             os.fsync(out.fileno())
         if problems:
