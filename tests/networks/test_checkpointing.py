@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
+from torch.nn.parallel import DistributedDataParallel
 
 from avhash_nas.networks import mixture_route
 
@@ -96,3 +97,21 @@ def test_nothing_is_run_twice_without_gradients(make, features, monkeypatch):
     monkeypatch.setattr("avhash_nas.networks.wiring.run_checkpointed", None)
     with torch.no_grad():
         network(*features, routes(network)["path"][0])
+
+
+@pytest.mark.parametrize("name", ["mixture", "path"])
+def test_data_parallel_training_with_candidates_left_out(make, features, name):
+    """DDP marks each parameter ready once, whichever pass computes it."""
+    plain, checkpointed = make_pair(make)
+    expected = step(plain, features, name)[1:]
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        parallel = DistributedDataParallel(checkpointed, find_unused_parameters=True)
+        torch.manual_seed(5)
+        codes = parallel(*features, routes(checkpointed)[name][0])
+        (codes * torch.linspace(-1, 1, codes.numel()).view_as(codes)).sum().backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    for parameter, wanted in zip(checkpointed.parameters(), expected):
+        ours = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+        assert torch.equal(ours, torch.zeros_like(parameter) if wanted is None else wanted)
