@@ -24,7 +24,7 @@ def main() -> None:
     """Run them one after the other; exit code 1 if one has failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="benchmarks to run (all)")
-    parser.add_argument("--minutes", type=float, default=5.0, help="after which a benchmark is stopped")
+    parser.add_argument("--minutes", type=float, default=10.0, help="after which a benchmark is stopped")
     options = parse(parser)
     options.out.mkdir(parents=True, exist_ok=True)
     names = options.names or benchmarks()
