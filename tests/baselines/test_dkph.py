@@ -92,8 +92,8 @@ def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
     network = network_of("dkph", visual_dim=DIM, bits=16, **options)
     objective = DKPHLoss(anchors=12)
     first = copy.deepcopy(network)
-    guessing = trained_map(data, first, objective.pretraining(), Shuffled(32), epochs=8, lr=1e-3)
-    reached = trained_map(data, network, objective, prepared_from=first, epochs=10, lr=1e-3)
+    guessing = trained_map(data, first, objective.pretraining(), Shuffled(32), epochs=12, lr=2e-3)
+    reached = trained_map(data, network, objective, prepared_from=first, epochs=12, lr=2e-3)
     chance, projection = bounds(data, 16)
     assert reached > projection + 0.2 > chance + 0.2
     assert reached > guessing
