@@ -5,6 +5,7 @@ import torch
 
 from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks import side_by_side
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
 from avhash_nas.networks.vit_block import ViTBlock
 from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error, seen_features
@@ -69,4 +70,5 @@ def test_what_a_network_looks_at_is_reconstructed(modalities, width):
     seen = seen_features(SimpleNamespace(modalities=modalities), batch)
     assert seen.shape == (2, 4, width)
     parts = {"visual": batch.visual, "audio": batch.audio}
-    assert torch.equal(seen[..., : parts[modalities[0]].shape[2]], parts[modalities[0]])
+    whole = side_by_side(**parts) if len(modalities) == 2 else parts[modalities[0]]
+    assert torch.equal(seen, whole)
