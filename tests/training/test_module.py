@@ -51,7 +51,6 @@ def fit(module: HashingModule, data: HashingData, *callbacks: Callback, epochs: 
 def test_only_matrices_decay_and_the_body_has_its_own_rate() -> None:
     network = AudioVisualNetwork(8, 6, 16, load_space("arch-1"), width=8, heads=2, states=4)
     module = HashingModule(network, recipe=Recipe(lr=0.5, body_lr=0.125, weight_decay=0.25))
-    module._trainer = SimpleNamespace(gradient_clip_val=None, precision_plugin=None)  # type: ignore[assignment]
     optimizer = module.configure_optimizers()["optimizer"]
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     seen: dict[str, tuple[float, float]] = {}

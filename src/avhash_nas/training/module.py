@@ -209,7 +209,8 @@ class HashingModule(L.LightningModule):
         """
         groups = [*self._weight_groups(), *({"part": "architecture", **group} for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
-        optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=can_fuse(self.trainer))
+        fused = self._trainer is None or can_fuse(self.trainer)
+        optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
         factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
