@@ -212,10 +212,6 @@ class AVHash(HashNetwork):
         """The fully connected layer."""
         return self.hash
 
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)
-
 
 def _input(dim: int, width: int) -> nn.Module:
     return nn.Identity() if dim == width else nn.Linear(dim, width)

@@ -54,7 +54,3 @@ class ConMH(StepCodeNetwork):
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
             **{"modality": modality, "size": size, "width": width},
         }
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)

@@ -90,7 +90,3 @@ class DSVHStyle(HashNetwork):
     def head(self) -> nn.Module:
         """The fully connected layer."""
         return self.hash
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)

@@ -97,10 +97,6 @@ class FrameNetwork(HashNetwork):
         """The hash layer."""
         return self.hash
 
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)
-
 
 class FrameTransformer(nn.Module):
     """The encoder of BTH and DKPH: a linear map, sinusoids, dropout, one pre-norm transformer block, dropout.

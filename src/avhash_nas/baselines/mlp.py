@@ -67,7 +67,3 @@ class MeanPoolMLP(HashNetwork):
     def head(self) -> nn.Module:
         """All layers: there is nothing before the pooling."""
         return self.layers
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)

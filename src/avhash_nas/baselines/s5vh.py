@@ -61,7 +61,3 @@ class S5VH(StepCodeNetwork):
             **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "modality": modality},
             **{"size": size, "width": width, "drop_path": drop_path, "tied": tied},
         }
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)

@@ -57,7 +57,3 @@ class SRHStyle(HashNetwork):
     def head(self) -> nn.Module:
         """The fully connected layer."""
         return self.hash
-
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)

@@ -179,10 +179,6 @@ class SSTH(HashNetwork):
         """All of it: the state of the cell is the code."""
         return self
 
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)
-
 
 def lstm_bias(width: int) -> Tensor:
     """Biases of i, f, g and o at the start, (4 K,): 1 for the forget gate, else 0.

@@ -143,10 +143,6 @@ class AudioVisualNetwork(HashNetwork, Wired):
         """The hash layer."""
         return self.hash
 
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
-        return dict(self._arguments)
-
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> Self:
         """Inverse of `arguments`."""

@@ -47,9 +47,9 @@ class CodesAndSteps(NamedTuple):
 class HashNetwork(nn.Module, ABC):
     """A network from the features of a video to a q-bit code.
 
-    A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments and returns all arguments,
-    as JSON values, from `arguments()`; that is what makes `save_pretrained` and `from_pretrained` work. `head` names
-    its last layers.
+    A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments and keeps all arguments, as
+    JSON values, in `_arguments`, or returns them from `arguments()`; that is what makes `save_pretrained` and
+    `from_pretrained` work. `head` names its last layers.
 
     Attributes:
         bits: q.
@@ -62,6 +62,7 @@ class HashNetwork(nn.Module, ABC):
     modalities: tuple[str, ...] = ("visual", "audio")
     goes_with: ClassVar[Mapping[str, str]] = {}
     config_format: ClassVar[int] = 1
+    _arguments: Mapping[str, Any]
 
     @abstractmethod
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
@@ -81,9 +82,9 @@ class HashNetwork(nn.Module, ABC):
     def head(self) -> nn.Module:
         """The layers from the pooled representation to the code, which a recipe may train at another rate."""
 
-    @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
+        """The constructor's arguments as JSON values; by default what the constructor has kept in `_arguments`."""
+        return dict(self._arguments)
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> Self:
