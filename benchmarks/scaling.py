@@ -219,10 +219,13 @@ def growth_table(of: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def memory_table(scale: Mapping[str, Any]) -> Table:
-    """Of each way to run the supernet: bytes of a video, and the largest batch that a card holds."""
+    """Of each way to run the supernet: bytes of a video, and the largest batch that a card holds.
+
+    Not of checkpointing: beside what is kept there is a cell that runs again, which `saved_bytes` does not see.
+    """
     states = STATE_BYTES * scale["parameters"]
     lines = [["", "kept a video", "weights, gradients, Adam", f"{BATCH} videos in all", *CARDS]]
-    for name in ("mixture", "mixture, checkpointed", "single"):
+    for name in ("mixture", "single"):
         each, fixed = scale[name]["bytes_per_video"], scale[name]["fixed_bytes"] + states
         most = [max(0, int((USABLE * memory - fixed) // each)) for memory, _ in CARDS.values()]
         told = [f"{each / 1e6:.1f} MB", f"{states / 1e9:.1f} GB", f"{(fixed + BATCH * each) / 1e9:.1f} GB"]
@@ -327,7 +330,7 @@ def draw_memory(results: Mapping[str, Any]) -> Any:
     scale, batches = results["scale"], np.arange(8, 1025, 8)
     figure = new_figure(9, 4)
     axes = figure.subplots()
-    names = {"mixture": "mixture", "mixture, checkpointed": "mixture, checkpointed", "single": "single path, mean"}
+    names = {"mixture": "mixture", "single": "single path, mean"}
     for (name, told), style in zip(names.items(), line_styles(names).values(), strict=True):
         fixed = scale[name]["fixed_bytes"] + STATE_BYTES * scale["parameters"]
         sizes = (fixed + batches * scale[name]["bytes_per_video"]) / 1e9
