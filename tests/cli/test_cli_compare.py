@@ -121,7 +121,7 @@ def test_strategies_and_their_choices(
     for more in ((), ("--tables-only",)):
         capsys.readouterr()
         assert avnas("compare", "--config", file, *more) == 0
-        assert f"{metrics['test']['map@100']['retrieved']:.3f}" in capsys.readouterr().out
+        assert f"{metrics['test']['map@100']['retrieved']:.4f}" in capsys.readouterr().out
     assert started == []
     assert (out / "comparison.md").read_text() == text
     assert contents(out) == before

@@ -71,9 +71,9 @@ def nothing_is_known_of_test(make: Make) -> None:
     test = set(tiny_data(seed=SEED).splits["test"].tolist())
     read, touched = Features.read, set[int]()
 
-    def spy(features: Features, rows: Rows) -> object:
+    def spy(features: Features, rows: Rows, *more: Any) -> object:
         touched.update(test.intersection(rows.tolist()))
-        return read(features, rows)
+        return read(features, rows, *more)
 
     watch = Watch(make())
     with temporary_folder() as folder, patch.object(Features, "read", spy):
