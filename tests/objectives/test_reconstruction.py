@@ -1,14 +1,12 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import side_by_side
+from avhash_nas.networks import features_of, side_by_side
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
 from avhash_nas.networks.vit_block import ViTBlock
-from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error, seen_features
+from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error
 from reference import objectives_masked_views as oracle
 
 
@@ -67,7 +65,7 @@ def test_a_network_without_a_code_for_each_time_step_is_refused(given):
 )
 def test_what_a_network_looks_at_is_reconstructed(modalities, width):
     batch = Batch(torch.randn(2, 4, 3), torch.randn(2, 4, 2), torch.zeros(2, 1), torch.arange(2))
-    seen = seen_features(SimpleNamespace(modalities=modalities), batch)
+    seen = features_of(modalities, batch.visual, batch.audio)
     assert seen.shape == (2, 4, width)
     parts = {"visual": batch.visual, "audio": batch.audio}
     whole = side_by_side(**parts) if len(modalities) == 2 else parts[modalities[0]]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from avhash_nas.baselines import S5VH
-from avhash_nas.data import Batch
+from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives import SLG, centre_alignment
@@ -31,6 +31,8 @@ class Features:
         self.visual[ROWS[3:], :, 1] += 3
         self.audio[ROWS[::2], :, 0] += 3
         self.audio[ROWS[1::2], :, 1] += 3
+
+    pieces = HashingData.pieces
 
     def batch(self, rows):
         rows = torch.as_tensor(rows)

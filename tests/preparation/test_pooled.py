@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,19 @@ def data(tiny_data: Path, tiny_cache: Path) -> HashingData:
     return HashingData(tiny_data, tiny_cache).prepare()
 
 
-@pytest.mark.parametrize(("visual", "audio"), [(True, True), (True, False), (False, True)])
-def test_means_over_time_side_by_side_whatever_the_pieces(data, visual, audio, monkeypatch):
+@pytest.mark.parametrize("modalities", [("visual", "audio"), ("visual",), ("audio",)])
+def test_means_over_time_side_by_side_whatever_the_pieces(data, modalities, monkeypatch):
     rows = data.splits["train"][::-1].copy()
     batch = data.batch(rows)
-    alone = batch.visual if visual else batch.audio
-    wanted = (side_by_side(batch.visual, batch.audio) if visual and audio else alone).mean(1)
-    whole = pooled_features(data, rows, visual=visual, audio=audio)
-    monkeypatch.setattr("avhash_nas.preparation.pooled._VIDEOS_AT_ONCE", 7)
-    assert np.array_equal(pooled_features(data, rows, visual=visual, audio=audio), whole)
+    alone = batch.visual if modalities == ("visual",) else batch.audio
+    wanted = (side_by_side(batch.visual, batch.audio) if len(modalities) == 2 else alone).mean(1)
+    whole = pooled_features(data, rows, modalities)
+    monkeypatch.setattr(data, "pieces", partial(data.pieces, videos=7))
+    assert np.array_equal(pooled_features(data, rows, modalities), whole)
     assert whole.dtype == np.float32
     assert np.allclose(whole, wanted.numpy(), atol=1e-6)
 
 
 def test_no_modality_is_refused(data):
-    with pytest.raises(AvnasError, match="visual=False and audio=False"):
-        pooled_features(data, data.splits["train"], visual=False, audio=False)
+    with pytest.raises(AvnasError, match="expected visual, audio or both, got none"):
+        pooled_features(data, data.splits["train"], ())

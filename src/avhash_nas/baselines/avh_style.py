@@ -1,15 +1,13 @@
 """In the style of AVH: a bidirectional LSTM and attention over the frames."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.baselines.features import Modality, features_of, width_of
-from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
+from avhash_nas.networks import Route
 
 
-class AVHStyle(HashNetwork):
+class AVHStyle(SequenceNetwork):
     """Bidirectional LSTM, attention over time, fully connected layer, tanh. In the style of AVH; not a reproduction.
 
     The outputs h_t are averaged with weights softmax_t(v tanh(W h_t + b)), the additive attention of Bahdanau et al.
@@ -40,15 +38,9 @@ class AVHStyle(HashNetwork):
         hidden: int = 512,
         attention: int = 256,
     ) -> None:
-        super().__init__()
-        self.bits = bits
-        self.modality = modality
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
-            **{"modality": modality, "hidden": hidden, "attention": attention},
-        }
-        width = width_of(modality, visual_dim, audio_dim)
-        self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
+        super().__init__({**dims, "modality": modality, "hidden": hidden, "attention": attention})
+        self.lstm = nn.LSTM(self.features_dim, hidden, batch_first=True, bidirectional=True)
         self.attention = nn.Sequential(nn.Linear(2 * hidden, attention), nn.Tanh(), nn.Linear(attention, 1, bias=False))
         self.hash = nn.Linear(2 * hidden, bits)
 
@@ -63,11 +55,6 @@ class AVHStyle(HashNetwork):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        h, _ = self.lstm(features_of(self.modality, visual, audio))  # (B, T, 2 H)
+        h, _ = self.lstm(self.features(visual, audio))  # (B, T, 2 H)
         weights = self.attention(h).softmax(dim=1)  # (B, T, 1)
         return torch.tanh(self.hash((weights * h).sum(dim=1)))
-
-    @property
-    def head(self) -> nn.Module:
-        """The fully connected layer."""
-        return self.hash

@@ -1,9 +1,9 @@
 """ConMH: contrastive masked autoencoding with a vision transformer."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from avhash_nas.baselines.features import Modality
+from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.baselines.step_codes import StepCodeNetwork
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.vit_block import ViTBlock
@@ -49,8 +49,6 @@ class ConMH(StepCodeNetwork):
         if size not in _SIZES:
             raise AvnasError(f"network.size: {size!r} is none of {', '.join(_SIZES)}")
         layers, heads = _SIZES[size]
-        super().__init__(modality, visual_dim, audio_dim, bits, width, [ViTBlock(width, heads) for _ in range(layers)])
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
-            **{"modality": modality, "size": size, "width": width},
-        }
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
+        blocks = [ViTBlock(width, heads) for _ in range(layers)]
+        super().__init__({**dims, "modality": modality, "size": size, "width": width}, blocks)

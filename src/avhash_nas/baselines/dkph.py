@@ -6,9 +6,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avhash_nas.baselines.features import Modality
 from avhash_nas.baselines.frame_network import FrameNetwork, FrameTransformer
 from avhash_nas.baselines.masked_reconstruction import MaskedReconstruction, PretrainedAnchors
+from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, Route, RoutedNetwork, hard_sign

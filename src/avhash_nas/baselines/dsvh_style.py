@@ -1,12 +1,12 @@
 """In the style of DSVH: a residual network of convolutions over time, trained by triplets."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.baselines.features import Modality, features_of, width_of
-from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
+from avhash_nas.networks import Route
 
 
 class TemporalBlock(nn.Module):
@@ -29,7 +29,7 @@ class TemporalBlock(nn.Module):
         return x + z
 
 
-class DSVHStyle(HashNetwork):
+class DSVHStyle(SequenceNetwork):
     """Residual blocks of convolutions over time, mean over time, fully connected layer, tanh. A surrogate of DSVH.
 
     DSVH (Chen et al.: A Supervised Video Hashing Method Based on a Deep 3D Convolutional Neural Network, Sensors
@@ -60,14 +60,9 @@ class DSVHStyle(HashNetwork):
         width: int = 512,
         blocks: int = 2,
     ) -> None:
-        super().__init__()
-        self.bits = bits
-        self.modality = modality
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
-            **{"modality": modality, "width": width, "blocks": blocks},
-        }
-        self.input = nn.Linear(width_of(modality, visual_dim, audio_dim), width)
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
+        super().__init__({**dims, "modality": modality, "width": width, "blocks": blocks})
+        self.input = nn.Linear(self.features_dim, width)
         self.blocks = nn.Sequential(*(TemporalBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         self.hash = nn.Linear(width, bits)
@@ -83,10 +78,5 @@ class DSVHStyle(HashNetwork):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        h = self.blocks(self.input(features_of(self.modality, visual, audio)))
+        h = self.blocks(self.input(self.features(visual, audio)))
         return torch.tanh(self.hash(torch.relu(self.norm(h)).mean(dim=1)))
-
-    @property
-    def head(self) -> nn.Module:
-        """The fully connected layer."""
-        return self.hash

@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.baselines.sequence_network import SequenceNetwork
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.networks import Route
 from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.positions import sinusoids
 
-_VIDEOS_AT_ONCE = 256
 
-
-class FrameNetwork(HashNetwork):
+class FrameNetwork(SequenceNetwork):
     """Features of frames -> hidden vectors of frames -> one code. A subclass makes `encoder` and `hash`.
 
     Args:
@@ -27,8 +25,6 @@ class FrameNetwork(HashNetwork):
             steps.
 
     Attributes:
-        modality: What is looked at.
-        features_dim: F, width of these features.
         width: D, width of the hidden vectors.
         encoder: From features (B, T, F) to hidden vectors (B, T, D).
         hash: Layer from hidden vectors to real values, before they become bits.
@@ -38,22 +34,9 @@ class FrameNetwork(HashNetwork):
     hash: nn.Linear
 
     def __init__(self, arguments: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__(arguments)
         self._frames: int | None = arguments.get("frames")
-        self._arguments = arguments
-        self.modality: Modality = arguments["modality"]
-        self.features_dim = width_of(self.modality, arguments["visual_dim"], arguments["audio_dim"])
         self.width: int = arguments["width"]
-        self.bits = arguments["bits"]
-
-    def features(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """The features that are looked at, (B, T, F).
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-        """
-        return features_of(self.modality, visual, audio)
 
     def hidden(self, features: Tensor) -> Tensor:
         """Hidden vectors, (B, T, D).
@@ -91,11 +74,6 @@ class FrameNetwork(HashNetwork):
             Shape (B, q), values in [-1, 1].
         """
         return self.codes_of(self.hidden(self.features(visual, audio)))
-
-    @property
-    def head(self) -> nn.Module:
-        """The hash layer."""
-        return self.hash
 
 
 class FrameTransformer(nn.Module):
@@ -156,13 +134,12 @@ def mean_hidden(data: HashingData, rows: NDArray[np.int64], network: FrameNetwor
         network: Its encoder is used.
     """
     device = next(network.parameters()).device
-    means = np.empty((len(rows), network.width), np.float32)
     with evaluating(network):
-        for start in range(0, len(rows), _VIDEOS_AT_ONCE):
-            batch = data.batch(rows[start : start + _VIDEOS_AT_ONCE])
-            hidden = network.hidden(network.features(batch.visual.to(device), batch.audio.to(device)))
-            means[start : start + len(hidden)] = hidden.mean(1).float().cpu().numpy()
-    return means
+        hidden = [
+            network.hidden(network.features(piece.visual.to(device), piece.audio.to(device))).mean(dim=1).float().cpu()
+            for piece in data.pieces(rows)
+        ]
+    return torch.cat(hidden).numpy()
 
 
 def _tanh_gelu(x: Tensor) -> Tensor:

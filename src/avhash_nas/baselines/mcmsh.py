@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.baselines.features import Modality
 from avhash_nas.baselines.frame_network import FrameNetwork
 from avhash_nas.baselines.mcmsh_gates import GatedMixer
+from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, Route
 

@@ -77,10 +77,9 @@ class MCMSHLoss(AnchoredObjective):
 
         Args:
             data: The data set.
-            network: Its modality counts.
+            network: Its modalities count.
         """
-        visual, audio = network.modality != "audio", network.modality != "visual"
-        return pooled_features(data, data.splits["train"], visual=visual, audio=audio)
+        return pooled_features(data, data.splits["train"], network.modalities)
 
     def targets(self, anchors: Tensor, network: FrameNetwork) -> Tensor:
         """Principal components of the anchors, (A, width).

@@ -1,9 +1,9 @@
 """S5VH: self-supervised video hashing with selective state spaces."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from avhash_nas.baselines.features import Modality
+from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.baselines.step_codes import StepCodeNetwork
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
@@ -56,8 +56,5 @@ class S5VH(StepCodeNetwork):
         count = _LAYERS[size]
         rates = [drop_path * place / max(1, count - 1) for place in range(count)]
         layers = [BidirectionalMamba(width, drop_path=rate, tied=tied) for rate in rates]
-        super().__init__(modality, visual_dim, audio_dim, bits, width, layers)
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "modality": modality},
-            **{"size": size, "width": width, "drop_path": drop_path, "tied": tied},
-        }
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "modality": modality}
+        super().__init__({**dims, "size": size, "width": width, "drop_path": drop_path, "tied": tied}, layers)

@@ -1,15 +1,13 @@
 """In the style of SRH: an LSTM and max-pooling over time."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.baselines.features import Modality, features_of, width_of
-from avhash_nas.networks import HashNetwork, Route
+from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
+from avhash_nas.networks import Route
 
 
-class SRHStyle(HashNetwork):
+class SRHStyle(SequenceNetwork):
     """LSTM, maximum over time, fully connected layer, tanh. In the style of SRH; not a reproduction.
 
     Of SRH (Gu, Ma, Yang: Supervised Recurrent Hashing, ACM MM 2016) neither code nor enough text is public: known are
@@ -29,14 +27,9 @@ class SRHStyle(HashNetwork):
     def __init__(
         self, visual_dim: int, audio_dim: int, bits: int, *, modality: Modality = "visual", hidden: int = 448
     ) -> None:
-        super().__init__()
-        self.bits = bits
-        self.modality = modality
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
-            **{"modality": modality, "hidden": hidden},
-        }
-        self.lstm = nn.LSTM(width_of(modality, visual_dim, audio_dim), hidden, batch_first=True)
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
+        super().__init__({**dims, "modality": modality, "hidden": hidden})
+        self.lstm = nn.LSTM(self.features_dim, hidden, batch_first=True)
         self.hash = nn.Linear(hidden, bits)
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
@@ -50,10 +43,5 @@ class SRHStyle(HashNetwork):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        h, _ = self.lstm(features_of(self.modality, visual, audio))
+        h, _ = self.lstm(self.features(visual, audio))
         return torch.tanh(self.hash(h.amax(dim=1)))
-
-    @property
-    def head(self) -> nn.Module:
-        """The fully connected layer."""
-        return self.hash

@@ -1,13 +1,13 @@
 """SSTH: a binary LSTM (Zhang, Wang, Hong, Chua, ACM MM 2016; the authors' BLSTM code)."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.baselines.features import Modality, features_of, width_of
+from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import BatchNorm, CodesAndSteps, HashNetwork, Route, hard_sign
+from avhash_nas.networks import BatchNorm, CodesAndSteps, Route, hard_sign
 
 
 class PeepholeCell(nn.Module):
@@ -67,7 +67,7 @@ class LastState(NamedTuple):
     c: Tensor
 
 
-class SSTH(HashNetwork):
+class SSTH(SequenceNetwork):
     """One layer of `PeepholeCell`, with as many units as bits; h_t = o_t c_t, and the next step is handed sign(h_t).
 
     The code is the sign of the last h. It takes no tanh, as the state is normalised. The sign lets gradients through
@@ -99,17 +99,11 @@ class SSTH(HashNetwork):
         modality: Modality = "visual",
         momentum: float = 0.01,
     ) -> None:
-        super().__init__()
-        self.bits = bits
+        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits}
+        super().__init__({**dims, "modality": modality, "momentum": momentum})
         self.frames = frames
-        self.modality = modality
         self.momentum = momentum
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits},
-            **{"modality": modality, "momentum": momentum},
-        }
-        self.width = width_of(modality, visual_dim, audio_dim)
-        self.input = nn.Linear(self.width, 4 * bits)
+        self.input = nn.Linear(self.features_dim, 4 * bits)
         self.cell = PeepholeCell(bits, frames, momentum)
         for matrix in self.input.weight.detach().chunk(4):
             nn.init.xavier_uniform_(matrix)
@@ -146,10 +140,6 @@ class SSTH(HashNetwork):
         """
         state = self.last_state(self.features(visual, audio))
         return CodesAndSteps(state.h.clamp(-1, 1), state.binary)
-
-    def features(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """What is looked at of the features, (B, T, F)."""
-        return features_of(self.modality, visual, audio)
 
     def last_state(self, x: Tensor) -> LastState:
         """Encode videos.

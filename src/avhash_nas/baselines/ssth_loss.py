@@ -86,7 +86,10 @@ class SSTHLoss(Objective):
             )
         lengths = {"ahead": network.frames, "back": network.frames, "mean": 1}
         self.decoders = nn.ModuleDict(
-            {name: Decoder(network.bits, network.width, steps, network.momentum) for name, steps in lengths.items()}
+            {
+                name: Decoder(network.bits, network.features_dim, steps, network.momentum)
+                for name, steps in lengths.items()
+            }
         )
 
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:

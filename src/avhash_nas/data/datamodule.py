@@ -1,7 +1,7 @@
 """A data set as a Lightning data module."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self, cast
 
@@ -136,6 +136,16 @@ class HashingData(LightningDataModule):
             rows: Their rows, (B,).
         """
         return self._opened().batch(rows)
+
+    def pieces(self, rows: Rows, videos: int = 256) -> Iterator[Batch]:
+        """Reads any number of videos in order, some at a time.
+
+        Args:
+            rows: Their rows, (V,).
+            videos: How many at a time.
+        """
+        for start in range(0, len(rows), videos):
+            yield self.batch(rows[start : start + videos])
 
     def sampled_loader(self, rows: Rows, sampling: BatchSampling | None = None, seed: int | None = None) -> BatchLoader:
         """Training batches of some videos, for instance of one half of the training split.

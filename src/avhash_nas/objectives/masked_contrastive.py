@@ -8,11 +8,12 @@ from torch import Tensor
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
+from avhash_nas.networks.modalities import features_dim
 from avhash_nas.networks.vit_block import ViTBlock
 from avhash_nas.objectives.base import Objective
 from avhash_nas.objectives.debiased_contrastive import check_contrast, debiased_contrastive
 from avhash_nas.objectives.masked_views import masked_steps, masked_views
-from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder, seen_width
+from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder
 from avhash_nas.objectives.two_views import look_at
 
 
@@ -71,7 +72,8 @@ class MaskedContrastive(Objective):
         """
         masked_steps(data.frames, self.mask)
         layers = [ViTBlock(self.decoder_width, self.decoder_heads) for _ in range(self.decoder_layers)]
-        self.decoder = StepDecoder(network.bits, seen_width(network, data), layers, self.decoder_width)
+        features = features_dim(network.modalities, data.visual_dim, data.audio_dim)
+        self.decoder = StepDecoder(network.bits, features, layers, self.decoder_width)
 
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
         """Reconstruction error plus alpha times the contrastive loss, over the videos of all ranks."""

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, side_by_side
 from avhash_nas.networks.positions import sinusoids
 from avhash_nas.networks.vit_block import start_linear_layers
 
@@ -93,24 +91,3 @@ def reconstruction_error(predicted: Tensor, target: Tensor) -> Tensor:
     """
     wide = torch.promote_types(predicted.dtype, torch.float32)
     return (predicted.to(wide) - target.to(wide)).square().mean(dim=(-2, -1))
-
-
-def seen_features(network: HashNetwork, batch: Batch) -> Tensor:
-    """The features that a network looks at, which are those to reconstruct; of both modalities `side_by_side`.
-
-    Args:
-        network: Knows its `modalities`.
-        batch: B videos.
-
-    Returns:
-        Shape (B, T, F).
-    """
-    if len(network.modalities) == 2:
-        return side_by_side(batch.visual, batch.audio)
-    return batch.visual if network.modalities == ("visual",) else batch.audio
-
-
-def seen_width(network: HashNetwork, data: HashingData) -> int:
-    """F of `seen_features`."""
-    dims = {"visual": data.visual_dim, "audio": data.audio_dim}
-    return sum(dims[modality] for modality in network.modalities)

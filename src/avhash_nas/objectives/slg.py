@@ -12,11 +12,12 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
 from avhash_nas.networks.hash_network import evaluating
+from avhash_nas.networks.modalities import features_dim
 from avhash_nas.objectives.base import Objective
 from avhash_nas.objectives.debiased_contrastive import check_contrast, debiased_contrastive
 from avhash_nas.objectives.label_memory import LabelMemory
 from avhash_nas.objectives.masked_views import masked_steps, masked_views
-from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder, seen_width
+from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder
 from avhash_nas.objectives.two_views import look_at
 from avhash_nas.preparation import pooled_features, semantic_centres
 from avhash_nas.ranks import gather_rows
@@ -135,8 +136,7 @@ class SLG(Objective):
         rows = data.splits["train"]
         if len(rows) < self.clusters:
             raise AvnasError(f"objective.clusters={self.clusters}, but there are only {len(rows)} training videos")
-        looks = {modality: modality in network.modalities for modality in ("visual", "audio")}
-        found = semantic_centres(pooled_features(data, rows, **looks), network.bits, self.clusters, seed)
+        found = semantic_centres(pooled_features(data, rows, network.modalities), network.bits, self.clusters, seed)
         return {"centres": torch.from_numpy(found.centres), "assignment": torch.from_numpy(found.assignment)}
 
     def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
@@ -147,7 +147,8 @@ class SLG(Objective):
         """
         masked_steps(data.frames, self.mask)
         layers = [BidirectionalMamba(self.decoder_width, tied=self.legacy) for _ in range(self.decoder_layers)]
-        self.decoder = StepDecoder(network.bits, seen_width(network, data), layers, self.decoder_width)
+        features = features_dim(network.modalities, data.visual_dim, data.audio_dim)
+        self.decoder = StepDecoder(network.bits, features, layers, self.decoder_width)
         self.memory = LabelMemory(data.splits["train"], prepared["assignment"], self.clusters)
         if self.legacy:
             bound = network.bits**-0.5

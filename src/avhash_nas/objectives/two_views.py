@@ -6,8 +6,9 @@ from torch import Tensor
 
 from avhash_nas.data import Batch
 from avhash_nas.networks import RoutedNetwork
+from avhash_nas.networks.modalities import features_of
 from avhash_nas.objectives.masked_views import MaskedViews, at_positions
-from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error, seen_features
+from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error
 from avhash_nas.ranks import gather_rows
 
 
@@ -39,7 +40,8 @@ def look_at(network: RoutedNetwork, decoder: StepDecoder, batch: Batch, views: M
     visual = at_positions(batch.visual, views.visible).flatten(0, 1)
     audio = at_positions(batch.audio, views.visible).flatten(0, 1)
     codes, steps = network.codes_and_steps(visual, audio, visible)
-    hidden = at_positions(seen_features(network.network, batch), views.masked).flatten(0, 1)
+    features = features_of(network.network.modalities, batch.visual, batch.audio)
+    hidden = at_positions(features, views.masked).flatten(0, 1)
     errors = reconstruction_error(decoder(steps, visible, masked), hidden)
     first, second = codes.chunk(2)
     error_1, error_2 = errors.chunk(2)

@@ -67,11 +67,8 @@ def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
 
 def _pooled(data: HashingData, rows: Rows) -> Tensor:
     """Features averaged over time, both modalities side by side."""
-    parts = []
-    for start in range(0, len(rows), 1024):
-        batch = data.batch(rows[start : start + 1024])
-        parts.append(torch.cat([batch.visual.mean(dim=1), batch.audio.mean(dim=1)], dim=1))
-    return torch.cat(parts)
+    means = [torch.cat([piece.visual.mean(dim=1), piece.audio.mean(dim=1)], dim=1) for piece in data.pieces(rows)]
+    return torch.cat(means)
 
 
 def inference_seconds(network: HashNetwork, data: HashingData, videos: int = 12_500, batch: int = 128) -> float:
