@@ -12,7 +12,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from avhash_nas.kernels import Filter, causal_filter, dropout, mixture
 from avhash_nas.kernels import mixture_native as module
 from avhash_nas.kernels.compiled import CompileError
-from avhash_nas.kernels.mixture_native import mixture_native, mixture_torch
+from avhash_nas.kernels.mixture_native import mixture_native
+from avhash_nas.kernels.mixture_torch import mixture_torch
 from avhash_nas.operators import Conv5, Skip
 from reference.operators_equations import conv1d
 

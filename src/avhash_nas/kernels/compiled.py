@@ -10,7 +10,10 @@ import platform
 import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from avhash_nas.cache import default_cache_dir, locked_if_possible
 
@@ -18,6 +21,7 @@ _FLAGS = (
     *("-O3", "-march=native", "-mprefer-vector-width=512", "-std=c++20", "-fPIC", "-fopenmp"),
     *("-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"),
 )
+T = TypeVar("T")
 SWITCHED_OFF = "AVNAS_NATIVE=0"
 """The reason where a user wants no such library."""
 
@@ -63,6 +67,21 @@ def compiled(source: Path, name: str, *, with_torch: bool) -> tuple[Path, str]:
                 print(f"avhash-nas: compiling the {name} for this processor, once", file=sys.stderr, flush=True)
                 _compile(compiler, source, library, with_torch)
     return library, version
+
+
+def loaded(load: Callable[[], T], instead: str) -> T | None:
+    """What a library offers, or nothing where it cannot be had; a warning says so, unless the user wants none.
+
+    Args:
+        load: Compiles and loads it.
+        instead: What happens without it, and that it cannot be had.
+    """
+    try:
+        return load()
+    except (CompileError, OSError) as error:
+        if str(error) != SWITCHED_OFF:
+            warnings.warn(f"{instead}: {error}", stacklevel=4)
+        return None
 
 
 def _compile(compiler: str, source: Path, library: Path, with_torch: bool) -> None:

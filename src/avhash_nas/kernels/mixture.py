@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from avhash_nas.kernels.filters import Filter, run_filter
-from avhash_nas.kernels.mixture_native import dropout_native, fits, mixture_native, mixture_torch
+from avhash_nas.kernels.mixture_native import dropout_native, fits, mixture_native
+from avhash_nas.kernels.mixture_torch import mixture_torch
 
 __all__ = ["Filter", "causal_filter", "dropout", "mixture"]
 

@@ -3,7 +3,6 @@
 `avhash_nas.kernels.compiled` says where the library is kept and how it is left out.
 """
 
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -13,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError, compiled
-from avhash_nas.kernels.filters import Filter, merge_filters, run_filter
-from avhash_nas.kernels.weighted_sum import weighted_sum
+from avhash_nas.kernels.compiled import compiled, loaded
+from avhash_nas.kernels.filters import Filter
+from avhash_nas.kernels.mixture_torch import mixture_torch
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 _TYPES = (torch.float32, torch.float64)
@@ -32,14 +31,12 @@ def fits(*tensors: Tensor) -> bool:
 @cache
 def _load() -> bool:
     """Compiles the library if the cache has none, once per process; where it cannot be had, a warning says so."""
-    try:
+
+    def load() -> bool:
         torch.ops.load_library(compiled(_SOURCE, "small operators", with_torch=True)[0])  # type: ignore[no-untyped-call]
-    except (CompileError, OSError) as error:
-        if str(error) != SWITCHED_OFF:
-            message = f"mixtures and dropout run in PyTorch on the CPU, as their operators cannot be had: {error}"
-            warnings.warn(message, stacklevel=4)
-        return False
-    return True
+        return True
+
+    return bool(loaded(load, "mixtures and dropout run in PyTorch on the CPU, as their operators cannot be had"))
 
 
 def mixture_native(
@@ -136,15 +133,3 @@ class _Drop(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (gate,) = ctx.saved_tensors
         return _Drop.apply(grad, gate, False, ctx.settings), None, None, None  # type: ignore[no-untyped-call]
-
-
-def mixture_torch(
-    x: Tensor | None,
-    filter_weights: Sequence[Tensor],
-    filters: Sequence[Filter],
-    weights: Sequence[Tensor],
-    terms: Sequence[Tensor],
-) -> Tensor:
-    """`avhash_nas.kernels.mixture` in PyTorch, for any tensors; it can be differentiated any number of times."""
-    start = None if x is None else run_filter(x, *merge_filters(filter_weights, filters))
-    return weighted_sum(weights, terms, start=start)

@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError, compiled
+from avhash_nas.kernels.compiled import compiled, loaded
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 Words: TypeAlias = npt.NDArray[np.uint64]
@@ -89,13 +88,10 @@ def native_ranking() -> NativeRanking | None:
     Returns:
         Its functions; None where it cannot be had, which a warning says, unless the user wants none.
     """
-    try:
-        return NativeRanking(compiled(_SOURCE, "ranking", with_torch=False)[0])
-    except (CompileError, OSError) as error:
-        if str(error) != SWITCHED_OFF:
-            message = f"evaluation: by NumPy, as the compiled ranking, several times as fast, cannot be had: {error}"
-            warnings.warn(message, stacklevel=2)
-        return None
+    return loaded(
+        lambda: NativeRanking(compiled(_SOURCE, "ranking", with_torch=False)[0]),
+        "evaluation: by NumPy, as the compiled ranking, several times as fast, cannot be had",
+    )
 
 
 def _codes(a: Words, b: Words) -> tuple[int, int, int, int, int]:

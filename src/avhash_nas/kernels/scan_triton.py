@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from avhash_nas.kernels.scan_operator import register_scan, run_scan
 
 _CHANNELS = 32
 """Of a program: the threads of a warp."""
@@ -23,7 +24,7 @@ _SEGMENT = 64
 """Time steps between the states that a backward pass starts from when it walks a segment back."""
 _WORK_SPACE = 2**24
 """Elements of a backward pass's work space, 64 MiB; a single video may need more."""
-_NAME = "avhash_nas::selective_scan_triton"
+_NAME = "selective_scan_triton"
 
 
 @cache
@@ -66,8 +67,7 @@ def scan_triton(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     Returns:
         The output, (B, T, E).
     """
-    y: Tensor = _TritonScan.apply(x, delta, A, B, C)  # type: ignore[no-untyped-call]
-    return y
+    return run_scan(_NAME, x, delta, A, B, C)
 
 
 def _forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -128,33 +128,8 @@ def _tile(states: int) -> dict[str, int]:
 
 
 def _register() -> None:
-    """The operators, their shapes for compilers, and float32 under autocast."""
+    """Makes the operators."""
     operators: dict[str, Callable[..., Any]] = {_NAME: _forward, f"{_NAME}_backward": _backward}
     for name, function in operators.items():
-        torch.library.custom_op(name, function, mutates_args=())
-    torch.library.register_fake(_NAME, lambda x, *_: torch.empty_like(x, memory_format=torch.contiguous_format))
-    torch.library.register_fake(
-        f"{_NAME}_backward",
-        lambda _, *inputs: tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in inputs),
-    )
-    torch.library.register_autocast(_NAME, "cuda", torch.float32)
-
-
-class _TritonScan(torch.autograd.Function):
-    """The operator with its gradients; `torch.library.register_autograd` would shut out torch.func's transforms."""
-
-    @staticmethod
-    def forward(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-        y: Tensor = torch.ops.avhash_nas.selective_scan_triton(x, delta, A, B, C)
-        return y
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor, ...]:
-        backward = torch.ops.avhash_nas.selective_scan_triton_backward
-        gradients: tuple[Tensor, ...] = backward(grad_y, *ctx.saved_tensors)
-        return gradients
+        torch.library.custom_op(f"avhash_nas::{name}", function, mutates_args=())
+    register_scan(_NAME, "cuda")
