@@ -12,8 +12,8 @@ from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.compare_options import Options
 from avhash_nas.comparison import Quality, Ranking, Run, quality
 from avhash_nas.comparison.budget import check_alike, of_training_alone
+from avhash_nas.comparison.measures import VAL
 from avhash_nas.comparison.ranking import covers, draw, read_scores
-from avhash_nas.comparison.results import VAL
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.space import Architecture, load_space

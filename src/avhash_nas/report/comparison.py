@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from avhash_nas.comparison import Results, Run, kendall_tau, tables
+from avhash_nas.comparison.measures import RETRIEVED, Metrics
 from avhash_nas.comparison.ranking import read_scores
-from avhash_nas.comparison.results import RETRIEVED, Metrics
 from avhash_nas.report.architecture import draw_architectures
 from avhash_nas.report.curves import draw_curves
 from avhash_nas.report.embedding import draw_embedding

@@ -6,7 +6,7 @@ from typing import Any
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.comparison import Table
-from avhash_nas.comparison.results import Statistic, millions_text, time_text
+from avhash_nas.comparison.measures import Statistic, millions_text, time_text
 from avhash_nas.comparison.tables import MISSING
 from avhash_nas.data import read_media
 from avhash_nas.report.architecture import draw_architectures

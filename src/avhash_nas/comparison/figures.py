@@ -1,0 +1,131 @@
+"""The figures of finished runs as tables, beside the paper's."""
+
+from collections.abc import Sequence
+
+from avhash_nas.comparison.measures import (
+    COSTS,
+    IN_FULL,
+    INFERENCE,
+    PARAMETERS,
+    RETRIEVED,
+    SEARCHED,
+    TEST,
+    TRAIN_EPOCH,
+    Measure,
+    Statistic,
+    statistic,
+)
+from avhash_nas.comparison.paper import DATASETS, PaperRow, paper_rows
+from avhash_nas.comparison.results import Results
+from avhash_nas.comparison.tables import MISSING, Table
+
+_SCORES_NOTE = (
+    "retrieved, standard: mAP@100 on test, divided by the hits within 100 or by min(100, relevant); mean ± sample "
+    "standard deviation over seeds."
+)
+_PAPER_NOTE = (
+    "The paper prints one figure each, without seeds or spread; ± in its Random row is over its five networks."
+)
+_ELSEWHERE_NOTE = (
+    "mAP@100 retrieved, times and sizes at 64 bits, on other data sets with other features than ours: they are no "
+    "yardstick for the figures above."
+)
+_DIVISORS = {"retrieved": "the hits within K", "standard": "min(K, relevant)", "k": "K"}
+
+
+def scores(results: Results) -> Table:
+    """mAP@100 on test, and of supernets on val."""
+    bits = results.comparison.bits
+    shown = [(measure, length, f"{measure.title}, {length}") for measure in TEST for length in bits]
+    shown += [(measure, max(bits), measure.title) for measure in SEARCHED]
+    notes = [_SCORES_NOTE, f"supernet, derived: mAP@100 retrieved on val, at {max(bits)} bits.", *results.notes]
+    if any(results.paper(entry) for entry in results.comparison.entries):
+        notes.append(_PAPER_NOTE)
+    return _figures(results, "mAP@100", shown, notes)
+
+
+def in_full(results: Results) -> list[Table]:
+    """A table for each normalisation, where they are asked for."""
+    if not results.comparison.in_full:
+        return []
+    bits = results.comparison.bits
+    return [
+        _figures(
+            results,
+            f"mAP on test, divided by {_DIVISORS[normalisation]} ({normalisation})",
+            [(measure, length, f"{measure.title}, {length}") for measure in measures for length in bits],
+            [],
+        )
+        for normalisation, measures in IN_FULL.items()
+    ]
+
+
+def elsewhere(results: Results) -> Table:
+    """The paper's figures, where none of its data sets is ours."""
+    rows = []
+    for entry in results.comparison.entries if results.comparison.dataset is None else ():
+        if not entry.paper:
+            continue
+        lines = {dataset: paper_rows(entry.paper, dataset) for dataset in DATASETS}
+        scores = [
+            statistic(line.figure(RETRIEVED.key, bits) for line in lines[dataset])
+            for dataset in DATASETS
+            for bits in (32, 64)
+        ]
+        costs = [
+            (measure, statistic(line.figure(measure.key, 64) for line in lines[dataset]))
+            for measure in (TRAIN_EPOCH, INFERENCE, PARAMETERS)
+            for dataset in DATASETS
+        ]
+        texts = [*((RETRIEVED, score) for score in scores), *costs]
+        rows.append([f"{entry.title} ({_lines(lines[DATASETS[0]])})", *(_text(*each) for each in texts)])
+    names = ("ActivityNet", "FCVID")
+    columns = [f"{name}, {bits}" for name in names for bits in (32, 64)]
+    columns += [f"{measure.title}, {name}" for measure in (TRAIN_EPOCH, INFERENCE, PARAMETERS) for name in names]
+    return Table("What the paper prints", ["", *columns], rows, [_ELSEWHERE_NOTE])
+
+
+def costs(results: Results) -> Table:
+    """Times and sizes."""
+    bits = max(results.comparison.bits)
+    shown = [(measure, bits, measure.title) for measure in COSTS]
+    return _figures(results, "Time and size", shown, [f"Means over seeds, at {bits} bits."])
+
+
+def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]], notes: list[str]) -> Table:
+    """Our figures and, where there are any, the paper's below them.
+
+    Args:
+        results: Of the comparison.
+        title: Of the table.
+        shown: What stands in a column, at which code length, and the column's title.
+        notes: Below the table.
+    """
+    columns = ["", "seeds", *(column for *_, column in shown)]
+    rows: list[list[str]] = []
+    heading = ""
+    for entry in results.comparison.entries:
+        if entry.group != heading:
+            heading = entry.group
+            rows.append([f"{heading}:", *[""] * (len(columns) - 1)])
+        counts = [str(len(results.of(entry, bits))) for bits in results.comparison.bits]
+        seeds = counts[0] if len(set(counts)) == 1 else "/".join(counts)
+        ours = [_text(measure, results.figure(measure, entry, bits)) for measure, bits, _ in shown]
+        rows.append([entry.title, seeds, *ours])
+        if paper := results.paper(entry):
+            theirs = [
+                _text(measure, statistic(row.figure(measure.key, bits) for row in paper)) for measure, bits, _ in shown
+            ]
+            rows.append([f"  paper, {_lines(paper)}", "", *theirs])
+    return Table(title, columns, rows, notes)
+
+
+def _text(measure: Measure, figure: Statistic | None) -> str:
+    return MISSING if figure is None else measure.form(figure)
+
+
+def _lines(rows: Sequence[PaperRow]) -> str:
+    first, last = rows[0].line, rows[-1].line
+    if not first.isdigit():
+        return first
+    return f"line {first}" if first == last else f"lines {first}-{last}"
