@@ -18,7 +18,7 @@ from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.training.augmentation import Augmentation
-from avhash_nas.training.optimizer import can_fuse, make_adamw
+from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
 from avhash_nas.training.seed import seeded
 from avhash_nas.training.tensors import read_tensors, write_tensors
@@ -207,7 +207,8 @@ class HashingModule(L.LightningModule):
 
         Each group says which `part` it is: body, head, objective or architecture.
         """
-        groups = [*self._weight_groups(), *({"part": "architecture", **group} for group in self._groups)]
+        weights = weight_groups(self.network, self.objective, self.recipe)
+        groups = [*weights, *({"part": "architecture", **group} for group in self._groups)]
         courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
         fused = self._trainer is None or can_fuse(self.trainer)
         optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
@@ -217,27 +218,6 @@ class HashingModule(L.LightningModule):
     def _factor(self, course: Callable[[float], float], step: int) -> float:
         """What a group's learning rate is multiplied by at a step."""
         return course(self._done(step))
-
-    def _weight_groups(self) -> list[dict[str, Any]]:
-        """The weights by learning rate (body, others) and weight decay (matrices, or vectors and SSM rates)."""
-        head = {id(parameter) for parameter in self.network.head.parameters()}
-        named = [("head" if id(each) in head else "body", name, each) for name, each in self.network.named_parameters()]
-        named += [("objective", name, each) for name, each in self.objective.named_parameters()]
-        groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-        for part, name, parameter in named:
-            decays = parameter.ndim > 1 and not name.endswith("_log")
-            groups.setdefault((part, decays), []).append(parameter)
-        recipe = self.recipe
-        return [
-            {
-                "params": parameters,
-                "part": part,
-                "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
-                "weight_decay": recipe.weight_decay if decays else 0.0,
-                "factor": recipe.factor,
-            }
-            for (part, decays), parameters in groups.items()
-        ]
 
     def _prepare(self, data: HashingData) -> dict[str, Tensor]:
         """What the objective prepares, once for all ranks and restarts."""

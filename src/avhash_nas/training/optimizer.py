@@ -1,4 +1,4 @@
-"""AdamW in its fastest form."""
+"""What the optimiser trains, and AdamW in its fastest form."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,9 +6,41 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.plugins import MixedPrecision
+from torch import nn
+
+from avhash_nas.networks import HashNetwork
+from avhash_nas.objectives import Objective
+from avhash_nas.training.recipe import Recipe
 
 _FUSED_ON = {"cpu", "cuda", "mps", "xpu"}
 """Devices for which torch has it."""
+
+
+def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
+    """The weights by learning rate (body, others) and weight decay (matrices, or vectors and SSM rates).
+
+    Args:
+        network: Its `head` is no part of the body.
+        objective: Its parameters learn at the head's rate.
+        recipe: Rates and weight decay; `factor` of a group is the recipe's.
+    """
+    head = {id(parameter) for parameter in network.head.parameters()}
+    named = [("head" if id(each) in head else "body", name, each) for name, each in network.named_parameters()]
+    named += [("objective", name, each) for name, each in objective.named_parameters()]
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for part, name, parameter in named:
+        decays = parameter.ndim > 1 and not name.endswith("_log")
+        groups.setdefault((part, decays), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "part": part,
+            "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            "factor": recipe.factor,
+        }
+        for (part, decays), parameters in groups.items()
+    ]
 
 
 def make_adamw(groups: Iterable[Mapping[str, Any]], lr: float, eps: float, *, fused: bool = True) -> torch.optim.AdamW:
