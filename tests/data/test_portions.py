@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
+from avhash_nas.data import ClassBalanced, HashingData, Shuffled, write_synthetic
 from avhash_nas.data.portions import cut_stratified
 from avhash_nas.errors import AvnasError
 
@@ -50,6 +50,19 @@ def test_a_portion_out_of_range_is_refused(portion):
 def data(tmp_path):
     root = write_synthetic(tmp_path / "set", classes=3, train=8, val=2, test=2, visual_dim=4, audio_dim=3, frames=2)
     return HashingData(root, cache_dir=tmp_path / "cache", sampling=ClassBalanced(3, 2)).prepare()
+
+
+def test_the_cut_reads_labels_only_if_the_batches_do(data):
+    train = data.splits["train"]
+    weights, held_out = data.cut(0.25, seed=2)
+    assert sorted([*weights, *held_out]) == train.tolist()
+    assert data.labels[weights].sum(0).tolist() == [2, 2, 2]
+    data.sampling = Shuffled(4)
+    shuffled = [data.cut(0.25, seed)[0] for seed in range(20)]
+    assert {len(rows) for rows in shuffled} == {6}
+    assert any(data.labels[rows].sum(0).tolist() != [2, 2, 2] for rows in shuffled)
+    data.labels = np.roll(data.labels, 5, axis=0)
+    assert all(map(np.array_equal, shuffled, [data.cut(0.25, seed)[0] for seed in range(20)]))
 
 
 def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoch(data):

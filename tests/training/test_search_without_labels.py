@@ -1,4 +1,4 @@
-"""Searches with self-supervised objectives: they run whole, find codes, and AV-NAS's never reads a label."""
+"""Searches with self-supervised objectives: they run whole, find codes, and read labels at most to rank by val."""
 
 import shutil
 from pathlib import Path
@@ -41,8 +41,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_set(tmp_path_factory.mktemp("planted") / "data")
 
 
-@pytest.mark.parametrize("objective", ["SLG", pytest.param("MaskedContrastive", marks=pytest.mark.slow)])
-def test_labels_of_training_and_validation_change_nothing(objective: str, planted: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "objective"),
+    [("AVNAS", "SLG"), ("DARTS", "SLG"), pytest.param("AVNAS", "MaskedContrastive", marks=pytest.mark.slow)],
+)
+def test_labels_of_training_and_validation_change_nothing(
+    strategy: str, objective: str, planted: Path, tmp_path: Path
+) -> None:
     other = shutil.copytree(planted, tmp_path / "other")
     for split in ("train", "val"):
         lines = [line.split(",") for line in (other / f"{split}.txt").read_text().splitlines()]
@@ -53,7 +58,7 @@ def test_labels_of_training_and_validation_change_nothing(objective: str, plante
     for name, data in (("one", planted), ("two", other)):
         out = tmp_path / name
         file = config(tmp_path / f"{name}.yaml", data, objective, epochs=1)
-        assert avnas("fit", "--config", file, "--strategy=avnas", "--out", out) == 0
+        assert avnas("fit", "--config", file, f"--strategy={strategy}", "--out", out) == 0
         weights.append(load_file(next(out.rglob("model.safetensors"))))
     assert (tmp_path / "one/architecture.json").read_text() == (tmp_path / "two/architecture.json").read_text()
     assert weights[0].keys() == weights[1].keys()

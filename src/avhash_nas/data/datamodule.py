@@ -17,6 +17,7 @@ from avhash_nas.data.epoch_loader import BatchLoader, EpochSampler, in_own_group
 from avhash_nas.data.features import open_both
 from avhash_nas.data.layout import read_layout
 from avhash_nas.data.loading import ALONE, Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
+from avhash_nas.data.portions import cut_stratified
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import read_splits
 from avhash_nas.errors import AvnasError, DataError
@@ -157,6 +158,24 @@ class HashingData(LightningDataModule):
         """
         seed = self.seed if seed is None else seed
         return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed, rank=self._rank()))
+
+    def cut(self, portion: float, seed: int) -> tuple[Rows, Rows]:
+        """Two disjoint parts of the training split, for weights and architecture.
+
+        Each class is cut in the same proportion (see `cut_stratified`), unless training batches are drawn without
+        labels: then the cut reads none either.
+
+        Args:
+            portion: Share of the first part, between 0 and 1.
+            seed: Of the draw.
+
+        Raises:
+            AvnasError: The portion is out of range.
+        """
+        rows = self._rows("train")
+        labels = self.labels[rows] if self.sampling.reads_labels else np.ones((len(rows), 1), dtype=np.bool_)
+        first, second = cut_stratified(labels, portion, seed)
+        return rows[first], rows[second]
 
     def train_on(self, rows: Rows | None) -> None:
         """Draw the next training loader's batches from these videos only; an epoch keeps its number of batches.

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,12 @@ class BatchSampling(ABC):
 
     A subclass needs ``batch_size``, ``batches_per_epoch`` and ``epoch``; imported, it can be named on the command line
     and in YAML. Positions count the videos of the sampled split from 0, in the order of the rows of ``labels``.
+
+    Attributes:
+        reads_labels: Whether the draw depends on the labels, and not on the number of videos alone.
     """
+
+    reads_labels: ClassVar[bool] = True
 
     @property
     @abstractmethod

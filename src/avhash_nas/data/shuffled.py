@@ -19,6 +19,8 @@ class Shuffled(BatchSampling):
         batch_size: Videos in a batch, at least 2.
     """
 
+    reads_labels = False
+
     def __init__(self, batch_size: int = 128) -> None:
         if batch_size < 2:
             raise AvnasError(f"Shuffled: batch_size={batch_size} must be at least 2")

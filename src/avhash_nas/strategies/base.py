@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from avhash_nas.data import Batch, HashingData
-from avhash_nas.data.portions import cut_stratified
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
@@ -41,8 +40,8 @@ class SearchStrategy(Callback, ABC):
     Attributes:
         selects: Name of the evaluation route whose score on val decides which epoch's state is kept; None keeps the
             state at the end.
-        portion: Share of the training videos, drawn in proportion from each class, that trains the weights. The others
-            make the batches of `architecture_batch`. An epoch has as many weight steps whatever the portion.
+        portion: Share of the training videos, cut by `HashingData.cut`, that trains the weights. The others make the
+            batches of `architecture_batch`. An epoch has as many weight steps whatever the portion.
         trains_supernet: Whether weights are shared and trained before `choose`.
         architecture: Architecture parameters and other tensors; empty by default.
         optimizer: The strategy's own, made in `begin`; None if it has none.
@@ -199,15 +198,14 @@ class SearchStrategy(Callback, ABC):
     def _cut(self, data: HashingData) -> None:
         if self.portion >= 1:
             return
-        train = data.splits["train"]
-        weights, held_out = cut_stratified(data.labels[train], self.portion, self.seed)
-        data.train_on(train[weights])
+        weights, held_out = data.cut(self.portion, self.seed)
+        data.train_on(weights)
         try:
-            self._held_out = data.stream(train[held_out], self.seed + 1)
+            self._held_out = data.stream(held_out, self.seed + 1)
         except DataError as error:
             raise AvnasError(
-                f"strategy.portion: {self.portion} leaves {len(held_out)} of {len(train)} training videos to the "
-                f"architecture, which are too few: {error}"
+                f"strategy.portion: {self.portion} leaves {len(held_out)} of {len(weights) + len(held_out)} training "
+                f"videos to the architecture, which are too few: {error}"
             ) from error
 
 
