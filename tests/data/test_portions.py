@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avhash_nas.data import ClassBalanced, HashingData, Shuffled, write_synthetic
+from avhash_nas.data import ClassBalanced, HashingData, Shuffled, Tuples, write_synthetic
 from avhash_nas.data.portions import cut_stratified
 from avhash_nas.errors import AvnasError
 
@@ -76,6 +76,14 @@ def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoc
     data.train_on(None)
     again = [batch.index for batch in data.train_dataloader()]
     assert all(map(np.array_equal, whole, again))
+
+
+def test_a_part_cannot_be_drawn_by_what_knows_the_whole_split_only(data):
+    data.draw_by(Tuples(data.sampling, lambda positions, _: positions[:, None], 1))
+    assert len(data.train_dataloader()) == 4
+    data.train_on(data.splits["train"][::2])
+    with pytest.raises(AvnasError, match="the objective draws its batches by Tuples from all training videos"):
+        data.train_dataloader()
 
 
 def test_epochs_of_a_part_follow_each_other_without_a_break(data):

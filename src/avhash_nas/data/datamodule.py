@@ -212,11 +212,20 @@ class HashingData(LightningDataModule):
         return self._loader(OrderedBatches(self._opened(), self._rows(split), self.eval_batch_size, self._rank()))
 
     def train_dataloader(self) -> BatchLoader:
-        """Training batches, drawn from the training split, or from what `train_on` has said of it."""
+        """Training batches, drawn from the training split, or from what `train_on` has said of it.
+
+        Raises:
+            AvnasError: A part of the split is to be drawn by a sampling of the objective, which knows all of it only.
+        """
         rows = self._rows("train")
         sampling = self.sampling if self._drawn_by is None else self._drawn_by
         if self._trained_on is None:
             return self.sampled_loader(rows, sampling)
+        if sampling is not self.sampling:
+            raise AvnasError(
+                f"the objective draws its batches by {type(sampling).__name__} from all training videos, of which the "
+                "strategy trains the weights on a part: take another strategy, such as avnas, or another objective"
+            )
         count = sampling.batches_per_epoch(self.labels[rows])
         batches = SampledBatches(self._opened(), self._trained_on, sampling, self.seed, count, self._rank())
         return self._loader(batches)
