@@ -202,6 +202,30 @@ def test_every_k_in_every_normalisation_where_it_is_asked_for(results: Results) 
     assert "mAP on test, divided by K (k)" not in {table.title for table in tables(results)}
 
 
+@pytest.mark.parametrize("grouped", [True, False])
+def test_what_needs_no_training_stands_last_with_one_figure_for_each_seed(results: Results, grouped: bool) -> None:
+    """Seed 0 has two runs with 64 bits, whose random projection is the same; chance has no spread."""
+    comparison = replace(results.comparison, dataset=None, in_full=True)
+    if grouped:
+        comparison = replace(comparison, entries=[replace(DARTS, group="Searched"), replace(MLP, group="Fixed")])
+    found = {
+        run: {**of, "chance": score(0.09), "random_projection": score(0.2 + run.seed / 100)}
+        for run, of in (results.metrics | {comparison.run("mlp", 64, 0): metrics(0.9, searched=False)}).items()
+    }
+    rows = rows_of(replace(results, comparison=comparison, metrics=found), "mAP@100")
+    assert list(rows)[-2:] == ["random projection", "chance"]
+    assert rows["random projection"]["retrieved, 64"] == "0.210 ± 0.010"
+    assert rows["random projection"]["retrieved, 32"] == "0.2000"
+    assert rows["random projection"]["supernet, val"] == "-"
+    assert rows["chance"]["retrieved, 64"] == "0.090 ± 0.000"
+    assert ("Without training:" in rows) == grouped
+    assert "chance" not in rows_of(replace(results, comparison=comparison, metrics=found), "Time and size")
+
+
+def score(value: float) -> dict[str, Any]:
+    return {"map@100": {"retrieved": value}}
+
+
 def test_the_papers_figures_stand_apart_from_those_of_another_data_set(results: Results) -> None:
     elsewhere = replace(results, comparison=replace(results.comparison, dataset=None))
     row = rows_of(elsewhere, "What the paper prints")["DARTS (line 12)"]

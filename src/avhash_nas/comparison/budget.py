@@ -57,6 +57,9 @@ def describe(budgets: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
     >>> describe({"SPOS": {"search.epochs": 6, "finetune.epochs": 8}, "MLP": {"finetune.epochs": 8}})
     ['Budget of SPOS: search.epochs 6, finetune.epochs 8.', 'Budget of MLP: finetune.epochs 8.']
+    >>> sampling = {"class_path": "avhash_nas.data.Shuffled", "init_args": {"batch_size": 64}}
+    >>> describe({"A": {"data.sampling": sampling}, "B": {"data.sampling": None}})
+    ['Budget of A: data.sampling Shuffled(batch_size=64).', 'Budget of B: data.sampling None.']
     """
     alike = {
         name
@@ -66,9 +69,18 @@ def describe(budgets: Mapping[str, Mapping[str, Any]]) -> list[str]:
     }
     entries: dict[str, list[str]] = {}
     for entry, values in budgets.items():
-        shown = (f"{name} {value}" for name, value in values.items() if name.endswith(".epochs") or name not in alike)
+        shown = (
+            f"{name} {_brief(value)}" for name, value in values.items() if name.endswith(".epochs") or name not in alike
+        )
         entries.setdefault(", ".join(shown), []).append(entry)
     return [f"Budget of {', '.join(titles)}: {text}." for text, titles in entries.items()]
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Mapping) and "class_path" in value:
+        arguments = ", ".join(f"{name}={given}" for name, given in (value.get("init_args") or {}).items())
+        return f"{str(value['class_path']).rpartition('.')[2]}({arguments})"
+    return str(value)
 
 
 def _find(options: Mapping[str, Any], name: str) -> Any:

@@ -1,6 +1,6 @@
 """What a comparison found so far."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from avhash_nas.comparison.measures import Measure, Metrics, Statistic, statistic
 from avhash_nas.comparison.paper import PaperRow, paper_rows
@@ -35,6 +35,21 @@ class Results:
     def figure(self, measure: Measure, entry: Entry, bits: int) -> Statistic | None:
         """Mean and spread of a figure over seeds."""
         return statistic(measure.of(self.metrics[run]) for run in self.of(entry, bits))
+
+    def yardstick(self, measure: Measure, name: str, bits: int) -> Statistic | None:
+        """Mean and spread over seeds of what a score on test is measured against; all runs of a seed have the same.
+
+        Args:
+            measure: Of a score on test; others have none.
+            name: Where the metrics have it, beside `test`.
+            bits: The code length.
+        """
+        if measure.path[0] != "test":
+            return None
+        there = replace(measure, path=(name, *measure.path[1:]))
+        return statistic(
+            {run.seed: there.of(found) for run, found in self.metrics.items() if run.bits == bits}.values()
+        )
 
     def paper(self, entry: Entry) -> list[PaperRow]:
         """The paper's rows beside an entry."""
