@@ -1,6 +1,7 @@
 """The page: in a browser, from disk, with numbers that are those of the run."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from avhash_nas.report import RunRecord, Section, write_page
 from avhash_nas.report.comparison import comparison_sections, draw_costs, draw_ranking, pareto, search_seconds
 from avhash_nas.report.examples import examples
 from avhash_nas.report.runs import run_sections
+from avhash_nas.report.scores import draw_scores
 from media.make import make_video
 from report.folders import make_run
 from report.made import codes
@@ -191,6 +193,18 @@ class TestComparison:
         assert visit.sticking_out() == []
         assert "0.622 ± 0.000" in Texts(page).texts
 
+    def test_every_method_has_a_row_of_scores_and_what_needs_no_training_stands_last(self, results):
+        beside = {name: {"map@100": {"retrieved": 0.1}} for name in ("chance", "random_projection")}
+        metrics = {run: {**of, **beside} for run, of in results.metrics.items()}
+        rows = draw_scores(Results(results.comparison, metrics)).data["rows"]
+        assert [row["label"] for row in rows] == ["One", "Other", "random projection", "chance"]
+        assert rows[0]["scores"] == [{"mean": pytest.approx(0.62234), "spread": 0.0, "seeds": 2}]
+        entries = [replace(entry, group=entry.title * 2) for entry in results.comparison.entries]
+        grouped = Results(replace(results.comparison, entries=entries, bits=[16, 32]), metrics)
+        rows = draw_scores(grouped).data["rows"]
+        assert [row["label"] for row in rows if not row["scores"]] == ["OneOne", "OtherOther", "Without training"]
+        assert rows[1]["scores"][1] is None
+
     def test_costs_are_means_over_seeds(self, results):
         (one, _) = draw_costs(results).data["points"]
         assert one["entry"] == "One"
@@ -203,6 +217,7 @@ class TestComparison:
 
     def test_without_finished_runs_there_is_nothing_to_draw(self, results):
         nothing = Results(results.comparison, {})
+        assert draw_scores(nothing) is None
         assert draw_costs(nothing) is None
         assert draw_ranking(nothing) is None
 

@@ -30,7 +30,7 @@ _ELSEWHERE_NOTE = (
     "mAP@100 retrieved, times and sizes at 64 bits, on other data sets with other features than ours: they are no "
     "yardstick for the figures above."
 )
-_YARDSTICKS = {"random projection": "random_projection", "chance": "chance"}
+YARDSTICKS = {"random projection": "random_projection", "chance": "chance"}
 """Rows of what takes no training -> where `metrics.json` has them beside `test`."""
 
 _DIVISORS = {"retrieved": "the hits within K", "standard": "min(K, relevant)", "k": "K"}
@@ -129,7 +129,7 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
 def _yardsticks(results: Results, shown: list[tuple[Measure, int]]) -> list[list[str]]:
     """Rows of random projections and of chance, where a figure of theirs is among what is shown."""
     rows = []
-    for title, name in _YARDSTICKS.items():
+    for title, name in YARDSTICKS.items():
         figures = [(measure, results.yardstick(measure, name, bits)) for measure, bits in shown]
         if any(figure for _, figure in figures):
             rows.append([title, "", *(_text(*each) for each in figures)])

@@ -17,6 +17,7 @@ from avhash_nas.report.methods import Method
 from avhash_nas.report.page import Section
 from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.run import RunRecord
+from avhash_nas.report.scores import draw_scores
 from avhash_nas.report.style import INK, MUTED, PALETTE, drawing, line_styles, new_figure
 
 _ABREAST = 4
@@ -48,7 +49,7 @@ def comparison_sections(results: Results) -> list[Section]:
         if (runs := results.of(entry, length))
     ]
     codes = {title: found for title, run in first.items() if (found := run.codes("query")) is not None}
-    pictures = [draw_costs(results), draw_ranking(results), draw_curves(methods)]
+    pictures = [draw_scores(results), draw_costs(results), draw_ranking(results), draw_curves(methods)]
     notes = [] if codes else ["No run has the folder codes/, so there are no codes in the plane."]
     return [
         Section("Tables", tables(results)),
