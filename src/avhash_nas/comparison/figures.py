@@ -30,6 +30,9 @@ _ELSEWHERE_NOTE = (
     "mAP@100 retrieved, times and sizes at 64 bits, on other data sets with other features than ours: they are no "
     "yardstick for the figures above."
 )
+WITHOUT_TRAINING = "Without training"
+"""The heading above them, where entries have headings."""
+
 YARDSTICKS = {"random projection": "random_projection", "chance": "chance"}
 """Rows of what takes no training -> where `metrics.json` has them beside `test`."""
 
@@ -106,10 +109,8 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
     """
     columns = ["", "seeds", *(column for *_, column in shown)]
     rows: list[list[str]] = []
-    heading = ""
-    for entry in results.comparison.entries:
-        if entry.group != heading:
-            heading = entry.group
+    for heading, entry in results.comparison.under_headings():
+        if heading:
             rows.append([f"{heading}:", *[""] * (len(columns) - 1)])
         counts = [str(len(results.of(entry, bits))) for bits in results.comparison.bits]
         seeds = counts[0] if len(set(counts)) == 1 else "/".join(counts)
@@ -121,7 +122,8 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
             ]
             rows.append([f"  paper, {_lines(paper)}", "", *theirs])
     if yardsticks := _yardsticks(results, [(measure, bits) for measure, bits, _ in shown]):
-        rows += [["Without training:", *[""] * (len(columns) - 1)]] if heading else []
+        if results.comparison.entries[-1].group:
+            rows.append([f"{WITHOUT_TRAINING}:", *[""] * (len(columns) - 1)])
         rows += yardsticks
     return Table(title, columns, rows, notes)
 

@@ -1,6 +1,7 @@
 """What a comparison consists of: its entries, its runs, and where they lie."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,13 @@ class Comparison:
         for entry in self.entries:
             if entry.paper:
                 paper_rows(entry.paper, self.dataset or DATASETS[0])
+
+    def under_headings(self) -> Iterator[tuple[str, Entry]]:
+        """The entries in order, the first of each group with the group's heading, all others with none."""
+        above = ""
+        for entry in self.entries:
+            yield ("" if entry.group == above else entry.group), entry
+            above = entry.group
 
     def runs(self, entry: Entry) -> list["Run"]:
         """The runs of an entry, by code length, then by seed."""

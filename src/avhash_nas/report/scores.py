@@ -3,7 +3,7 @@
 from typing import Any
 
 from avhash_nas.comparison import Results
-from avhash_nas.comparison.figures import YARDSTICKS
+from avhash_nas.comparison.figures import WITHOUT_TRAINING, YARDSTICKS
 from avhash_nas.comparison.measures import RETRIEVED, Statistic
 from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.style import INK, drawing, line_styles, new_figure
@@ -53,17 +53,15 @@ def _rows(results: Results) -> list[Row]:
     """Headings, which have no scores, entries and yardsticks, from the top."""
     lengths = results.comparison.bits
     rows: list[Row] = []
-    heading = ""
-    for entry in results.comparison.entries:
-        if entry.group != heading:
-            heading = entry.group
+    for heading, entry in results.comparison.under_headings():
+        if heading:
             rows.append({"label": heading, "scores": []})
         rows.append(_row(entry.title, [results.figure(RETRIEVED, entry, bits) for bits in lengths]))
     yardsticks = [
         _row(title, [results.yardstick(RETRIEVED, of, bits) for bits in lengths]) for title, of in YARDSTICKS.items()
     ]
     if shown := [row for row in yardsticks if any(row["scores"])]:
-        rows += [{"label": "Without training", "scores": []}] if heading else []
+        rows += [{"label": WITHOUT_TRAINING, "scores": []}] if results.comparison.entries[-1].group else []
         rows += shown
     return rows
 
