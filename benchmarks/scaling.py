@@ -291,8 +291,7 @@ def markdown(rows: Table) -> str:
 
 def write_docs(folder: Path, tables: Mapping[str, Table], results: Mapping[str, Any]) -> None:
     """Puts each table between its marks in scaling.md, and draws the pictures."""
-    from avhash_nas.report.picture import Picture
-    from avhash_nas.report.style import drawing, save
+    from avhash_nas.report.style import Picture, drawing, save
 
     page = folder / "scaling.md"
     text = page.read_text(encoding="utf-8")

@@ -27,10 +27,10 @@ from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.networks import AudioVisualNetwork, prune
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.objectives import InfoNCE
+from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies.evolution import evolve
 from avhash_nas.training import HashingModule
-from avhash_nas.training.scoring import ArchitectureScorer, Scoring
 from measuring import parse, write_json
 
 Scores = list[dict[str, float]]

@@ -16,8 +16,8 @@ import torch
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
+from avhash_nas.pipeline.evaluate import evaluate_network, yardsticks
 from avhash_nas.training import HashingModule, Recipe
-from avhash_nas.training.evaluate import evaluate_network, yardsticks
 
 CLASSES, DIM, FRAMES = 6, 48, 5
 SIZES = {"train": 30, "val": 2, "test": 10}

@@ -16,8 +16,8 @@ import yaml
 
 from avhash_nas.cli import compare
 from avhash_nas.comparison import Job, kendall_tau
+from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.space import Architecture, SearchSpace, load_space
-from avhash_nas.training.candidates import short_name
 from training.tiny import avnas, metrics_of, tiny_options
 
 Started = list[str]

@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.baselines import MeanPoolMLP
-from avhash_nas.cli import names
+from avhash_nas.cli import parser as names
 from avhash_nas.cli.fit import CHOICES, decisive, parser
 from avhash_nas.errors import AvnasError
 from training.tiny import avnas
@@ -172,7 +172,7 @@ def test_printed_configuration_can_be_read_again(
     assert again.strategy.init_args.warmup == 0.25
 
 
-@pytest.mark.parametrize("path", ["no_such_package.Strategy", "avhash_nas.strategies.Nothing", "avhash_nas.cli.names"])
+@pytest.mark.parametrize("path", ["no_such_package.Strategy", "avhash_nas.strategies.Nothing", "avhash_nas.cli.parser"])
 def test_a_class_path_that_leads_nowhere(path: str) -> None:
     with pytest.raises(AvnasError, match=path):
         names.resolve("--strategy", path, CHOICES["strategy"])

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from avhash_nas.code_set import CodeSet
+from avhash_nas.pipeline.run_folder import flatten
 from avhash_nas.retrieval import ValueRerank, reranked_scores
-from avhash_nas.training.run_folder import flatten
 from training.tiny import avnas, metrics_of
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from avhash_nas.networks import checkpointing, compiling, wiring
+from avhash_nas.networks import compiling, graph
 from training.tiny import assert_same_run, avnas, metrics_of
 
 SHORT = ("--search.epochs=1", "--finetune.epochs=1")
@@ -18,9 +18,9 @@ def test_checkpointing_changes_no_byte_of_a_run(
 
     def counted(*arguments: object) -> torch.Tensor:
         calls.append(torch.is_grad_enabled())
-        return checkpointing.run_checkpointed(*arguments)  # type: ignore[arg-type]
+        return graph.run_checkpointed(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(wiring, "run_checkpointed", counted)
+    monkeypatch.setattr(graph, "run_checkpointed", counted)
     assert avnas("fit", "--config", tiny_config, "--out", tmp_path / "plain", *SHORT) == 0
     assert calls == []
     assert avnas("fit", "--config", tiny_config, "--out", tmp_path / "less", *SHORT, "--checkpointing") == 0

@@ -12,7 +12,7 @@ import pytest
 
 from avhash_nas.comparison.jobs import Job, last_error, run_jobs
 from avhash_nas.errors import AvnasError
-from avhash_nas.training.interrupt import Interrupted
+from avhash_nas.training.checkpoint import Interrupted
 
 POLITE = """
 import pathlib, signal, sys, time

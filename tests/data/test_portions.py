@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, HashingData, Shuffled, Tuples, write_synthetic
-from avhash_nas.data.portions import cut_stratified
+from avhash_nas.data.stratified_split import cut_stratified
 from avhash_nas.errors import AvnasError
 
 

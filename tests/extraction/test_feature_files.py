@@ -9,9 +9,8 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import VideoFeatures, feature_files
-from avhash_nas.extraction.feature_files import read_entries, write_features
+from avhash_nas.extraction.feature_files import Parts, read_entries, write_features
 from avhash_nas.extraction.listing import VideoFile
-from avhash_nas.extraction.parts import Parts
 
 
 def video(name, key=None):

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction.labelling import Labelling
+from avhash_nas.extraction.labelling import Labelling, draw_splits
 from avhash_nas.extraction.labels import Annotation
 from avhash_nas.extraction.listing import VideoFile, ids_of
-from avhash_nas.extraction.splitting import draw_splits
 
 
 def labelled(*counts):

@@ -3,7 +3,7 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import VideoFeatures
-from avhash_nas.extraction.parts import Parts
+from avhash_nas.extraction.feature_files import Parts
 
 FEATURES = VideoFeatures(
     np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32),

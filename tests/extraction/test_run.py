@@ -13,7 +13,7 @@ import pytest
 from avhash_nas.data import HashingData, check
 from avhash_nas.data.media import read_media
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import ColourGradients, Extraction, Labelling, LogMel, extract_folder, work
+from avhash_nas.extraction import ColourGradients, Extraction, Labelling, LogMel, extract_folder, workers
 from extraction.folders import make_clip, make_folder
 from media.make import make_video
 
@@ -44,13 +44,13 @@ def content(folder):
 def extracted(monkeypatch):
     """Names of the videos that are extracted."""
     names = []
-    real = work.ExtractVideo.__call__
+    real = workers.ExtractVideo.__call__
 
     def noted(self, item):
         names.append(item.name)
         return real(self, item)
 
-    monkeypatch.setattr(work.ExtractVideo, "__call__", noted)
+    monkeypatch.setattr(workers.ExtractVideo, "__call__", noted)
     return names
 
 
@@ -125,17 +125,17 @@ def test_only_new_and_changed_files_are_extracted(place, extracted):
 
 
 def test_an_interrupted_extraction_goes_on_and_ends_the_same(ready, tmp_path, monkeypatch, extracted):
-    counted = work.ExtractVideo.__call__
+    counted = workers.ExtractVideo.__call__
 
     def stopped(self, item):
         if len(extracted) == 5:
             raise KeyboardInterrupt
         return counted(self, item)
 
-    monkeypatch.setattr(work.ExtractVideo, "__call__", stopped)
+    monkeypatch.setattr(workers.ExtractVideo, "__call__", stopped)
     with pytest.raises(KeyboardInterrupt):
         extract(ready / "videos", tmp_path / "out")
-    monkeypatch.setattr(work.ExtractVideo, "__call__", counted)
+    monkeypatch.setattr(workers.ExtractVideo, "__call__", counted)
     assert not (tmp_path / "out" / "image.h5").exists()
     outcome = extract(ready / "videos", tmp_path / "out")
     assert len(extracted) == len(set(extracted)) == 12
@@ -144,7 +144,7 @@ def test_an_interrupted_extraction_goes_on_and_ends_the_same(ready, tmp_path, mo
 
 
 def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, capsys):
-    counted = work.ExtractVideo.__call__
+    counted = workers.ExtractVideo.__call__
 
     def stopped(self, item):
         if len(extracted) == 3:
@@ -152,7 +152,7 @@ def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, c
         return counted(self, item)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(work.ExtractVideo, "__call__", stopped)
+    monkeypatch.setattr(workers.ExtractVideo, "__call__", stopped)
     with pytest.raises(SystemExit) as leaving:
         extract(ready / "videos", tmp_path / "out")
     assert leaving.value.code == 128 + signal.SIGTERM

@@ -94,7 +94,7 @@ def test_names_of_the_weights_stay(make):
 
 def test_nothing_is_run_twice_without_gradients(make, features, monkeypatch):
     _, network = make_pair(make)
-    monkeypatch.setattr("avhash_nas.networks.wiring.run_checkpointed", None)
+    monkeypatch.setattr("avhash_nas.networks.graph.run_checkpointed", None)
     with torch.no_grad():
         network(*features, routes(network)["path"][0])
 

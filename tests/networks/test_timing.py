@@ -3,9 +3,8 @@
 import pytest
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import timing
-from avhash_nas.networks.latency import context
-from avhash_nas.networks.timing import measure_latency, measure_network, representatives
+from avhash_nas.networks import latency
+from avhash_nas.networks.latency import context, measure_latency, measure_network, representatives
 from avhash_nas.space import Cell, SearchSpace, load_space
 from reference.ticking import clock
 
@@ -16,7 +15,7 @@ QUICK, SLOW = "reference.ticking.Quick", "reference.ticking.Slow"
 @pytest.fixture
 def known_times(monkeypatch):
     """Time passes only in the operators that say how long they take."""
-    monkeypatch.setattr(timing.time, "perf_counter", clock.read)
+    monkeypatch.setattr(latency.time, "perf_counter", clock.read)
 
 
 def with_cells(**changes):

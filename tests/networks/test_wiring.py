@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from avhash_nas.networks import network_steps
+from avhash_nas.networks.graph import Step, Wired
 from avhash_nas.networks.mixed_cell import MixedCell
-from avhash_nas.networks.wiring import Step, Wired
 
 
 class Watched(Wired):

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from avhash_nas.data import Batch
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.networks import RoutedNetwork
-from avhash_nas.ranks import mean_over_ranks
 from baselines.anchored import batch_of, begun
 from ranks.tasks import share
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder
+from avhash_nas.distributed import world_size
 from avhash_nas.networks import HashNetwork
-from avhash_nas.ranks import world_size
 from avhash_nas.training.encoding import encode, quiet_trainer
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from avhash_nas import objectives
 from avhash_nas.baselines import S5VH
 from avhash_nas.data import Batch
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives.masked_views import MaskedViews, masked_views
-from avhash_nas.ranks import mean_over_ranks
 from ranks.tasks import SIZES, share
 
 

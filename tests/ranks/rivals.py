@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from avhash_nas.baselines import SSTH, AVHash, AVHashLoss, SSTHLoss
 from avhash_nas.data import Batch, Triplets
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.ranks import mean_over_ranks
 from ranks.tasks import share
 
 

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from avhash_nas.cli import fit as command
-from avhash_nas.ranks import world_size
+from avhash_nas.distributed import world_size
 from avhash_nas.training import RunFolder, fit
 
 

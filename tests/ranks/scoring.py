@@ -8,8 +8,8 @@ import torch
 
 from avhash_nas.data import HashingData
 from avhash_nas.networks import AudioVisualNetwork
+from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.training.scoring import ArchitectureScorer, Scoring
 
 
 def scores(rank: int, root: Path, cache: Path, count: int) -> tuple[list[dict[str, float]], int]:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from avhash_nas.distributed import gather_rows, highest, mean_over_ranks, of_first_rank, world_size
 from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.objectives import InfoNCE, TripletInfoNCE
-from avhash_nas.ranks import gather_rows, highest, mean_over_ranks, of_first_rank, world_size
 
 SIZES = (3, 3, 2)
 """Rows of each rank: the second one's cut through triplets and groups."""

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.training.choices import Judged, write_judged
+from avhash_nas.training.search_log import Judged, write_judged
 
 SCORE = "map@100_retrieved"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.report.run import BEST, RunRecord
 from avhash_nas.space import Architecture, load_space
-from avhash_nas.training.candidates import short_name
 from report.folders import make_run
 
 

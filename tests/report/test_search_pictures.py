@@ -14,9 +14,9 @@ pytest.importorskip("matplotlib")
 
 from avhash_nas.report import Picture, svg
 from avhash_nas.report.choices import draw_choices
-from avhash_nas.report.course import PANELS
+from avhash_nas.report.learning_curves import PANELS
 from avhash_nas.report.run import RunRecord
-from avhash_nas.report.search import search_pictures
+from avhash_nas.report.runs import search_pictures
 from avhash_nas.space import load_space
 
 PHASES = [

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from avhash_nas.data import Media
 from avhash_nas.serving import Catalogue
 from avhash_nas.serving.catalogue import media_type
-from avhash_nas.serving.thumbnails import ThumbnailCache
+from avhash_nas.serving.gallery import ThumbnailCache
 
 IDS = st.lists(st.text("abÄ\U0001f600", max_size=4), unique=True, max_size=30)
 

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avhash_nas.serving.containers import is_video
-from avhash_nas.serving.limits import ServiceLimits
-from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.uploads import receive
+from avhash_nas.serving.schemas import RefusalError, ServiceLimits
+from avhash_nas.serving.uploads import is_video, receive
 
 MP4 = b"\x00\x00\x00\x18ftypmp42"
 KIND = 'multipart/form-data; boundary="a line"'

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.waiting_line import WaitingLine, unless
+from avhash_nas.serving.job_queue import WaitingLine, unless
+from avhash_nas.serving.schemas import RefusalError
 
 
 @pytest.fixture

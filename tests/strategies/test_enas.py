@@ -22,8 +22,7 @@ from avhash_nas.strategies.controller import Controller, FactorisedPolicy
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.single_path import uniform_path
 from avhash_nas.training import HashingModule, Interrupted, Recipe
-from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
-from avhash_nas.training.interrupt import stop_requests
+from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches, stop_requests
 from reference.strategies_enas import all_paths, expected_reward, policy_entropy
 from strategies.judges import SpyJudge
 

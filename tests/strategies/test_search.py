@@ -11,7 +11,7 @@ from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import info_nce
 from avhash_nas.space import Cell, SearchSpace, load_space
 from avhash_nas.strategies import AVNAS, Moment
-from avhash_nas.strategies.moment import moment_of
+from avhash_nas.strategies.protocols import moment_of
 from avhash_nas.training import HashingModule, Recipe
 
 

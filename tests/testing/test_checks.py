@@ -3,7 +3,7 @@
 import pytest
 
 from avhash_nas import testing
-from avhash_nas.testing import CHECKS, answers, check_strategy, interruptions, seeds, steps, toy
+from avhash_nas.testing import CHECKS, check_strategy, determinism, interruptions, seeds, steps, toy
 from testing import broken
 from testing.marginal import Marginal
 
@@ -23,20 +23,28 @@ def test_a_promise_is_checked_where_it_is_made():
 @pytest.mark.parametrize(
     ("check", "make", "text"),
     [
-        (answers.state_and_figures_are_plain, broken.StateOfObjects, r"state_dict\(\) holds more than tensors"),
-        (answers.state_and_figures_are_plain, broken.EndlessReport, r"report\(\) holds more than JSON values"),
-        (answers.state_and_figures_are_plain, broken.EmptySummary, r"epoch 0 is not finite: architecture/mean"),
-        (answers.a_choice_is_of_the_space, broken.UnknownCandidate, r"after begin\(\), is not of the space: .*conv7"),
-        (answers.a_choice_is_of_the_space, broken.DerivesByChance, r"derive\(\), after begin\(\), changes global"),
-        (answers.a_choice_is_of_the_space, broken.ChoosesByChance, r"choose\(\) changes global random numbers"),
-        (answers.answers_are_pure, broken.RoutesByChance, r"route\(Moment\(.* changes global random numbers"),
-        (answers.answers_are_pure, broken.CountsRoutes, r"route\(Moment\(.* gives something else when asked again"),
-        (answers.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
-        (answers.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
-        (answers.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
-        (answers.answers_are_pure, broken.UnevenProbabilities, r"gives visual.U1 no probabilities: \[0.5, 0.75\]"),
-        (answers.answers_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
-        (answers.answers_are_pure, broken.SelectsNothing, r"selects is 'supernet', evaluation_routes\(\) has derived"),
+        (determinism.state_and_figures_are_plain, broken.StateOfObjects, r"state_dict\(\) holds more than tensors"),
+        (determinism.state_and_figures_are_plain, broken.EndlessReport, r"report\(\) holds more than JSON values"),
+        (determinism.state_and_figures_are_plain, broken.EmptySummary, r"epoch 0 is not finite: architecture/mean"),
+        (
+            determinism.a_choice_is_of_the_space,
+            broken.UnknownCandidate,
+            r"after begin\(\), is not of the space: .*conv7",
+        ),
+        (determinism.a_choice_is_of_the_space, broken.DerivesByChance, r"derive\(\), after begin\(\), changes global"),
+        (determinism.a_choice_is_of_the_space, broken.ChoosesByChance, r"choose\(\) changes global random numbers"),
+        (determinism.answers_are_pure, broken.RoutesByChance, r"route\(Moment\(.* changes global random numbers"),
+        (determinism.answers_are_pure, broken.CountsRoutes, r"route\(Moment\(.* gives something else when asked again"),
+        (determinism.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
+        (determinism.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
+        (determinism.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
+        (determinism.answers_are_pure, broken.UnevenProbabilities, r"gives visual.U1 no probabilities: \[0.5, 0.75\]"),
+        (determinism.answers_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
+        (
+            determinism.answers_are_pure,
+            broken.SelectsNothing,
+            r"selects is 'supernet', evaluation_routes\(\) has derived",
+        ),
         (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 96 of 96 values"),
         (steps.weights_move_in_weight_steps_only, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),
         (steps.weights_move_in_weight_steps_only, broken.LeavesEvaluationMode, "mode.: True and False"),

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.data import Batch, BatchSampling, HashingData, Shuffled
+from avhash_nas.distributed import gather_rows
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.ranks import gather_rows
 
 
 class Pull(Objective):

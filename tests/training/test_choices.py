@@ -12,7 +12,7 @@ from avhash_nas import strategies
 from avhash_nas.errors import AvnasError
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training.choices import Choices, Judged, read_choices, read_judged, write_judged
+from avhash_nas.training.search_log import Choices, Judged, read_choices, read_judged, write_judged
 from training.tiny import SMALL_SEARCHES, epochs_of, metrics_of
 
 FULL = load_space("full")

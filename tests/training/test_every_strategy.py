@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from avhash_nas import strategies
+from avhash_nas.pipeline.evaluator import RememberingJudge
 from avhash_nas.space import Architecture, SearchSpace, load_space
-from avhash_nas.training.judge import RememberingJudge
 from avhash_nas.training.stage import Stage
 from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, epochs_of, fit_with, metrics_of
 

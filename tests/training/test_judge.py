@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.pipeline import evaluator as judge_file
+from avhash_nas.pipeline.evaluator import RememberingJudge
 from avhash_nas.space import Architecture, Cell, SearchSpace
-from avhash_nas.training import judge as judge_file
-from avhash_nas.training.judge import RememberingJudge
 
 SPACE = SearchSpace((Cell("visual.U1", ("skip", "silu", "layer_norm")), Cell("T", ("self_attention", "self_ssm"))))
 ALL = [SPACE.architecture({"visual.U1": u, "T": t}) for u in range(3) for t in range(2)]

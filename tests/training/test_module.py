@@ -13,11 +13,10 @@ from lightning.pytorch.callbacks import Callback
 from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.data import ClassBalanced, HashingData
 from avhash_nas.networks import AudioVisualNetwork
+from avhash_nas.pipeline.evaluate import yardsticks
 from avhash_nas.space import load_space
 from avhash_nas.training import Augmentation, HashingModule, Recipe
-from avhash_nas.training.best import AveragedWeights, KeepBest
-from avhash_nas.training.evaluate import yardsticks
-from avhash_nas.training.history import History
+from avhash_nas.training.callbacks import AveragedWeights, History, KeepBest
 from avhash_nas.training.tensors import read_tensors
 from training.tiny import avnas, epochs_of, metrics_of
 

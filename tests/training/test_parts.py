@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from avhash_nas.data.batch import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json, write_whole
+from avhash_nas.pipeline.evaluate import nest
+from avhash_nas.random_streams import seeded
 from avhash_nas.training import Augmentation, Interrupted, Recipe, RunFolder
 from avhash_nas.training.augmentation import segment_steps
-from avhash_nas.training.checkpoint import StageCheckpoint
-from avhash_nas.training.evaluate import nest
-from avhash_nas.training.interrupt import StopRequest, stop_requests
-from avhash_nas.training.seed import seeded
+from avhash_nas.training.checkpoint import StageCheckpoint, StopRequest, stop_requests
 from avhash_nas.training.tensors import read_tensors, write_tensors
 
 

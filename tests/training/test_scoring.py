@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from avhash_nas.data import HashingData, write_synthetic
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import prune
+from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring, part_of
 from avhash_nas.training import HashingModule
-from avhash_nas.training.scoring import ArchitectureScorer, Scoring, part_of
 from ranks.scoring import scores as scores_of_rank
 from ranks.scoring import small_supernet, some
 from reference.training_scoring import scores as plain_scores

@@ -17,7 +17,7 @@ from avhash_nas.cli import main
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import write_synthetic
 from avhash_nas.metrics import evaluate, ids_from_names
-from avhash_nas.training.evaluate import KS
+from avhash_nas.pipeline.evaluate import KS
 
 ALL_STRATEGIES = sorted(
     name

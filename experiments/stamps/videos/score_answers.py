@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avhash_nas.cli.searching import query_extraction, query_network
+from avhash_nas.cli.query import query_extraction, query_network
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.progress import Progress
 from avhash_nas.files import read_json

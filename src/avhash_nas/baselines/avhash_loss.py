@@ -8,10 +8,10 @@ from torch import Tensor
 
 from avhash_nas.baselines.avhash import AVHash, Views
 from avhash_nas.data import Batch, BatchSampling, HashingData, Triplets
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.objectives import Objective, info_nce, info_nce_triplets
-from avhash_nas.ranks import gather_rows
 
 
 class AVHashLoss(Objective):

@@ -9,10 +9,9 @@ from avhash_nas.baselines.frame_network import FrameNetwork, FrameTransformer
 from avhash_nas.baselines.masked_reconstruction import MaskedReconstruction, PretrainedAnchors
 from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.data import Batch
+from avhash_nas.distributed import gather_rows
 from avhash_nas.networks import CodesAndSteps, Route, RoutedNetwork, hard_sign
-from avhash_nas.objectives.anchor_alignment import anchor_alignment
-from avhash_nas.objectives.pair_similarity import pair_similarity
-from avhash_nas.ranks import gather_rows
+from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity
 
 
 class BTH(FrameNetwork):

@@ -10,12 +10,10 @@ from avhash_nas.baselines.frame_network import FrameNetwork, FrameTransformer
 from avhash_nas.baselines.masked_reconstruction import MaskedReconstruction, PretrainedAnchors
 from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.data import Batch
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, Route, RoutedNetwork, hard_sign
-from avhash_nas.objectives.anchor_alignment import anchor_alignment
-from avhash_nas.objectives.pair_similarity import pair_similarity
-from avhash_nas.objectives.triplet_margin import triplet_margin
-from avhash_nas.ranks import gather_rows
+from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, triplet_margin
 
 _MARGIN = 0.5
 _TRIPLET = 0.1

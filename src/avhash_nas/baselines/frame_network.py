@@ -14,7 +14,7 @@ from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route
 from avhash_nas.networks.hash_network import evaluating
-from avhash_nas.networks.positions import sinusoids
+from avhash_nas.networks.vit_block import sinusoids
 
 
 class FrameNetwork(SequenceNetwork):

@@ -11,11 +11,11 @@ from torch import Tensor
 from avhash_nas.baselines.anchored import AnchoredObjective, check_anchors, own_network
 from avhash_nas.baselines.frame_network import FrameNetwork, mean_hidden
 from avhash_nas.data import Batch, HashingData
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.objectives.frame_masking import masked
-from avhash_nas.ranks import gather_rows
 
 
 class MaskedView(NamedTuple):

@@ -12,14 +12,12 @@ from avhash_nas.baselines.frame_network import FrameNetwork
 from avhash_nas.baselines.mcmsh import MCMSH
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.data.sampling import Positions
+from avhash_nas.distributed import apply_to_all_rows, gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork, identity_sign
-from avhash_nas.objectives.anchor_alignment import anchor_alignment
 from avhash_nas.objectives.frame_masking import masked
-from avhash_nas.objectives.pair_similarity import pair_similarity
-from avhash_nas.objectives.quadruplet import quadruplet
+from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, quadruplet
 from avhash_nas.preparation import PCA, pooled_features
-from avhash_nas.ranks import apply_to_all_rows, gather_rows
 
 _VIDEOS = 5
 _OF_PAIR = 2

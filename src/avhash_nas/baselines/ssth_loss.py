@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from avhash_nas.baselines.ssth import SSTH, LastState, PeepholeCell, lstm_bias
 from avhash_nas.data import Batch, HashingData
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.ranks import gather_rows
 
 
 class Decoder(nn.Module):

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from avhash_nas.baselines.sequence_network import SequenceNetwork
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, HashLayer, Route
-from avhash_nas.networks.positions import sinusoids
-from avhash_nas.networks.vit_block import start_linear_layers
+from avhash_nas.networks.vit_block import sinusoids, start_linear_layers
 
 
 class StepCodeNetwork(SequenceNetwork):

@@ -16,9 +16,9 @@ from avhash_nas.comparison.measures import VAL
 from avhash_nas.comparison.ranking import covers, draw, read_scores
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork
+from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
+from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.space import Architecture, load_space
-from avhash_nas.training.candidates import short_name
-from avhash_nas.training.scoring import ArchitectureScorer, Scoring
 from avhash_nas.training.tensors import read_tensors
 
 _DIFFERENT = "the ranked architectures are trained alone once for all entries, with the options of the comparison"

@@ -9,14 +9,13 @@ import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.cli import fit as fit_command
-from avhash_nas.cli.names import import_class
-from avhash_nas.cli.parser import Parser
+from avhash_nas.cli.parser import Parser, import_class
 from avhash_nas.comparison import Comparison, Entry, Run
 from avhash_nas.comparison.budget import budget, check_alike
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
+from avhash_nas.pipeline.run_folder import changes
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.training.run_folder import changes
 
 _UNEQUAL = (
     "the runs of a comparison train for equally many weight steps: state them once, in its options, "

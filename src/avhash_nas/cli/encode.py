@@ -21,10 +21,10 @@ from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, check_same_extraction, read_extraction
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
+from avhash_nas.pipeline.run_folder import rank
 from avhash_nas.training import RunFolder
+from avhash_nas.training.checkpoint import stop_requests
 from avhash_nas.training.encoding import Encoding, Speed, quiet_trainer
-from avhash_nas.training.interrupt import stop_requests
-from avhash_nas.training.run_folder import rank
 
 _DESCRIPTION = """Turn features, or video files, into codes.
 

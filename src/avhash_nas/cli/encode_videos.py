@@ -7,8 +7,7 @@ from jsonargparse import Namespace
 
 from avhash_nas.cli.extract import print_outcome
 from avhash_nas.cli.model_folder import check_fits
-from avhash_nas.cli.names import Choice
-from avhash_nas.cli.parser import Parser
+from avhash_nas.cli.parser import Choice, Parser
 from avhash_nas.data import check_same_extraction, read_extraction
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import AudioExtractor, Extraction, Outcome, VisualExtractor, extract_folder

@@ -16,7 +16,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from avhash_nas.data import default_cache_dir
     from avhash_nas.kernels import scan_backend
-    from avhash_nas.training.versions import versions
+    from avhash_nas.pipeline.evaluate import versions
 
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     rows = {

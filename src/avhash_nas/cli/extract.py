@@ -7,8 +7,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from avhash_nas.cli.names import Choice
-from avhash_nas.cli.parser import Parser, make_parser
+from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import AudioExtractor, Extraction, Labelling, Outcome, VisualExtractor, extract_folder
 from avhash_nas.extraction.listing import SUFFIXES

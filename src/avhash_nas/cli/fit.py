@@ -10,21 +10,19 @@ import lightning as L
 from jsonargparse import Namespace
 
 from avhash_nas.cli import pages
-from avhash_nas.cli.names import Choice, import_class
 from avhash_nas.cli.out import filled
-from avhash_nas.cli.parser import Parser, make_parser
+from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
 from avhash_nas.cli.trainers import follow_parent, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
+from avhash_nas.pipeline.loggers import check_logger, log_pictures
+from avhash_nas.pipeline.run_folder import print_results, rank
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
-from avhash_nas.training.loggers import check_logger, log_pictures
 from avhash_nas.training.network_options import NetworkOptions
-from avhash_nas.training.run_folder import rank
-from avhash_nas.training.table import print_results
 
 CHOICES = {
     "strategy": Choice(

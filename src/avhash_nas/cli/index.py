@@ -13,8 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from avhash_nas.cli.counting import counting
-from avhash_nas.cli.names import Choice
-from avhash_nas.cli.parser import Parser, make_parser
+from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 

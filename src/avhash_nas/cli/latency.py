@@ -81,7 +81,7 @@ def measure(
         )
         for _ in range(check):
             table = measure_network(table, found, found.sample(random), arguments)
-    from avhash_nas.training.versions import versions  # brings Lightning, which the measuring need not wait for
+    from avhash_nas.pipeline.evaluate import versions  # brings Lightning, which the measuring need not wait for
 
     table = replace(table, conditions={**table.conditions, **conditions, "versions": versions()})
     write_json(Path(out), table.to_dict())

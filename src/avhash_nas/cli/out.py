@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from avhash_nas.cli.names import Choice, import_class
+from avhash_nas.cli.parser import Choice, import_class
 from avhash_nas.errors import AvnasError
-from avhash_nas.training.run_folder import flatten
+from avhash_nas.pipeline.run_folder import flatten
 
 
 def filled(out: str, options: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:

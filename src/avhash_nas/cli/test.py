@@ -10,18 +10,17 @@ from rich.table import Table
 
 from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.rerank import RERANK, add_rerank
+from avhash_nas.cli.query import RERANK, add_rerank
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
+from avhash_nas.pipeline.evaluate import KS, evaluate_network, yardsticks
+from avhash_nas.pipeline.run_folder import flatten, print_results
 from avhash_nas.retrieval import Rerank, reranked_scores
 from avhash_nas.retrieval.rerank import Part
 from avhash_nas.training import RunFolder, encode
 from avhash_nas.training.encoding import quiet_trainer
-from avhash_nas.training.evaluate import KS, evaluate_network, yardsticks
-from avhash_nas.training.run_folder import flatten
-from avhash_nas.training.table import print_results
 
 
 def run(arguments: Sequence[str]) -> int:

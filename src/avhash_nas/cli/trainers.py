@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.pipeline.loggers import make_loggers
 from avhash_nas.training import RunFolder
-from avhash_nas.training.loggers import make_loggers
 
 GRACE = 10.0
 """Seconds that a process has for ending by itself once the one that started it has gone."""

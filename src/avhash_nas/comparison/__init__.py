@@ -1,12 +1,12 @@
 """Strategies and networks side by side: the runs of a comparison, its tables, and how good the choices are."""
 
+from avhash_nas.comparison.figures import Table
 from avhash_nas.comparison.jobs import Job, run_jobs
 from avhash_nas.comparison.paper import PaperRow, paper_rows
 from avhash_nas.comparison.plan import Comparison, Entry, FitOptions, Ranking, Run
 from avhash_nas.comparison.ranking import Quality, kendall_tau, quality
 from avhash_nas.comparison.report import tables, write_report
 from avhash_nas.comparison.results import Results
-from avhash_nas.comparison.tables import Table
 
 __all__ = [
     "Comparison",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.training.run_folder import flatten
+from avhash_nas.pipeline.run_folder import flatten
 
 _SEARCH = ("search.epochs", "search.patience")
 _STEPS = (

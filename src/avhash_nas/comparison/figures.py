@@ -1,6 +1,9 @@
 """The figures of finished runs as tables, beside the paper's."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import rich.table
 
 from avhash_nas.comparison.measures import (
     COSTS,
@@ -17,7 +20,54 @@ from avhash_nas.comparison.measures import (
 )
 from avhash_nas.comparison.paper import DATASETS, PaperRow, paper_rows
 from avhash_nas.comparison.results import Results
-from avhash_nas.comparison.tables import MISSING, Table
+
+MISSING = "-"
+"""Stands where there is no figure."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows and columns.
+
+    Attributes:
+        title: Above the table.
+        columns: Titles of the columns; the first one is left-aligned, the others right.
+        rows: As many texts each as there are columns.
+        notes: Below the table.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+    def to_markdown(self) -> str:
+        r"""The table as Markdown, with its title as a heading.
+
+        >>> print(Table("Scores", ["entry", "score"], [["a|b", "0.5"]], ["One seed."]).to_markdown())
+        ## Scores
+        <BLANKLINE>
+        | entry | score |
+        |---|--:|
+        | a\|b | 0.5 |
+        <BLANKLINE>
+        - One seed.
+        """
+        lines = [self.columns, *self.rows]
+        body = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+        body.insert(1, "|---" + "|--:" * (len(self.columns) - 1) + "|")
+        notes = ["", *(f"- {note}" for note in self.notes)] if self.notes else []
+        return "\n".join([f"## {self.title}", "", *body, *notes])
+
+    def to_rich(self) -> rich.table.Table:
+        """The table for a terminal."""
+        table = rich.table.Table(title=self.title, caption="\n".join(self.notes), caption_justify="left")
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if index else "left", no_wrap=not index)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
 
 _SCORES_NOTE = (
     "retrieved, standard: mAP@100 on test, divided by the hits within 100 or by min(100, relevant); mean ± sample "

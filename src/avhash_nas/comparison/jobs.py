@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.training.interrupt import Interrupted, StopRequest, stop_requests
+from avhash_nas.training.checkpoint import Interrupted, StopRequest, stop_requests
 
 PAUSE = 0.1
 """Seconds between two looks at the processes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from avhash_nas.comparison.paper import DATASETS, paper_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.training.run_folder import RunFolder
+from avhash_nas.pipeline.run_folder import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _OURS = ("out", "overwrite", "bits", "seed", "config")

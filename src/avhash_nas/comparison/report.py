@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from avhash_nas.comparison.figures import costs, elsewhere, in_full, scores
+from avhash_nas.comparison.figures import MISSING, Table, costs, elsewhere, in_full, scores
 from avhash_nas.comparison.measures import ALL, Statistic, score_text, statistic
 from avhash_nas.comparison.ranking import Quality, agreement
 from avhash_nas.comparison.results import Results
-from avhash_nas.comparison.tables import MISSING, Table
 from avhash_nas.files import write_whole
 
 _QUALITY_NOTE = (

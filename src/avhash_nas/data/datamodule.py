@@ -17,9 +17,9 @@ from avhash_nas.data.epoch_loader import BatchLoader, EpochSampler, in_own_group
 from avhash_nas.data.features import open_both
 from avhash_nas.data.layout import read_layout
 from avhash_nas.data.loading import ALONE, Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
-from avhash_nas.data.portions import cut_stratified
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import read_splits
+from avhash_nas.data.stratified_split import cut_stratified
 from avhash_nas.errors import AvnasError, DataError
 
 

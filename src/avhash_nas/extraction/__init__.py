@@ -3,12 +3,12 @@
 from avhash_nas.extraction.clip import Clip, read_clip
 from avhash_nas.extraction.clip_vision import CLIP
 from avhash_nas.extraction.colour_gradients import ColourGradients
+from avhash_nas.extraction.extract_folder import Outcome, extract_folder
 from avhash_nas.extraction.extraction import Extraction, VideoFeatures
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, VisualExtractor
 from avhash_nas.extraction.labelling import Labelling
 from avhash_nas.extraction.log_mel import LogMel
 from avhash_nas.extraction.media_file import Limits, MediaError
-from avhash_nas.extraction.run import Outcome, extract_folder
 from avhash_nas.extraction.spectrogram_transformer import AST
 
 __all__ = [

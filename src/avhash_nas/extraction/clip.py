@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avhash_nas.extraction.frames import read_pictures
 from avhash_nas.extraction.media_file import Limits, MediaFile
-from avhash_nas.extraction.pictures import read_pictures
 from avhash_nas.extraction.sound import Segments, read_sound
 from avhash_nas.extraction.timeline import read_timeline
 

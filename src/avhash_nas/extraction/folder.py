@@ -11,9 +11,8 @@ from typing import Any
 from avhash_nas.data import EXTRACTION_FILE
 from avhash_nas.data.media import NAME as MEDIA_FILE
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction.feature_files import FILES
+from avhash_nas.extraction.feature_files import FILES, Parts
 from avhash_nas.extraction.labels import SPLITS
-from avhash_nas.extraction.parts import Parts
 from avhash_nas.files import read_json, write_json
 
 _OWN = (*FILES.values(), "dataset.yaml", *(f"{split}.txt" for split in SPLITS), MEDIA_FILE, EXTRACTION_FILE)

@@ -6,12 +6,11 @@ from avhash_nas.networks.binarisers import hard_sign, identity_sign
 from avhash_nas.networks.compiling import compile_network, uncompile_network
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
-from avhash_nas.networks.latency import LatencyTable
+from avhash_nas.networks.latency import LatencyTable, measure_latency, measure_network
 from avhash_nas.networks.modalities import features_dim, features_of, side_by_side
 from avhash_nas.networks.pruning import prune
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
-from avhash_nas.networks.routed import RoutedNetwork
-from avhash_nas.networks.timing import measure_latency, measure_network
+from avhash_nas.networks.routed_network import RoutedNetwork
 
 __all__ = [
     "AudioVisualNetwork",

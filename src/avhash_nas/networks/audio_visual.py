@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.encoder import CELLS, Encoder
+from avhash_nas.networks.graph import Step, Wired
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
+from avhash_nas.networks.init import start_lazy
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
-from avhash_nas.networks.start import start_lazy
-from avhash_nas.networks.wiring import Step, Wired
 from avhash_nas.space import SearchSpace
 
 
@@ -42,7 +42,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
         binary_steps: Code each time step by FC, LayerNorm and a sign with a gradient, and average these codes, as ConMH
             and S5VH do, instead of averaging before FC; for objectives that look at time steps.
-        lazy: Start so that the simplest route passes its input on (networks/start.py), for few training videos.
+        lazy: Start so that the simplest route passes its input on (networks/init.py), for few training videos.
 
     Raises:
         AvnasError: The space lacks a cell of this wiring or has one that is no part of it, or a candidate cannot be

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from avhash_nas.networks.graph import Step, Wired
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
-from avhash_nas.networks.wiring import Step, Wired
 from avhash_nas.space import SearchSpace
 
 # The cells in wiring order and whether they work at the inner width E (before Down) or at the model width D.

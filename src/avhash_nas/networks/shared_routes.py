@@ -7,9 +7,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.networks.graph import Step, Wired
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Mixture
-from avhash_nas.networks.wiring import Step, Wired
 from avhash_nas.operators import Skip
 from avhash_nas.operators.operator import TwoSided
 

@@ -51,3 +51,18 @@ def start_linear_layers(module: nn.Module) -> None:
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Fixed position vectors: sin(p / 10000^(2i/D)) at entry 2i, the cosine of the same at 2i + 1.
+
+    Args:
+        positions: Numbers of time steps, of any shape.
+        width: D, even.
+
+    Returns:
+        Shape (*positions.shape, D), float32.
+    """
+    even = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32)
+    angle = positions[..., None].float() / 10_000 ** (even / width)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)

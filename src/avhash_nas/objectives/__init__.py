@@ -1,16 +1,13 @@
 """Losses that shape the codes: a pure function and a thin module of each."""
 
-from avhash_nas.objectives.anchor_alignment import anchor_alignment
 from avhash_nas.objectives.base import CodeObjective, Objective
 from avhash_nas.objectives.batch_triplet import BatchTriplet, batch_triplet
 from avhash_nas.objectives.debiased_contrastive import debiased_contrastive
 from avhash_nas.objectives.frame_masking import mask_frames
 from avhash_nas.objectives.info_nce import InfoNCE, TripletInfoNCE, info_nce, info_nce_triplets
 from avhash_nas.objectives.masked_contrastive import MaskedContrastive
-from avhash_nas.objectives.pair_similarity import pair_similarity
-from avhash_nas.objectives.quadruplet import quadruplet
+from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, quadruplet, triplet_margin
 from avhash_nas.objectives.slg import SLG, centre_alignment
-from avhash_nas.objectives.triplet_margin import triplet_margin
 
 __all__ = [
     "SLG",

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from avhash_nas.data import Batch, BatchSampling, HashingData
+from avhash_nas.distributed import gather_rows
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from avhash_nas.ranks import gather_rows
 
 
 class Objective(nn.Module, ABC):
@@ -74,7 +74,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """Computes the loss of the global batch, which is the same on all ranks (see `avhash_nas.ranks`).
+        """Computes the loss of the global batch, which is the same on all ranks (see `avhash_nas.distributed`).
 
         Args:
             network: What is trained, in its present mode.

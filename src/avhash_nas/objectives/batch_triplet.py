@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives.base import CodeObjective
-from avhash_nas.objectives.triplet_margin import triplet_margin
+from avhash_nas.objectives.pairwise import triplet_margin
 
 Selection: TypeAlias = Literal["hard", "semi_hard"]
 

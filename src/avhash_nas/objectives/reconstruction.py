@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks.positions import sinusoids
-from avhash_nas.networks.vit_block import start_linear_layers
+from avhash_nas.networks.vit_block import sinusoids, start_linear_layers
 
 
 class StepDecoder(nn.Module):

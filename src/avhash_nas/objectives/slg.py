@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avhash_nas.data import Batch, HashingData
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
@@ -20,7 +21,6 @@ from avhash_nas.objectives.masked_views import masked_steps, masked_views
 from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder
 from avhash_nas.objectives.two_views import look_at
 from avhash_nas.preparation import pooled_features, semantic_centres
-from avhash_nas.ranks import gather_rows
 
 
 def centre_alignment(codes: Tensor, centres: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:

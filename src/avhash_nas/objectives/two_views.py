@@ -5,11 +5,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from avhash_nas.data import Batch
+from avhash_nas.distributed import gather_rows
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.networks.modalities import features_of
 from avhash_nas.objectives.masked_views import MaskedViews, at_positions
 from avhash_nas.objectives.reconstruction import StepDecoder, reconstruction_error
-from avhash_nas.ranks import gather_rows
 
 
 class TwoViews(NamedTuple):

@@ -4,8 +4,7 @@ A picture is drawn by a function of what a run left on disk and keeps the number
 """
 
 from avhash_nas.report.page import Section, write_page
-from avhash_nas.report.picture import Picture
 from avhash_nas.report.run import RunRecord
-from avhash_nas.report.style import save, svg
+from avhash_nas.report.style import Picture, save, svg
 
 __all__ = ["Picture", "RunRecord", "Section", "save", "svg", "write_page"]

@@ -6,9 +6,19 @@ from typing import Any
 from avhash_nas.networks import network_steps
 from avhash_nas.report.boxes import Canvas
 from avhash_nas.report.design import HEIGHT, ROWS, WIDTH, Design, differing, places, row_at
-from avhash_nas.report.families import FAMILIES, SKIP, family_of, short
-from avhash_nas.report.picture import Axes, Picture
-from avhash_nas.report.style import GRID, INK, MUTED, drawing, new_figure
+from avhash_nas.report.style import (
+    FAMILIES,
+    GRID,
+    INK,
+    MUTED,
+    SKIP,
+    Axes,
+    Picture,
+    drawing,
+    family_of,
+    new_figure,
+    short,
+)
 
 _LEGEND = 0.6
 _ABREAST = 2

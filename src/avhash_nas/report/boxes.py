@@ -4,9 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from avhash_nas.report.design import Place
-from avhash_nas.report.families import SKIP, Family
-from avhash_nas.report.picture import Axes
-from avhash_nas.report.style import GRID, INK, MUTED, PAPER
+from avhash_nas.report.style import GRID, INK, MUTED, PAPER, SKIP, Axes, Family
 
 _APART = 0.2
 """How far from the middle of a box two arrows leave or enter it, in inches."""

@@ -4,12 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avhash_nas.report.families import FAMILIES, family_of, short
-from avhash_nas.report.picture import Axes, Picture
-from avhash_nas.report.style import MUTED, drawing, new_figure
+from avhash_nas.report.style import FAMILIES, MUTED, Axes, Picture, drawing, family_of, new_figure, short
 from avhash_nas.space import Architecture
 from avhash_nas.space.cell import reading_order
-from avhash_nas.training.choices import Probabilities
+from avhash_nas.training.search_log import Probabilities
 
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
 _ABREAST = 6

@@ -5,8 +5,7 @@ import torch
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.metrics import evaluate, ids_from_names
-from avhash_nas.report.picture import Picture
-from avhash_nas.report.style import BLUE, INK, VERMILLION, drawing, new_figure
+from avhash_nas.report.style import BLUE, INK, VERMILLION, Picture, drawing, new_figure
 
 _SHOWN = 15
 """Classes from each end."""

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet
-from avhash_nas.report.picture import Picture
-from avhash_nas.report.style import BLUE, MUTED, VERMILLION, drawing, new_figure
+from avhash_nas.report.style import BLUE, MUTED, VERMILLION, Picture, drawing, new_figure
 
 _ROWS_AT_ONCE = 256
 

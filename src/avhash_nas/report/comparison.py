@@ -15,10 +15,9 @@ from avhash_nas.report.curves import draw_curves
 from avhash_nas.report.embedding import draw_embedding
 from avhash_nas.report.methods import Method
 from avhash_nas.report.page import Section
-from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.run import RunRecord
 from avhash_nas.report.scores import draw_scores
-from avhash_nas.report.style import INK, MUTED, PALETTE, drawing, line_styles, new_figure
+from avhash_nas.report.style import INK, MUTED, PALETTE, Axes, Picture, drawing, line_styles, new_figure
 
 _ABREAST = 4
 _COSTS = {

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.report.methods import Method
-from avhash_nas.report.picture import Axes, Picture
-from avhash_nas.report.style import drawing, line_styles, new_figure
+from avhash_nas.report.style import Axes, Picture, drawing, line_styles, new_figure
 
 _FARTHEST = 1000
 """Ranks beyond this one are not drawn: who looks at answers does not go there."""

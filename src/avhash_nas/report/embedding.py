@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.report.codes import signs_of
-from avhash_nas.report.picture import Picture
-from avhash_nas.report.style import PALETTE, drawing, new_figure
+from avhash_nas.report.style import PALETTE, Picture, drawing, new_figure
 
 _MARKERS = "o^"
 _ABREAST = 3

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from avhash_nas.networks import network_steps
 from avhash_nas.report.design import Design
-from avhash_nas.report.families import FAMILIES, SKIP, Family, family_of, short
-from avhash_nas.report.style import INK, MUTED
+from avhash_nas.report.style import FAMILIES, INK, MUTED, SKIP, Family, family_of, short
 
 
 def mermaid(design: Design) -> str:

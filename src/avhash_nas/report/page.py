@@ -10,8 +10,7 @@ from avhash_nas import __version__
 from avhash_nas.comparison import Table
 from avhash_nas.files import write_whole
 from avhash_nas.report.examples import Example, Shown
-from avhash_nas.report.picture import Picture
-from avhash_nas.report.style import following, save
+from avhash_nas.report.style import Picture, following, save
 
 PAGE = "index.html"
 

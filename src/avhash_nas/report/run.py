@@ -9,11 +9,11 @@ from typing import Any, Literal
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
+from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.report.design import Design
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training import RunFolder
-from avhash_nas.training.candidates import short_name
-from avhash_nas.training.choices import Judged, Probabilities, read_choices, read_judged
+from avhash_nas.training.search_log import Judged, Probabilities, read_choices, read_judged
 
 Row = dict[str, float]
 """One epoch, by the names of the columns; what was not measured in the epoch is left out."""

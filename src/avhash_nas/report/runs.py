@@ -6,19 +6,66 @@ from typing import Any
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.comparison import Table
+from avhash_nas.comparison.figures import MISSING
 from avhash_nas.comparison.measures import Statistic, millions_text, time_text
-from avhash_nas.comparison.tables import MISSING
 from avhash_nas.data import read_media
 from avhash_nas.report.architecture import draw_architectures
+from avhash_nas.report.choices import draw_choices
 from avhash_nas.report.classes import draw_classes
 from avhash_nas.report.codes import draw_codes
 from avhash_nas.report.curves import draw_curves
 from avhash_nas.report.embedding import draw_embedding
 from avhash_nas.report.examples import examples
+from avhash_nas.report.learning_curves import draw_course
 from avhash_nas.report.methods import methods
 from avhash_nas.report.page import Part, Section
 from avhash_nas.report.run import RunRecord
-from avhash_nas.report.search import search_pictures
+from avhash_nas.report.scored_architectures import draw_generations, draw_rounds, draw_shares
+from avhash_nas.report.style import Picture
+
+
+def search_pictures(record: RunRecord, prefix: str = "search") -> tuple[list[Picture], list[str]]:
+    """Everything that can be drawn of a run's training.
+
+    Args:
+        record: The run.
+        prefix: Of the pictures' names, unique among the runs of a report.
+
+    Returns:
+        The pictures, and what cannot be drawn, in whole sentences.
+    """
+    return list(_pictures(record, prefix)), list(_missing(record))
+
+
+def _pictures(record: RunRecord, prefix: str) -> Iterator[Picture]:
+    report = record.metrics.get("search") or {}
+    kept = record.kept_epoch
+    if rows := record.epochs("search"):
+        phases = report.get("phases", [])
+        yield draw_course(rows, name=f"{prefix}-course", title="The search, epoch by epoch", kept=kept, phases=phases)
+    if record.choices:
+        yield draw_choices(record.choices, record.architecture, name=f"{prefix}-choices", kept=kept)
+    if record.judged:
+        yield draw_rounds(record.judged, name=f"{prefix}-scored", title="Architectures scored before the choice")
+        if len({each.round for each in record.judged}) > 1:
+            yield draw_shares(record.judged, record.space, record.architecture, name=f"{prefix}-shares")
+    elif generations := report.get("generations"):
+        yield draw_generations(generations, name=f"{prefix}-scored", title="Scores by generation")
+    if rows := record.epochs("finetune"):
+        yield draw_course(rows, name=f"{prefix}-finetune", title="Training of the chosen network, epoch by epoch")
+
+
+def _missing(record: RunRecord) -> Iterator[str]:
+    if record.strategy is None:
+        return
+    if not record.epochs("search"):
+        yield "There are no epochs of a search: no supernet is trained, or not yet."
+    elif not record.choices and not record.judged:
+        yield (
+            "There are neither probabilities of candidates nor scored architectures (search/choices.csv, "
+            "search/judged.csv): there are none yet, or the run is from a version that did not keep them."
+        )
+
 
 _NORMALISATIONS = ("retrieved", "standard", "k")
 _TIMES = {

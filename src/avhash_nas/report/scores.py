@@ -5,8 +5,7 @@ from typing import Any
 from avhash_nas.comparison import Results
 from avhash_nas.comparison.figures import WITHOUT_TRAINING, YARDSTICKS
 from avhash_nas.comparison.measures import RETRIEVED, Statistic
-from avhash_nas.report.picture import Axes, Picture
-from avhash_nas.report.style import INK, drawing, line_styles, new_figure
+from avhash_nas.report.style import INK, Axes, Picture, drawing, line_styles, new_figure
 
 _APART = 0.22
 """Between the code lengths of a row, in rows."""

@@ -4,13 +4,39 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 from avhash_nas.errors import MissingExtraError
 from avhash_nas.files import write_whole
-from avhash_nas.report.picture import Figure, Picture
+from avhash_nas.report import style
+
+Figure = Any
+"""A matplotlib.figure.Figure. The package is optional and imported only where something is drawn."""
+Axes = Any
+"""A matplotlib.axes.Axes."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its words and its numbers.
+
+    Attributes:
+        name: Stem of its files' names, unique in a report.
+        title: What it shows, in a few words.
+        caption: How to read it, and what could not be shown, in whole sentences.
+        figure: Made with matplotlib's objects alone: no pyplot, nothing global.
+        data: The numbers drawn, as JSON values.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    data: dict[str, Any]
+
 
 INK = "#1b1f24"
 MUTED = "#667079"
@@ -181,3 +207,52 @@ def save(picture: Picture, folder: str | Path) -> tuple[Path, Path, str]:
     text = f'<?xml version="1.0" encoding="utf-8"?>\n{element}'
     write_whole(vector, lambda partial: partial.write_text(text, encoding="utf-8"))
     return png, vector, element
+
+
+@dataclass(frozen=True)
+class Family:
+    """Operators that work alike.
+
+    Attributes:
+        title: As in a legend.
+        colour: Of its boxes and lines; fills are a tint of it.
+        members: Names of its candidates.
+    """
+
+    title: str
+    colour: str
+    members: tuple[str, ...] = ()
+
+
+SKIP = Family("skip", style.MUTED, ("skip",))
+OTHER = Family("other", style.INK)
+FAMILIES = (
+    Family("attention", style.BLUE, ("self_attention", "cross_attention", "gated_attention")),
+    Family("state space", style.VERMILLION, ("self_ssm", "cross_ssm", "aligned_cross_ssm")),
+    Family("convolution", style.GREEN, ("conv3", "conv4", "conv5")),
+    Family("feed-forward", style.ORANGE, ("mlp", "ffn")),
+    Family("activation, norm", style.PURPLE, ("silu", "layer_norm")),
+    Family("element by element", style.SKY, ("add", "hadamard")),
+    SKIP,
+    OTHER,
+)
+"""The last one holds what no other does, such as a third party's classes."""
+
+
+def family_of(candidate: str) -> Family:
+    """The family of a candidate.
+
+    >>> family_of("conv4").title, family_of("package.module.Class").title
+    ('convolution', 'other')
+    """
+    return next((family for family in FAMILIES if candidate in family.members), OTHER)
+
+
+def short(candidate: str, length: int = 18) -> str:
+    """A candidate's name for a narrow place: of a dotted path the class, cut at `length` characters.
+
+    >>> short("self_attention"), short("package.module.Class")
+    ('self attention', 'Class')
+    """
+    name = candidate.rpartition(".")[2].replace("_", " ")
+    return name if len(name) <= length else name[: length - 1] + "…"

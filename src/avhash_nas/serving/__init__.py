@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.serving.catalogue import Catalogue
-from avhash_nas.serving.limits import ServiceLimits
+from avhash_nas.serving.schemas import ServiceLimits
 from avhash_nas.serving.video_search import Answer, VideoSearch
 
 if TYPE_CHECKING:

@@ -9,11 +9,18 @@ from typing import Annotated, Any
 from avhash_nas import __version__
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.serving.catalogue import media_type
-from avhash_nas.serving.guard import Guard
-from avhash_nas.serving.openapi import with_descriptions
-from avhash_nas.serving.options import DEFAULT_TOP
-from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.replies import FoundVideo, Health, Listed, ListPage, Problem, Reply
+from avhash_nas.serving.middleware import Guard
+from avhash_nas.serving.schemas import (
+    DEFAULT_TOP,
+    FoundVideo,
+    Health,
+    Listed,
+    ListPage,
+    Problem,
+    RefusalError,
+    Reply,
+    with_descriptions,
+)
 from avhash_nas.serving.service import Service
 from avhash_nas.serving.uploads import VIDEO
 

@@ -1,15 +1,49 @@
 """Showing the listed videos: pages of the list, the files, and a thumbnail of each."""
 
+from collections import OrderedDict
 from pathlib import Path
 
 from avhash_nas.serving.catalogue import Catalogue
-from avhash_nas.serving.limits import ServiceLimits
+from avhash_nas.serving.job_queue import WaitingLine
 from avhash_nas.serving.reading import thumbnail
-from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.replies import Listed, ListPage, listed
 from avhash_nas.serving.sandbox import Sandbox, SandboxError
-from avhash_nas.serving.thumbnails import ThumbnailCache
-from avhash_nas.serving.waiting_line import WaitingLine
+from avhash_nas.serving.schemas import Listed, ListPage, RefusalError, ServiceLimits, listed
+
+
+class ThumbnailCache:
+    """The pictures that were wanted last.
+
+    Args:
+        size: Bytes of all pictures.
+    """
+
+    def __init__(self, size: int = 32 * 2**20) -> None:
+        self.size = size
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._taken = 0
+
+    def get(self, video: str) -> bytes | None:
+        """A picture, if it is kept."""
+        picture = self._pictures.get(video)
+        if picture is not None:
+            self._pictures.move_to_end(video)
+        return picture
+
+    def put(self, video: str, picture: bytes) -> None:
+        """Keep a picture, and drop those that were not wanted for the longest time."""
+        self._taken += _weight(picture) - _weight(self._pictures.pop(video, None))
+        self._pictures[video] = picture
+        while self._taken > self.size:
+            self._taken -= _weight(self._pictures.popitem(last=False)[1])
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+
+def _weight(picture: bytes | None) -> int:
+    """Bytes, with some for the entry itself."""
+    return 0 if picture is None else len(picture) + 256
+
 
 _SIDE = 240
 _WAITING = 256

@@ -9,11 +9,11 @@ import numpy as np
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction import Clip, Limits, MediaError, read_clip
+from avhash_nas.extraction.frames import read_pictures
 from avhash_nas.extraction.media_file import MediaFile
-from avhash_nas.extraction.pictures import read_pictures
 from avhash_nas.extraction.timeline import read_timeline
-from avhash_nas.serving.limits import ServiceLimits
 from avhash_nas.serving.sandbox import Sandbox
+from avhash_nas.serving.schemas import ServiceLimits
 
 
 def query_clip(sandbox: Sandbox, path: str, steps: int, rate: int, limits: ServiceLimits) -> Clip:

@@ -10,15 +10,12 @@ from pathlib import Path
 from avhash_nas import __version__
 from avhash_nas.serving.catalogue import Catalogue
 from avhash_nas.serving.gallery import Gallery
-from avhash_nas.serving.limits import ServiceLimits
-from avhash_nas.serving.options import search_options
+from avhash_nas.serving.job_queue import Gone, WaitingLine, unless
 from avhash_nas.serving.reading import query_clip
-from avhash_nas.serving.refusal import RefusalError
-from avhash_nas.serving.replies import Health, Reply, found
 from avhash_nas.serving.sandbox import Sandbox, SandboxError
+from avhash_nas.serving.schemas import Health, RefusalError, Reply, ServiceLimits, found, search_options
 from avhash_nas.serving.uploads import receive, too_large
 from avhash_nas.serving.video_search import Answer, VideoSearch
-from avhash_nas.serving.waiting_line import Gone, WaitingLine, unless
 
 Answers = tuple[list[Answer], tuple[str, ...]]
 """And what was met while reading a file."""

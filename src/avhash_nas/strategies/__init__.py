@@ -5,8 +5,7 @@ from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.darts import DARTS
 from avhash_nas.strategies.enas import ENAS
 from avhash_nas.strategies.gdas import GDAS
-from avhash_nas.strategies.moment import Moment
-from avhash_nas.strategies.protocols import Judge, Searchable
+from avhash_nas.strategies.protocols import Judge, Moment, Searchable
 from avhash_nas.strategies.proxylessnas import ProxylessNAS
 from avhash_nas.strategies.random import RandomSearch
 from avhash_nas.strategies.shared_random import SharedRandom

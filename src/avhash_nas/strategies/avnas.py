@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route
-from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Moment
 from avhash_nas.strategies.relaxed import RelaxedStrategy
 
 

@@ -15,8 +15,7 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.moment import Moment, moment_of
-from avhash_nas.strategies.protocols import Judge, Searchable, as_searchable
+from avhash_nas.strategies.protocols import Judge, Moment, Searchable, as_searchable, moment_of
 
 
 class SearchStrategy(Callback, ABC):

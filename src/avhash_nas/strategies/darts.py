@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from avhash_nas.data import Batch
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route
-from avhash_nas.ranks import mean_over_ranks
 from avhash_nas.space import SearchSpace
 from avhash_nas.strategies.hypergradient import Loss, Step, full_precision, hypergradient, replayed
-from avhash_nas.strategies.moment import Moment
-from avhash_nas.strategies.protocols import Searchable
+from avhash_nas.strategies.protocols import Moment, Searchable
 from avhash_nas.strategies.relaxed import RelaxedStrategy
 from avhash_nas.strategies.virtual_step import VirtualStep
 

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 
 from avhash_nas.data import Batch
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
-from avhash_nas.ranks import mean_over_ranks
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.controller import Controller, FactorisedPolicy, Policy
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.moment import Moment
-from avhash_nas.strategies.protocols import Judge, Searchable
+from avhash_nas.strategies.protocols import Judge, Moment, Searchable
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.scored import BestScored, describe_scores, score_all
 from avhash_nas.strategies.single_path import uniform_path

@@ -9,7 +9,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, Route
 from avhash_nas.strategies.darts import DARTS
 from avhash_nas.strategies.draws import stream
-from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Moment
 
 
 class GDAS(DARTS):

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.ranks import mean_over_ranks
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.strategies.virtual_step import PullBack, total_norm
 
 P = ParamSpec("P")

@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avhash_nas.data import Batch
+from avhash_nas.distributed import mean_over_ranks
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
-from avhash_nas.ranks import mean_over_ranks
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.draws import stream
 from avhash_nas.strategies.gates import Gate, draw, full_gate, rescale, two_path_gate
 from avhash_nas.strategies.latency_term import LatencyTerm
 from avhash_nas.strategies.logits import ArchitectureLogits
-from avhash_nas.strategies.moment import Moment
-from avhash_nas.strategies.protocols import Searchable, as_searchable
+from avhash_nas.strategies.protocols import Moment, Searchable, as_searchable
 from avhash_nas.strategies.reinforce import MovingBaseline, reinforce_loss, rewards_of
 
 

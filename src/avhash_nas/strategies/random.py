@@ -7,8 +7,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Routes
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.moment import Moment
-from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.protocols import Judge, Moment
 from avhash_nas.strategies.scored import BestScored, score_all
 
 

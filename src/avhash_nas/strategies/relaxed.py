@@ -9,7 +9,7 @@ from avhash_nas.networks import Route, Routes, mixture_route
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.logits import ArchitectureLogits
-from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Moment
 
 
 class RelaxedStrategy(SearchStrategy):

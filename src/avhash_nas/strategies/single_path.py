@@ -9,7 +9,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
 from avhash_nas.space import SearchSpace
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.moment import Moment
+from avhash_nas.strategies.protocols import Moment
 from avhash_nas.strategies.scored import BestScored
 
 

@@ -28,8 +28,8 @@ A strategy may promise more, which is checked where it does: `no_architecture_is
 from collections.abc import Callable
 from typing import TypeAlias
 
-from avhash_nas.testing.answers import a_choice_is_of_the_space, answers_are_pure, state_and_figures_are_plain
 from avhash_nas.testing.bench import Make
+from avhash_nas.testing.determinism import a_choice_is_of_the_space, answers_are_pure, state_and_figures_are_plain
 from avhash_nas.testing.interruptions import (
     a_stopped_search_ends_the_same,
     an_interrupted_choice_ends_the_same,

@@ -10,10 +10,10 @@ from lightning.pytorch.callbacks import Callback
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference, frozen
-from avhash_nas.testing.judge import FitnessJudge
-from avhash_nas.testing.watch import Watch, once_watched
+from avhash_nas.testing.fake_evaluator import FitnessJudge
+from avhash_nas.testing.recorder import Watch, once_watched
 from avhash_nas.training import Interrupted
-from avhash_nas.training.interrupt import StopRequest
+from avhash_nas.training.checkpoint import StopRequest
 
 
 def a_stopped_search_ends_the_same(make: Make) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from avhash_nas.testing.bench import Make
 from avhash_nas.testing.compare import difference
-from avhash_nas.testing.watch import once_watched, watched
+from avhash_nas.testing.recorder import once_watched, watched
 
 
 def a_seed_decides_everything(make: Make) -> None:

@@ -9,8 +9,8 @@ from avhash_nas.data import Features
 from avhash_nas.data.loading import Rows
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference
+from avhash_nas.testing.recorder import Watch, once_watched
 from avhash_nas.testing.videos import tiny_data
-from avhash_nas.testing.watch import Watch, once_watched
 
 _OF_NETWORK = ("weights", "gradients", "buffers", "trained", "mode")
 

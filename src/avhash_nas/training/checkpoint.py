@@ -1,18 +1,76 @@
 """Where a stage goes on when it was stopped."""
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
+from avhash_nas.distributed import highest, of_first_rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
-from avhash_nas.ranks import highest, of_first_rank
-from avhash_nas.training.interrupt import Interrupted, StopRequest
 from avhash_nas.training.module import HashingModule
 from avhash_nas.training.tensors import save_or_oserror
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""Ctrl-C; what ends a job; and what SLURM is asked to send ahead of the time limit (`sbatch --signal=USR1@...`)."""
+
+
+class Interrupted(SystemExit):
+    """A stage was stopped by a signal; the run goes on from its checkpoint when started again.
+
+    Args:
+        signum: The signal. The exit code is 128 plus its number, as shells have it.
+    """
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(128 + signum)
+
+
+class StopRequest:
+    """Remembers that somebody asked to stop.
+
+    While `polite` is set, a signal is only remembered, for the training loop to act on; otherwise, and on Ctrl-C after
+    another signal, the process is interrupted at once. Launchers may send the same signal twice.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.polite = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """The signal handler."""
+        if not self.polite or (self.signum is not None and signum == signal.SIGINT):
+            raise Interrupted(signum)
+        self.signum = self.signum or signum
+
+    def install(self) -> None:
+        """Handle the signals, if this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                signal.signal(signum, self)
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Handle the signals within the block; the former handlers come back behind it."""
+    main = threading.current_thread() is threading.main_thread()
+    former = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    request = StopRequest()
+    request.install()
+    try:
+        yield request
+    finally:
+        if main:
+            for signum, handler in former.items():
+                signal.signal(signum, handler)
 
 
 class StageCheckpoint(Checkpoint):

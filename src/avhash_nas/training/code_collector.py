@@ -12,8 +12,8 @@ from torch import Tensor
 from avhash_nas.code_set import CodeSet
 from avhash_nas.codes import halve, pack
 from avhash_nas.data import Batch, HashingData, read_extraction
+from avhash_nas.distributed import gather_rows, world_size
 from avhash_nas.networks import HashNetwork
-from avhash_nas.ranks import gather_rows, world_size
 from avhash_nas.training.module import ROLES
 
 

@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import Batch, FeatureFolder
+from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork
-from avhash_nas.ranks import gather_rows
 from avhash_nas.training.code_collector import CodeCollector, Collected
 from avhash_nas.training.module import HashingModule
 from avhash_nas.training.rounding import RoundingSample, near_zero

@@ -17,10 +17,10 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
+from avhash_nas.random_streams import seeded
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
-from avhash_nas.training.seed import seeded
 from avhash_nas.training.tensors import read_tensors, write_tensors
 
 ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")

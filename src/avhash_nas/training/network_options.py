@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import compile_network, uncompile_network
-from avhash_nas.networks.wiring import Wired
+from avhash_nas.networks.graph import Wired
 
 
 class NetworkOptions(Callback):

@@ -9,17 +9,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from avhash_nas.data import HashingData
+from avhash_nas.distributed import of_first_rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
-from avhash_nas.ranks import of_first_rank
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training.best import AveragedWeights, KeepBest
-from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches
-from avhash_nas.training.choices import Choices
-from avhash_nas.training.history import History
-from avhash_nas.training.interrupt import StopRequest
+from avhash_nas.training.callbacks import AveragedWeights, History, KeepBest, progress
+from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches, StopRequest
 from avhash_nas.training.module import HashingModule
-from avhash_nas.training.progress import progress
+from avhash_nas.training.search_log import Choices
 from avhash_nas.training.tensors import read_tensors
 
 TrainerFactory = Callable[..., L.Trainer]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from avhash_nas.data import HashingData
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
+from avhash_nas.pipeline.architecture_scorer import Scoring
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.recipe import Recipe
-from avhash_nas.training.scoring import Scoring
 from avhash_nas.training.stage import TrainerFactory
 
 SCORE = "map@100_retrieved"

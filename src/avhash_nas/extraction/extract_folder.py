@@ -14,7 +14,7 @@ from avhash_nas.extraction.folder import alone, begin, check_folder, parts_of
 from avhash_nas.extraction.labelling import Labelling
 from avhash_nas.extraction.listing import SUFFIXES, Listing, VideoFile, list_videos
 from avhash_nas.extraction.media_file import Limits
-from avhash_nas.extraction.work import ExtractVideo, count_workers, extract_all
+from avhash_nas.extraction.workers import ExtractVideo, count_workers, extract_all
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Choice, Mixture, Routes
 from avhash_nas.space import Cell
 from avhash_nas.strategies import Moment, SearchStrategy
-from avhash_nas.strategies.moment import moment_of
+from avhash_nas.strategies.protocols import moment_of
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference, frozen
+from avhash_nas.testing.fake_evaluator import FitnessJudge
 from avhash_nas.testing.interruptions import restored
-from avhash_nas.testing.judge import FitnessJudge
-from avhash_nas.testing.watch import Watch, global_generators, once_watched, state_of
+from avhash_nas.testing.recorder import Watch, global_generators, once_watched, state_of
 
 
 def answers_are_pure(make: Make) -> None:

@@ -12,7 +12,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.space import Architecture
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.strategies.moment import moment_of
+from avhash_nas.strategies.protocols import moment_of
 
 Probabilities = dict[str, dict[str, float]]
 """By cell, by candidate."""

@@ -1,9 +1,14 @@
 """What the JSON API answers."""
 
-from dataclasses import dataclass
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import quote
 
 from avhash_nas.data import Media
+from avhash_nas.errors import AvnasError
 from avhash_nas.serving.catalogue import Catalogue
 from avhash_nas.serving.video_search import Answer
 
@@ -159,3 +164,109 @@ def _addresses(video: str, catalogue: Catalogue) -> tuple[str, str] | tuple[None
         return None, None
     name = quote(video, safe="")
     return f"/media/{name}", f"/thumbnails/{name}"
+
+
+class RefusalError(AvnasError):
+    """A request that is answered by an error.
+
+    Args:
+        status: HTTP status.
+        message: One line for the user: what is wrong and what to do.
+        retry_after: Seconds after which the same request may succeed, or None.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """Bounds on requests; every one is at least 1.
+
+    Attributes:
+        upload_bytes: Size of an uploaded file.
+        upload_seconds: Time that an upload may take.
+        video_seconds: Duration of a video.
+        pixels: Of one frame; the default admits 4K.
+        decode_seconds: Time that decoding one file may take, in real time and on the processor.
+        decode_bytes: Memory that decoding one file may take.
+        workers: Files that are decoded at a time.
+        waiting: Searches that may wait for a worker; the next one is told to come back later.
+        top: Answers to one query.
+    """
+
+    upload_bytes: int = 200 * 2**20
+    upload_seconds: int = 120
+    video_seconds: int = 3600
+    pixels: int = 4096 * 2304
+    decode_seconds: int = 30
+    decode_bytes: int = 2**30
+    workers: int = 2
+    waiting: int = 16
+    top: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            AvnasError: A bound is below 1.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value < 1:
+                raise AvnasError(f"limits.{field.name} must be at least 1, got {value}")
+
+
+DEFAULT_TOP = 10
+_SWITCH = {"": None, "true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+def search_options(fields: Mapping[str, str], limits: ServiceLimits) -> tuple[int, bool | None]:
+    """`top` and `rerank` of a form; None for a rerank that is left to the service.
+
+    Args:
+        fields: Of the form.
+        limits: Of the service.
+
+    Raises:
+        RefusalError: A field is unknown, or its value is none that it takes (422).
+    """
+    unknown = sorted(fields.keys() - {"top", "rerank"})
+    if unknown:
+        raise RefusalError(422, f"unknown field {unknown[0]!r}; there are video, top and rerank")
+    top = fields.get("top", "") or str(DEFAULT_TOP)
+    if not (top.isascii() and top.isdigit() and len(top) < 10 and 1 <= int(top) <= limits.top):
+        raise RefusalError(422, f"top must be between 1 and {limits.top}, got {top!r}")
+    rerank = fields.get("rerank", "").lower()
+    if rerank not in _SWITCH:
+        raise RefusalError(422, f"rerank must be true or false, got {rerank!r}")
+    return int(top), _SWITCH[rerank]
+
+
+def with_descriptions(make: Callable[[], dict[str, Any]], kinds: Iterable[type]) -> Callable[[], dict[str, Any]]:
+    """The function that makes a schema, with the descriptions added.
+
+    Args:
+        make: Makes the schema, the same one each time.
+        kinds: Dataclasses that are components of it.
+    """
+
+    def described() -> dict[str, Any]:
+        schema = make()
+        for kind in kinds:
+            component = schema["components"]["schemas"][kind.__name__]
+            component["description"], attributes = _parts(kind)
+            for name, text in attributes.items():
+                component["properties"][name]["description"] = text
+        return schema
+
+    return described
+
+
+def _parts(kind: type) -> tuple[str, dict[str, str]]:
+    """First paragraph of a docstring, and its attributes."""
+    text, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
+    joined = re.sub(r"\n {8,}", " ", attributes)  # continued lines
+    return text, dict(re.findall(r"^ {4}(\w+): (.*)$", joined, re.MULTILINE))

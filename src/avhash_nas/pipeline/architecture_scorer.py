@@ -11,13 +11,13 @@ from avhash_nas.codes import pack
 from avhash_nas.data import HashingData
 from avhash_nas.data.loading import Rows
 from avhash_nas.data.sampling import Labels
+from avhash_nas.distributed import gather_rows, world_size
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.metrics.average_precision import NORMALISATIONS
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.shared_routes import SharedRoutes
-from avhash_nas.ranks import gather_rows, world_size
 from avhash_nas.space import Architecture
 
 _K = 100

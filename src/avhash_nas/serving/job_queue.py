@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from avhash_nas.serving.refusal import RefusalError
+from avhash_nas.serving.schemas import RefusalError
 
 T = TypeVar("T")
 Gone = Callable[[], Awaitable[bool]]

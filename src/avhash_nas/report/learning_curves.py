@@ -4,9 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from avhash_nas.report.picture import Axes, Picture
 from avhash_nas.report.run import Row
-from avhash_nas.report.style import MUTED, drawing, line_styles, new_figure
+from avhash_nas.report.style import MUTED, Axes, Picture, drawing, line_styles, new_figure
 
 SCORE = "map@100_retrieved"
 _COLUMNS = 3

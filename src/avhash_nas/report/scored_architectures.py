@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avhash_nas.report.choices import draw_choices
-from avhash_nas.report.picture import Axes, Picture
-from avhash_nas.report.style import BLUE, MUTED, VERMILLION, drawing, new_figure
+from avhash_nas.report.style import BLUE, MUTED, VERMILLION, Axes, Picture, drawing, new_figure
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.training.choices import Judged
+from avhash_nas.training.search_log import Judged
 
 _WEIGHTS = {"shared": "the supernet's weights", "own": "weights trained for each alone"}
 

@@ -11,8 +11,7 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.strategies.moment import moment_of
-from avhash_nas.strategies.protocols import as_searchable
+from avhash_nas.strategies.protocols import as_searchable, moment_of
 from avhash_nas.testing.bench import SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import frozen
 from avhash_nas.training.tensors import read_tensors
