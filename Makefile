@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: setup ## search, prune, fine-tune and test on a small synthetic data set
+demo: setup ## search, prune, fine-tune and test on a small synthetic dataset
 	$(BIN)/avnas synth --out runs/demo-data --overwrite
 	$(BIN)/avnas fit --strategy=avnas --config experiments/demo/avnas.yaml --data.root runs/demo-data --out runs/demo --overwrite
 

@@ -2,7 +2,7 @@
 
 python benchmarks/evaluation.py --help
 
-Codes lie around a centre for each class, each of its bits flipped with probability 0.25, so that there are many ties.
+Codes lie around a center for each class, each of its bits flipped with probability 0.25, so that there are many ties.
 Videos have one label, and some a second one. The loop is what is usual in the field: for each query relevance from a
 product of labels, distances from a product of signs, argsort, and AP; it breaks ties as the sort happens to, and gives
 mAP alone. It is timed on a sample of the queries and scaled, and so are its argsorts alone. "NumPy" is what `evaluate`
@@ -61,7 +61,7 @@ def make(name: str) -> Videos:
     """Codes and labels of the queries and of the items."""
     queries, items, classes = SIZES[name]
     random = np.random.default_rng(0)
-    centres = random.integers(0, 256, (classes, BITS // 8), dtype=np.uint8)
+    centers = random.integers(0, 256, (classes, BITS // 8), dtype=np.uint8)
     made = []
     for count in (queries, items):
         of_class = random.integers(0, classes, count)
@@ -70,7 +70,7 @@ def make(name: str) -> Videos:
         labels[np.arange(count), of_class] = True
         more = random.random(count) < 0.1
         labels[np.flatnonzero(more), random.integers(0, classes, more.sum())] = True
-        made += [torch.from_numpy(centres[of_class] ^ flips), torch.from_numpy(labels)]
+        made += [torch.from_numpy(centers[of_class] ^ flips), torch.from_numpy(labels)]
     return tuple(made)  # type: ignore[return-value]
 
 

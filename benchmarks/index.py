@@ -2,7 +2,7 @@
 
 python benchmarks/index.py --help
 
-Codes in clusters: each is its cluster's centre with some bits flipped, and so are the queries. Recall@K counts answers
+Codes in clusters: each is its cluster's center with some bits flipped, and so are the queries. Recall@K counts answers
 that are no farther than the K-th exact one, so that it does not matter which of several equally near codes an index
 gives. Times of a query go through the whole store, ids included; "limit" is the time in which one core of this machine
 reads all codes once, the least that an exact search could take. All times but Milvus's, whose server is a process of
@@ -51,9 +51,9 @@ def main() -> None:
     """Measure, print, write JSON."""
     options = parse_options()
     random = np.random.default_rng(options.seed)
-    centres = random.integers(0, 256, (max(1, options.codes // options.cluster), options.bits // 8), dtype=np.uint8)
-    packed = clustered(random, centres, options.codes, options.flip)
-    queries = clustered(random, centres, options.queries, options.flip)
+    centers = random.integers(0, 256, (max(1, options.codes // options.cluster), options.bits // 8), dtype=np.uint8)
+    packed = clustered(random, centers, options.codes, options.flip)
+    queries = clustered(random, centers, options.queries, options.flip)
     ids = np.char.mod("video%08d", np.arange(options.codes))
     codes = CodeSet(ids=ids, packed=packed, bits=options.bits, fingerprint="0" * 16)
     limit = reading(packed)
@@ -70,7 +70,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--top", type=int, default=100, help="K")
     parser.add_argument("--cluster", type=int, default=1000, help="codes of a cluster")
-    parser.add_argument("--flip", type=float, default=0.2, help="share of a centre's bits that a code has otherwise")
+    parser.add_argument("--flip", type=float, default=0.2, help="share of a center's bits that a code has otherwise")
     parser.add_argument("--kinds", nargs="+", default=["flat", "ivf", "hnsw"], help="flat, ivf, hnsw, milvus")
     parser.add_argument("--m", type=int, default=16, help="of hnsw")
     parser.add_argument("--ef_construction", type=int, default=40, help="of hnsw")
@@ -82,9 +82,9 @@ def parse_options() -> argparse.Namespace:
     return parse(parser, codes=200_000, queries=100)
 
 
-def clustered(random: np.random.Generator, centres: Packed, count: int, flip: float) -> Packed:
-    """Codes around randomly chosen centres; drawn block by block, as the flips take a byte for each bit."""
-    codes = centres[random.integers(0, len(centres), count)]
+def clustered(random: np.random.Generator, centers: Packed, count: int, flip: float) -> Packed:
+    """Codes around randomly chosen centers; drawn block by block, as the flips take a byte for each bit."""
+    codes = centers[random.integers(0, len(centers), count)]
     for start in range(0, count, 100_000):
         block = codes[start : start + 100_000]
         block ^= np.packbits(random.random((len(block), 8 * codes.shape[1]), np.float32) < flip, axis=1)

@@ -2,7 +2,7 @@
 
 python benchmarks/scoring.py --help
 
-Synthetic data, or a data set given by --root, and a supernet trained for a moment, so that scores differ. The
+Synthetic data, or a dataset given by --root, and a supernet trained for a moment, so that scores differ. The
 architectures: those that SPOS's evolution meets, scored generation by generation and all in one call, and as many
 random ones. The plain way, measured on a sample of them: the supernet on one route after the other, ranked by
 `evaluate`; and pruning and a Trainer's validation. "Ratio of whole cells" is what follows from the numbers of distinct
@@ -50,7 +50,7 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", default="", help="data set to take instead of a synthetic one")
+    parser.add_argument("--root", default="", help="dataset to take instead of a synthetic one")
     parser.add_argument("--space", default="full", help="preset or JSON file")
     parser.add_argument("--width", type=int, default=64, help="D")
     parser.add_argument("--heads", type=int, default=4)
@@ -83,7 +83,7 @@ def train(data: HashingData, options: argparse.Namespace) -> AudioVisualNetwork:
     random = np.random.default_rng(options.seed)
     space = load_space(options.space)
     supernet = AudioVisualNetwork(
-        data.visual_dim, data.audio_dim, 64, space, width=options.width, heads=options.heads, lazy=True
+        data.visual_dim, data.audio_dim, 64, space, width=options.width, heads=options.heads, identity_init=True
     ).to(options.device)
     optimizer = torch.optim.Adam(supernet.parameters(), lr=3e-4)
     objective = InfoNCE()

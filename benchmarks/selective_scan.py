@@ -84,8 +84,8 @@ def main() -> None:
     rows = []
     torch.set_num_threads(1)
     print(f"back end by default: {scan_backend()}")
-    native, walk = partial(selective_scan, backend="native"), partial(selective_scan, backend="torch")
-    rivals = {"torch": walk, "unbound": unbound, "textbook": textbook}
+    native, run_graph = partial(selective_scan, backend="native"), partial(selective_scan, backend="torch")
+    rivals = {"torch": run_graph, "unbound": unbound, "textbook": textbook}
     one = rates()
     print("(B, T, E, N)           native fwd + bwd   exps alone   " + "".join(f"{name:>18}" for name in rivals))
     for shape in SHAPES:

@@ -8,7 +8,7 @@ passes, each candidate on its own, with a scan under autograd. All forms are the
 are compared on one batch before they are timed.
 
 FLOPs are those of the matrix products of the library's form, forward and backward; a multiplication and an addition
-count two. Times are CPU time of one thread, medians, without the optimiser; forms take turns, so that a slow moment
+count two. Times are CPU time of one thread, medians, without the optimizer; forms take turns, so that a slow moment
 hits all.
 """
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 class Trial:
-    """A supernet, its optimiser, and the routes of a strategy.
+    """A supernet, its optimizer, and the routes of a strategy.
 
     Args:
         space: Cells and candidates.
@@ -117,7 +117,7 @@ class Trial:
         return lambda: self.network(*features, self.route(number))
 
     def step(self, loss: Callable[[], Tensor]) -> tuple[float, float]:
-        """Seconds of forward and backward, and of the optimiser's step."""
+        """Seconds of forward and backward, and of the optimizer's step."""
         start = time.process_time()
         loss().backward()
         middle = time.process_time()

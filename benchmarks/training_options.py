@@ -1,4 +1,4 @@
-"""What the options of training change: the fused optimiser, activation checkpointing, torch.compile.
+"""What the options of training change: the fused optimizer, activation checkpointing, torch.compile.
 
 python benchmarks/training_options.py --help
 
@@ -48,7 +48,7 @@ def measure(width: int, heads: int, videos: int, options: argparse.Namespace) ->
     network = AudioVisualNetwork(width, width, BITS, space, width=width, heads=heads)
     batch = random_batch(videos, options.frames, width)
     print(f"\nD = {width}, {videos} videos of {options.frames} time steps", flush=True)
-    found: dict[str, Any] = {"optimiser": optimisers(network, options.repeats)}
+    found: dict[str, Any] = {"optimizer": optimizers(network, options.repeats)}
     for name, route in routes(space).items():
         found[name] = checkpointing(name, network, batch, route, options.repeats)
     if options.compile:
@@ -75,7 +75,7 @@ def in_turns(forms: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
     return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
-def optimisers(network: AudioVisualNetwork, repeats: int) -> dict[str, float]:
+def optimizers(network: AudioVisualNetwork, repeats: int) -> dict[str, float]:
     """Seconds of a step over all weights."""
     parameters = [parameter.detach().clone().requires_grad_() for parameter in network.parameters()]
     for parameter in parameters:

@@ -64,7 +64,7 @@ class Visit:
         return self.page
 
     def resize(self, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Another size of the window, another colour scheme."""
+        """Another size of the window, another color scheme."""
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
 

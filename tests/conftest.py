@@ -5,7 +5,7 @@ import pytest
 from hypothesis import settings
 
 from browsing import browser, visit
-from ranks.processes import Ranks
+from distributed.processes import Ranks
 from training.tiny import tiny_options, tiny_set, write_config
 
 __all__ = ["browser", "visit"]  # fixtures of pages looked at by a browser

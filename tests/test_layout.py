@@ -19,15 +19,16 @@ PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init
 
 LAYERS = (
     {"cache", "errors"},
-    {"codes", "files", "kernels", "ranks"},
+    {"codes", "distributed", "files", "kernels", "random_streams"},
     {"code_set", "operators"},
     {"space"},
     {"networks"},
     {"metrics", "data"},
-    {"preparation"},
+    {"offline"},
     {"objectives"},
     {"strategies"},
     {"training"},
+    {"pipeline"},
     {"retrieval", "extraction", "baselines", "comparison", "testing"},
     {"report", "serving"},
     {"cli"},

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from avhash_nas.networks import BatchNorm
-from ranks import tasks
-from ranks.processes import Ranks
+from distributed import tasks
+from distributed.processes import Ranks
 
 
 def assert_all_as_alone(ranks: Ranks, function, *arguments) -> None:
@@ -33,7 +33,7 @@ def test_loss_gradient_and_second_derivative_are_those_of_the_global_batch(three
 
 
 def test_batch_norm_is_that_of_the_global_batch(three_ranks):
-    assert_all_as_alone(three_ranks, tasks.normalised)
+    assert_all_as_alone(three_ranks, tasks.normalized)
 
 
 def test_training_is_that_of_the_global_batch(three_ranks):

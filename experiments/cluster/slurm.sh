@@ -33,7 +33,7 @@ trap 'kill -TERM "$step"' TERM
 status=0
 while wait "$step"; status=$?; kill -0 "$step" 2>/dev/null; do :; done
 
-# A preempted job is put back by SLURM itself, as --requeue asks; a cancelled one is not to come back.
+# A preempted job is put back by SLURM itself, as --requeue asks; a canceled one is not to come back.
 if [ "$asked" -gt 0 ] && [ "$status" -ne 0 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -2,7 +2,7 @@
 
 W ranks train on one global batch of which each holds a share. The loss is that of the whole batch, computed on every
 rank from the rows of all (`gather_rows`). A rank's gradient is then W times its share's part of the global gradient, so
-that the mean over the ranks, which DDP takes for the weights and `mean_over_ranks` for everything else, is the gradient
+that the mean over the ranks, which DDP takes for the weights and `all_reduce_mean` for everything else, is the gradient
 that one process with the whole batch computes.
 
 In a single process nothing here communicates; otherwise all ranks must make the same calls, in the same order.
@@ -12,9 +12,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor, distributed
 
 T = TypeVar("T")
+
+
+def rank() -> int:
+    """This process's rank, as Lightning tells it to the processes that it starts; 0 without any."""
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def world_size() -> int:
@@ -66,7 +72,7 @@ def apply_to_all_rows(function: Callable[[Tensor], Tensor], rows: Tensor) -> Ten
     return own
 
 
-def mean_over_ranks(parameters: Iterable[Tensor]) -> None:
+def all_reduce_mean(parameters: Iterable[Tensor]) -> None:
     """Replaces every gradient by its mean over the ranks, in place.
 
     A rank without a gradient counts as zero; where no rank has one there will be none.

@@ -8,7 +8,7 @@ class AvnasError(Exception):
 
 
 class DataError(AvnasError):
-    """One or more problems of a data set, found in one pass.
+    """One or more problems of a dataset, found in one pass.
 
     Args:
         problems: One line for each problem, naming the file and the video or line.

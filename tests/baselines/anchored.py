@@ -27,7 +27,7 @@ def network_of(method: str, visual_dim: int = VISUAL, bits: int = BITS, **option
 
 
 def data_of(videos: int = VIDEOS) -> Any:
-    """As much of a data set as a loss looks at; its training split is in disorder and not the first one."""
+    """As much of a dataset as a loss looks at; its training split is in disorder and not the first one."""
     rows = np.random.default_rng(0).permutation(videos) + 5
     return SimpleNamespace(ids=[f"v{row}" for row in range(videos + 5)], splits={"train": rows})
 
@@ -45,7 +45,7 @@ def begun(method: str, **options: Any) -> tuple[FrameNetwork, AnchoredObjective]
     """A network and its loss, without dropout and in double precision; no frame is masked unless it is asked for."""
     network = network_of(method, width=WIDTH, dropout=0.0)
     objective: AnchoredObjective = METHODS[method][1](anchors=ANCHORS, **{"mask_rate": 0.0, **options})
-    objective.begin(data_of(), network, prepared_for(method))
+    objective.setup(data_of(), network, prepared_for(method))
     with torch.no_grad():
         for parameter in (*network.parameters(), *objective.parameters()):
             parameter.add_(0.1 * torch.randn_like(parameter))

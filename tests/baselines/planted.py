@@ -16,7 +16,7 @@ import torch
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.pipeline.evaluate import evaluate_network, yardsticks
+from avhash_nas.pipeline.evaluate import evaluate_network, reference_scores
 from avhash_nas.training import HashingModule, Recipe
 
 CLASSES, DIM, FRAMES = 6, 48, 5
@@ -25,7 +25,7 @@ SIZES = {"train": 30, "val": 2, "test": 10}
 
 
 def planted_set(root: Path) -> Path:
-    """A data set in the published layout."""
+    """A dataset in the published layout."""
     random = np.random.default_rng(0)
     root.mkdir(parents=True)
     labels = np.repeat(np.arange(CLASSES), sum(SIZES.values()))
@@ -58,7 +58,7 @@ def trained_map(
     prepared_from: HashNetwork | None = None,
     **recipe: Any,
 ) -> float:
-    """mAP@100 of the test split after training, by the normalisation `standard`."""
+    """mAP@100 of the test split after training, by the normalization `standard`."""
     if sampling is not None:
         data.sampling = sampling
     torch.manual_seed(0)
@@ -81,5 +81,5 @@ def trained_map(
 
 def bounds(data: HashingData, bits: int) -> tuple[float, float]:
     """mAP@100 of a random order and of random projections, likewise."""
-    known = yardsticks(data, bits, seed=0)
+    known = reference_scores(data, bits, seed=0)
     return known["chance"]["map@100"]["standard"], known["random_projection"]["map@100"]["standard"]

@@ -15,7 +15,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from baselines.anchored import AUDIO, FRAMES, METHODS, VIDEOS, VISUAL, batch_of, begun, data_of, network_of
 from baselines.planted import planted_set
-from ranks import anchored as on_ranks
+from distributed import anchored as on_ranks
 
 
 @pytest.fixture(params=METHODS)
@@ -94,7 +94,7 @@ def test_videos_of_another_length_are_refused(method, frames):
 def test_other_networks_are_refused(method):
     objective = METHODS[method][1](anchors=5)
     for network in (MeanPoolMLP(VISUAL, AUDIO, 8), network_of("mcmsh" if method == "bth" else "bth")):
-        for call in (objective.prepare, objective.begin):
+        for call in (objective.prepare, objective.setup):
             with pytest.raises(AvnasError, match=f"--network={METHODS[method][0].__name__}"):
                 call(data_of(), network, 0 if call == objective.prepare else {})
 
@@ -102,7 +102,7 @@ def test_other_networks_are_refused(method):
 def test_too_many_anchors_are_refused_before_anything_is_trained(method):
     objective = METHODS[method][1](anchors=VIDEOS + 1)
     first = objective.pretraining()
-    starts = objective.prepare if first is None else first.begin
+    starts = objective.prepare if first is None else first.setup
     with pytest.raises(AvnasError, match=r"anchors=41, but .* 40 videos.*--objective\.anchors="):
         starts(data_of(), network_of(method), {})
     with pytest.raises(AvnasError, match="anchors=4 must be at least 5"):
@@ -146,7 +146,7 @@ def test_at_the_size_of_fcvid_nothing_grows_with_the_square_of_the_videos():
     data = SimpleNamespace(ids=range(videos), splits={"train": np.arange(videos)})
     objective = BTHLoss()
     tracemalloc.start()
-    objective.begin(data, network_of("bth", width=16), prepared)
+    objective.setup(data, network_of("bth", width=16), prepared)
     objective.draw(np.arange(256), random)
     gc.collect()
     kept, peak = tracemalloc.get_traced_memory()

@@ -10,7 +10,7 @@ from avhash_nas.data import Batch, ClassBalanced, HashingData, Triplets
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from baselines.planted import CLASSES, DIM, FRAMES, bounds, planted_set, trained_map
-from ranks import rivals
+from distributed import rivals
 from reference import baselines_avhash as oracle
 
 W, HEADS, T = 8, 2, 3
@@ -124,7 +124,7 @@ def test_the_in_batch_loss_equals_the_loops():
 
 def test_every_parameter_learns(features):
     network, objective = made(dropout=0.0), AVHashLoss()
-    objective.begin(None, network, {})
+    objective.setup(None, network, {})
     objective.sampling(Triplets(negatives=4))
     batch = Batch(*features, torch.zeros(12, 1, dtype=torch.bool), torch.arange(12))
     objective.loss(RoutedNetwork(network), batch).backward()
@@ -137,7 +137,7 @@ def test_every_parameter_learns(features):
     [
         (lambda: AVHash(3, 3, 4, 8, width=10, heads=4), "4 heads do not divide the width 10"),
         (lambda: made()(torch.zeros(1, 4, 5).double(), torch.zeros(1, 4, W).double()), "3 positions and got 4"),
-        (lambda: AVHashLoss().begin(None, MeanPoolMLP(3, 2, 8), {}), "cannot train MeanPoolMLP"),
+        (lambda: AVHashLoss().setup(None, MeanPoolMLP(3, 2, 8), {}), "cannot train MeanPoolMLP"),
         (lambda: AVHashLoss().sampling(ClassBalanced()), "ClassBalanced makes no groups .* --objective.paired=false"),
         (lambda: AVHashLoss(temperature=0), "temperature is out of range: 0"),
         (lambda: AVHashLoss(-1), "alignment is out of range: -1"),

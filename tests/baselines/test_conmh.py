@@ -28,7 +28,7 @@ def make(**options):
 def begun(network, batch, **options):
     objective = MaskedContrastive(decoder_width=12, **options)
     data = SimpleNamespace(frames=6, visual_dim=5, audio_dim=3, splits={"train": np.arange(4)})
-    objective.begin(data, network, {})
+    objective.setup(data, network, {})
     return objective
 
 
@@ -40,7 +40,7 @@ def parameters(module):
 def test_network_and_decoder_have_the_published_size(features, millions):
     with torch.device("meta"):
         network, objective = ConMH(features, 1, 64), MaskedContrastive()
-        objective.begin(SimpleNamespace(frames=25, visual_dim=features, audio_dim=1), network, {})
+        objective.setup(SimpleNamespace(frames=25, visual_dim=features, audio_dim=1), network, {})
     assert parameters(network) + parameters(objective) == pytest.approx(millions * 1e6, abs=5e3)
     assert parameters(network) == 9_704_544 + 256 * (features - 768)
 

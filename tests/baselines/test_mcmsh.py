@@ -57,7 +57,7 @@ def test_codes_near_the_sign_as_training_goes_on_and_the_saved_network_keeps_tha
 
 
 def test_the_loss_equals_the_loops():
-    weights = {"alignment": 0.7, "similarity": 0.4, "quantisation": 0.3, "quadruplets": 0.2}
+    weights = {"alignment": 0.7, "similarity": 0.4, "quantization": 0.3, "quadruplets": 0.2}
     network, objective = begun("mcmsh", **weights)
     network.eval()
     batch = batch_of(objective, 6)
@@ -76,13 +76,13 @@ def test_the_loss_equals_the_loops():
     assert objective.loss(RoutedNetwork(network), batch).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_quantisation_has_a_gradient_and_as_released_none():
+def test_the_quantization_has_a_gradient_and_as_released_none():
     codes = torch.tensor([0.5, -0.25], requires_grad=True)
     (released,) = torch.autograd.grad((codes - identity_sign(codes)).square().mean(), codes)
     assert released.tolist() == [0, 0]
     gradients = []
     for weight in (0.0, 5.0):
-        network, objective = begun("mcmsh", quantisation=weight)
+        network, objective = begun("mcmsh", quantization=weight)
         objective.loss(RoutedNetwork(network), batch_of(objective, 4)).backward()
         gradients.append(network.hash.weight.grad)
     assert not torch.allclose(*gradients)
@@ -100,7 +100,7 @@ def test_a_tuple_is_a_pair_a_similar_video_and_two_others():
 
 
 def test_only_the_videos_of_the_pair_are_masked():
-    network, objective = begun("mcmsh", mask_rate=1.0, alignment=0.0, similarity=0.0, quantisation=0.0)
+    network, objective = begun("mcmsh", mask_rate=1.0, alignment=0.0, similarity=0.0, quantization=0.0)
     network.eval()
     batch = batch_of(objective, 6)
     places = torch.arange(30) % 5
@@ -132,7 +132,7 @@ def test_sizes_are_those_of_the_authors_code(width, millions):
 
 def test_the_published_weights_are_the_defaults():
     objective = MCMSHLoss()
-    weights = objective.alignment_weight, objective.similarity_weight, objective.quantisation_weight
+    weights = objective.alignment_weight, objective.similarity_weight, objective.quantization_weight
     assert (*weights, objective.quadruplets_weight, objective.mask_rate) == (0.8, 0.1, 0.01, 0.01, 0.15)
 
 

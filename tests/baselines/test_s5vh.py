@@ -22,11 +22,11 @@ def parameters(module):
 
 @pytest.mark.parametrize(("tied", "millions", "encoder"), [(True, 3.97, 2_912_448), (False, 6.85, 5_539_008)])
 def test_network_and_objective_have_the_size_of_the_released_model(tied, millions, encoder):
-    """As measured on it with 100 clusters: with its unused head, and the trained matrix that stands for the centres."""
+    """As measured on it with 100 clusters: with its unused head, and the trained matrix that stands for the centers."""
     network, objective = S5VH(768, 1, 64, tied=tied), SLG(legacy=tied)
     data = SimpleNamespace(frames=25, visual_dim=768, audio_dim=1, splits={"train": np.arange(3)})
-    prepared = {"centres": torch.ones(100, 64), "assignment": torch.zeros(3)}
-    objective.begin(data, network, prepared)
+    prepared = {"centers": torch.ones(100, 64), "assignment": torch.zeros(3)}
+    objective.setup(data, network, prepared)
     matrix = 0 if tied else 100 * 64
     assert parameters(network) == encoder
     total = parameters(network) + parameters(objective) + matrix + TOKEN_PROBABILITIES

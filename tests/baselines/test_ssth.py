@@ -8,7 +8,7 @@ from avhash_nas.data import Batch, HashingData, Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from baselines.planted import DIM, FRAMES, bounds, planted_set, trained_map
-from ranks import rivals
+from distributed import rivals
 from reference import baselines_ssth as oracle
 
 B, T, F, K = 5, 4, 3, 6
@@ -18,7 +18,7 @@ def made(**options):
     """A network and its objective, in double precision, with no parameter at a special value."""
     torch.manual_seed(0)
     network, objective = SSTH(F, 2, T, K), SSTHLoss(**options)
-    objective.begin(None, network, {})
+    objective.setup(None, network, {})
     with torch.no_grad():
         for parameter in (*network.parameters(), *objective.parameters()):
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -102,7 +102,7 @@ def test_a_bit_that_is_flipped_midway_changes_the_code(batch):
 def test_sizes_with_decoders_are_those_of_the_authors_code(width, bits, millions):
     with torch.device("meta"):
         network, objective = SSTH(width, 1, 25, bits), SSTHLoss()
-        objective.begin(None, network, {})
+        objective.setup(None, network, {})
     count = sum(parameter.numel() for module in (network, objective) for parameter in module.parameters())
     assert round(count / 1e6, 2) == millions
 
@@ -123,7 +123,7 @@ def test_videos_of_another_length_are_refused(frames):
 
 def test_another_network_and_a_negative_weight_are_refused():
     with pytest.raises(AvnasError, match="cannot train MeanPoolMLP"):
-        SSTHLoss().begin(None, MeanPoolMLP(3, 2, 8), {})
+        SSTHLoss().setup(None, MeanPoolMLP(3, 2, 8), {})
     with pytest.raises(AvnasError, match="mean_weight must not be negative"):
         SSTHLoss(-1)
 

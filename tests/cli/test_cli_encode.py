@@ -15,7 +15,7 @@ from torch import Tensor
 
 from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.code_set import CodeSet
-from avhash_nas.extraction import ColourGradients, Extraction, LogMel, VideoFeatures
+from avhash_nas.extraction import ColorGradients, Extraction, LogMel, VideoFeatures
 from avhash_nas.networks import HashNetwork
 from avhash_nas.training import HashingModule
 from media.make import make_video
@@ -167,7 +167,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained_on_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that tells how videos go in."""
-    folder, extraction = tmp_path_factory.mktemp("model"), Extraction(ColourGradients(), LogMel(), steps=3)
+    folder, extraction = tmp_path_factory.mktemp("model"), Extraction(ColorGradients(), LogMel(), steps=3)
     MeanPoolMLP(extraction.visual.dim, extraction.audio.dim, 16, hidden=8).save_pretrained(folder)
     (folder / "extraction.json").write_text(json.dumps(extraction.to_dict()))
     return folder
@@ -233,7 +233,7 @@ def test_extractors_are_the_models_own_or_named(
     model: Path, films: Path, trained_on_films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ("--videos", films, "--out", tmp_path / "codes.npz", "--workers=0")
-    weightless = ("--visual=colour_gradients", "--audio=log_mel")
+    weightless = ("--visual=color_gradients", "--audio=log_mel")
     for options, expected in (
         (("--model", model), "name the extractors by --visual and --audio"),
         (("--model", model, weightless[0]), "name both extractors"),
@@ -248,7 +248,7 @@ def test_extractors_are_the_models_own_or_named(
     for name in ("config.json", "model.safetensors"):
         shutil.copy(trained_on_films / name, tmp_path / "model")
     assert avnas("encode", *given, "--model", tmp_path / "model", *weightless) == 0
-    assert CodeSet.load(tmp_path / "codes.npz").extraction == Extraction(ColourGradients(), LogMel()).to_dict()
+    assert CodeSet.load(tmp_path / "codes.npz").extraction == Extraction(ColorGradients(), LogMel()).to_dict()
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from extraction.folders import make_clip, make_folder
 from media.make import cut
 from training.tiny import avnas, metrics_of
 
-QUICK = ("--visual=colour_gradients", "--audio=log_mel", "--visual.grid=2", "--labels=folders")
+QUICK = ("--visual=color_gradients", "--audio=log_mel", "--visual.grid=2", "--labels=folders")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_bad_options_are_one_line(videos, tmp_path, monkeypatch, capfd, argument
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     (tmp_path / "empty").mkdir()
     (tmp_path / "videos").symlink_to(videos)
-    chosen = () if any("--visual" in each for each in arguments) else ("--visual=colour_gradients",)
+    chosen = () if any("--visual" in each for each in arguments) else ("--visual=color_gradients",)
     assert avnas("extract", *arguments, "--out", tmp_path / "out", "--audio=log_mel", *chosen) == 2
     errors = capfd.readouterr().err
     assert message in errors

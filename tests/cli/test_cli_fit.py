@@ -23,7 +23,7 @@ def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
     assert {path.name for path in (finished / "codes").iterdir()} == {"query.npz", "database.npz"}
     assert {path.name for path in (finished / "model").iterdir()} == {"config.json", "model.safetensors"}
     of_stage = {"best.pt", "done.json", "epochs.csv"}
-    for stage, files in (("search", {*of_stage, "choices.csv"}), ("finetune", of_stage)):
+    for stage, files in (("search", {*of_stage, "probabilities.csv"}), ("finetune", of_stage)):
         assert {path.name for path in (finished / stage).iterdir()} == files
         assert len(epochs_of(finished, stage)) == 2
     assert not list(finished.rglob("*.partial"))

@@ -11,7 +11,7 @@ from avhash_nas.cli import main
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data.media import Media, write_media
 from avhash_nas.retrieval import HNSW, open_store
-from retrieval.places import codes_of
+from retrieval.backends import codes_of
 
 pytest.importorskip("faiss")
 

@@ -211,7 +211,7 @@ def test_a_class_has_one_path_however_it_is_named(tmp_path: Path) -> None:
 class Rival(MeanPoolMLP):
     """A network that brings its own objective and sampling."""
 
-    goes_with: ClassVar = {"objective": "triplet_info_nce", "data.sampling": "avhash_nas.data.Triplets"}
+    default_components: ClassVar = {"objective": "triplet_info_nce", "data.sampling": "avhash_nas.data.Triplets"}
 
 
 RIVAL = f"{__name__}.Rival"

@@ -16,7 +16,7 @@ from training.tiny import avnas, metrics_of
 
 @pytest.fixture
 def detached(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run whose data set is gone."""
+    """A copy of the finished run whose dataset is gone."""
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     options = yaml.safe_load((run / "config.yaml").read_text())

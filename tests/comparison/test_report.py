@@ -189,7 +189,7 @@ def test_groups_have_headings(results: Results) -> None:
     assert set(rows["Fixed:"].values()) == {""}
 
 
-def test_every_k_in_every_normalisation_where_it_is_asked_for(results: Results) -> None:
+def test_every_k_in_every_normalization_where_it_is_asked_for(results: Results) -> None:
     names = ["retrieved", "standard", "k"]
     scores = {f"map@{k}": {name: (k + place) / 1000 for place, name in enumerate(names)} for k in (5, 20, 100)}
     found = {run: {**metrics(0.5), "test": scores} for run in results.metrics}

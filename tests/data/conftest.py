@@ -1,4 +1,4 @@
-"""Small data sets in the published layout, written as a test needs them."""
+"""Small datasets in the published layout, written as a test needs them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

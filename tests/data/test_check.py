@@ -31,14 +31,14 @@ def test_sound_set(make_set):
 
 def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
     lists = {"train": ("a,0", "b,0,1", "c,2", "d,3", "a,1"), "val": ("g,0", "b,1", "bad"), "test": ("x,9", "y,0")}
-    root = make_set(lists, {"classes": 5, "label_base": 0, "line": "id,label...", "colour": "red"})
+    root = make_set(lists, {"classes": 5, "label_base": 0, "line": "id,label...", "color": "red"})
     rewrite(root / "image.h5", "a", np.full((4, 5), np.nan, np.float32))
     rewrite(root / "image.h5", "c", np.ones((4, 5), np.float32))
     rewrite(root / "audio.h5", "c", None)
     rewrite(root / "audio.h5", "y", np.zeros((4, 3), np.float32))
     report = check(root)
     expected = [
-        "dataset.yaml: unknown entry 'colour'",
+        "dataset.yaml: unknown entry 'color'",
         "val.txt:3: 'bad' lacks a label",
         "train.txt:5: video a is listed twice",
         "val.txt:2: video b of split val is also in split train",

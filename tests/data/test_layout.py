@@ -34,7 +34,7 @@ def test_dataset_yaml_is_taken(make_set):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("colour: blue", "unknown entry 'colour'"),
+        ("color: blue", "unknown entry 'color'"),
         ("line: id;label", "line: 'id;label' is not one of"),
         ("label_base: 2", "label_base: 2 is not one of 0, 1"),
         ("label_base: true", "label_base: True is not one of 0, 1"),

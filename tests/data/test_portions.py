@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, HashingData, Shuffled, Tuples, write_synthetic
-from avhash_nas.data.stratified_split import cut_stratified
+from avhash_nas.data.stratified_split import split_stratified
 from avhash_nas.errors import AvnasError
 
 
@@ -18,32 +18,34 @@ def some_labels(draw):
     return labels
 
 
-@given(labels=some_labels(), portion=st.floats(0.05, 0.95), seed=st.integers(0, 5))
-def test_parts_are_disjoint_whole_and_of_the_right_size(labels, portion, seed):
-    first, second = cut_stratified(labels, portion, seed)
+@given(labels=some_labels(), train_fraction=st.floats(0.05, 0.95), seed=st.integers(0, 5))
+def test_parts_are_disjoint_whole_and_of_the_right_size(labels, train_fraction, seed):
+    first, second = split_stratified(labels, train_fraction, seed)
     assert sorted([*first, *second]) == list(range(len(labels)))
-    assert abs(len(first) - portion * len(labels)) <= 0.5 + 1e-6
+    assert abs(len(first) - train_fraction * len(labels)) <= 0.5 + 1e-6
 
 
 @given(
-    sizes=st.lists(st.integers(1, 15), min_size=1, max_size=8), portion=st.floats(0.05, 0.95), seed=st.integers(0, 5)
+    sizes=st.lists(st.integers(1, 15), min_size=1, max_size=8),
+    train_fraction=st.floats(0.05, 0.95),
+    seed=st.integers(0, 5),
 )
-def test_every_class_is_cut_in_the_same_proportion(sizes, portion, seed):
+def test_every_class_is_cut_in_the_same_proportion(sizes, train_fraction, seed):
     labels = np.eye(len(sizes), dtype=bool).repeat(sizes, axis=0)
-    first, _ = cut_stratified(labels, portion, seed)
-    assert (abs(labels[first].sum(0) - portion * np.array(sizes)) < 1 + 1e-6).all()
+    first, _ = split_stratified(labels, train_fraction, seed)
+    assert (abs(labels[first].sum(0) - train_fraction * np.array(sizes)) < 1 + 1e-6).all()
 
 
 def test_seeds_cut_differently_and_repeatably():
     labels = np.eye(4, dtype=bool).repeat(20, axis=0)
-    cuts = [cut_stratified(labels, 0.5, seed)[0].tolist() for seed in (0, 1, 0)]
+    cuts = [split_stratified(labels, 0.5, seed)[0].tolist() for seed in (0, 1, 0)]
     assert cuts[0] == cuts[2] != cuts[1]
 
 
-@pytest.mark.parametrize("portion", [0.0, 1.0, -0.5, float("nan")])
-def test_a_portion_out_of_range_is_refused(portion):
+@pytest.mark.parametrize("train_fraction", [0.0, 1.0, -0.5, float("nan")])
+def test_a_portion_out_of_range_is_refused(train_fraction):
     with pytest.raises(AvnasError, match="portion must lie between 0 and 1"):
-        cut_stratified(np.eye(4, dtype=bool), portion, 0)
+        split_stratified(np.eye(4, dtype=bool), train_fraction, 0)
 
 
 @pytest.fixture
@@ -54,15 +56,15 @@ def data(tmp_path):
 
 def test_the_cut_reads_labels_only_if_the_batches_do(data):
     train = data.splits["train"]
-    weights, held_out = data.cut(0.25, seed=2)
+    weights, held_out = data.split_train(0.25, seed=2)
     assert sorted([*weights, *held_out]) == train.tolist()
     assert data.labels[weights].sum(0).tolist() == [2, 2, 2]
     data.sampling = Shuffled(4)
-    shuffled = [data.cut(0.25, seed)[0] for seed in range(20)]
+    shuffled = [data.split_train(0.25, seed)[0] for seed in range(20)]
     assert {len(rows) for rows in shuffled} == {6}
     assert any(data.labels[rows].sum(0).tolist() != [2, 2, 2] for rows in shuffled)
     data.labels = np.roll(data.labels, 5, axis=0)
-    assert all(map(np.array_equal, shuffled, [data.cut(0.25, seed)[0] for seed in range(20)]))
+    assert all(map(np.array_equal, shuffled, [data.split_train(0.25, seed)[0] for seed in range(20)]))
 
 
 def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoch(data):

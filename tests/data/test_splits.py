@@ -49,14 +49,14 @@ def test_doubtful_base_says_what_to_write(make_set, described):
     assert "label_base: 0 or label_base: 1" in problems[0]
 
 
-def test_frames_column_of_raw_counts_is_recognised(make_set):
+def test_frames_column_of_raw_counts_is_recognized(make_set):
     splits, problems = splits_of(make_set, ["a,310,0", "b,45,1"], ["c,900,2"], ["d,77,0,2"])
     assert not problems
     assert splits.line == ID_FRAMES_LABELS
     assert labels_of(splits) == {"a": (0,), "b": (1,), "c": (2,), "d": (0, 2)}
 
 
-def test_frames_column_of_one_value_is_recognised(make_set):
+def test_frames_column_of_one_value_is_recognized(make_set):
     train = [f"t{n},2,{n}" for n in range(4)]  # as labels, they would be gapless too, and all videos relevant
     splits, problems = splits_of(make_set, train, ["v,2,0"], ["w,2,3"])
     assert not problems

@@ -19,7 +19,7 @@ def same_files(first, second):
     )
 
 
-def test_is_a_sound_labelled_set(tmp_path):
+def test_is_a_sound_labeled_set(tmp_path):
     root = write_synthetic(tmp_path / "deep" / "set", **TINY)
     report = check(root)
     assert report.problems == ()

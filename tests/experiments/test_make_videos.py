@@ -27,7 +27,7 @@ def script() -> ModuleType:
 
 
 def png(left, right) -> bytes:
-    """40 x 30: one colour on the left, another on the right."""
+    """40 x 30: one color on the left, another on the right."""
     picture = Image.new("RGBA", (40, 30), left)
     picture.paste(right, (20, 0, 40, 30))
     file = io.BytesIO()

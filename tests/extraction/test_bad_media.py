@@ -44,7 +44,7 @@ def test_half_a_file_gives_what_is_in_it(copy_of, name):
     clip = read_clip(cut(copy_of(name), 0.5))
     assert 4 < clip.seconds < 7
     middles = (np.arange(25) + 0.5) / 25 * clip.seconds
-    tolerance = 0.4 if name.endswith("gif") else 0.3  # eight shades of grey; damage at the very end
+    tolerance = 0.4 if name.endswith("gif") else 0.3  # eight shades of gray; damage at the very end
     assert np.mean(np.abs(time_shown(clip.frames, 10.0) - middles)) < tolerance
     if not name.endswith(("ts", "gif")):  # nothing there tells how much there was
         assert {"truncated", "damaged"} & set(clip.notes)

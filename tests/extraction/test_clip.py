@@ -49,7 +49,7 @@ def chirp(times):
 
 
 def corners(picture):
-    """Colours in the middles of the quarters."""
+    """Colors in the middles of the quarters."""
     height, width = picture.shape[:2]
     return picture[np.ix_([height // 4, 3 * height // 4], [width // 4, 3 * width // 4])].astype(int)
 
@@ -126,7 +126,7 @@ def test_moving_pictures_without_sound(tmp_path, name):
     assert clip.notes == ("no_audio",)
     assert not clip.segments.any()
     assert clip.segments.shape == (25, 1920)
-    np.testing.assert_allclose(time_shown(clip.frames, 3.0), middles(3.0), atol=0.6)  # 8 shades of grey
+    np.testing.assert_allclose(time_shown(clip.frames, 3.0), middles(3.0), atol=0.6)  # 8 shades of gray
 
 
 def test_a_stream_without_any_times(tmp_path):
@@ -179,7 +179,7 @@ def test_pixels_are_made_square(tmp_path, aspect, shape):
         ("v.gif", "gif", "rgb8"),
     ],
 )
-def test_colours_of_every_pixel_format(tmp_path, name, codec, pixels):
+def test_colors_of_every_pixel_format(tmp_path, name, codec, pixels):
     path = make_video(tmp_path / name, codec=codec, pixels=pixels, audio=None, seconds=0.3, picture=lambda _: FOUR)
     np.testing.assert_allclose(corners(read_clip(path).frames[0]), corners(FOUR), atol=4)
 

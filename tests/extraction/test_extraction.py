@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import AST, CLIP, Clip, ColourGradients, Extraction, LogMel, read_clip
+from avhash_nas.extraction import AST, CLIP, Clip, ColorGradients, Extraction, LogMel, read_clip
 from extraction.checkpoints import save_clip
 from media.make import make_video
 
@@ -35,8 +35,8 @@ def test_what_is_written_down_gives_the_same_features(tiny_clip, tiny_ast, video
 
 def test_features_are_those_of_the_extractors(video):
     clip = read_clip(video, steps=4)
-    found = Extraction(ColourGradients(), LogMel(), steps=4).features(video)
-    np.testing.assert_array_equal(found.visual, ColourGradients()(clip.frames))
+    found = Extraction(ColorGradients(), LogMel(), steps=4).features(video)
+    np.testing.assert_array_equal(found.visual, ColorGradients()(clip.frames))
     np.testing.assert_array_equal(found.audio, LogMel()(clip.segments))
     assert found.seconds == clip.seconds == pytest.approx(1.0)
 
@@ -72,7 +72,7 @@ def test_no_sound_gives_zeros_and_asks_no_model(tmp_path):
             raise AssertionError
 
     silent = Clip(CLIP_OF_NOISE.frames, np.zeros((3, 800), np.float32), 2.0, ("no_audio",))
-    found = Extraction(ColourGradients(), Deaf()).of_clip(silent)
+    found = Extraction(ColorGradients(), Deaf()).of_clip(silent)
     assert found.audio.shape == (3, LogMel().dim)
     assert not found.audio.any()
     assert found.notes == ("no_audio",)
@@ -80,7 +80,7 @@ def test_no_sound_gives_zeros_and_asks_no_model(tmp_path):
 
 def test_stored_in_half_precision_a_query_sees_what_is_stored():
     exact, half = (
-        Extraction(ColourGradients(), LogMel(), dtype=dtype).of_clip(CLIP_OF_NOISE) for dtype in ("float32", "float16")
+        Extraction(ColorGradients(), LogMel(), dtype=dtype).of_clip(CLIP_OF_NOISE) for dtype in ("float32", "float16")
     )
     for name in ("visual", "audio"):
         rounded = getattr(exact, name).astype(np.float16)
@@ -103,13 +103,13 @@ def test_stored_in_half_precision_a_query_sees_what_is_stored():
     ],
 )
 def test_what_describes_no_extraction_is_one_line(change, message):
-    described = Extraction(ColourGradients(), LogMel()).to_dict() | change
+    described = Extraction(ColorGradients(), LogMel()).to_dict() | change
     with pytest.raises(AvnasError, match=message):
         Extraction.from_dict(described)
 
 
 def test_an_extractor_of_the_other_modality_is_refused():
-    described = Extraction(ColourGradients(), LogMel()).to_dict()
+    described = Extraction(ColorGradients(), LogMel()).to_dict()
     described["visual"], described["audio"] = described["audio"], described["visual"]
     with pytest.raises(AvnasError, match="LogMel is no VisualExtractor"):
         Extraction.from_dict(described)

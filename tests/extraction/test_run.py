@@ -13,16 +13,16 @@ import pytest
 from avhash_nas.data import HashingData, check
 from avhash_nas.data.media import read_media
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import ColourGradients, Extraction, Labelling, LogMel, extract_folder, workers
+from avhash_nas.extraction import ColorGradients, Extraction, Labeling, LogMel, extract_folder, workers
 from extraction.folders import make_clip, make_folder
 from media.make import make_video
 
-EXTRACTION = Extraction(ColourGradients(grid=2), LogMel(bands=8), steps=4)
-FOLDERS = Labelling("folders")
+EXTRACTION = Extraction(ColorGradients(grid=2), LogMel(bands=8), steps=4)
+FOLDERS = Labeling("folders")
 
 
-def extract(videos, out, labelling=FOLDERS, extraction=EXTRACTION, **options):
-    return extract_folder(videos, out, extraction, labelling, workers=0, **options)
+def extract(videos, out, labeling=FOLDERS, extraction=EXTRACTION, **options):
+    return extract_folder(videos, out, extraction, labeling, workers=0, **options)
 
 
 def content(folder):
@@ -76,7 +76,7 @@ def test_the_folder_is_a_data_set_that_can_be_trained_on(ready, tmp_path):
     assert report.class_sizes == (2, 2, 2)
     data = HashingData(ready / "out", cache_dir=tmp_path).prepare()
     assert data.class_names == ("Vögel", "cats", "dogs")
-    assert (data.frames, data.visual_dim, data.audio_dim) == (4, ColourGradients(grid=2).dim, LogMel(bands=8).dim)
+    assert (data.frames, data.visual_dim, data.audio_dim) == (4, ColorGradients(grid=2).dim, LogMel(bands=8).dim)
     for row, name in enumerate(data.ids):
         assert data.class_names[data.labels[row].argmax()] == name.split(":")[0]
 
@@ -175,7 +175,7 @@ def test_files_that_are_gone_are_not_dropped_unasked(place):
 def test_another_folder_of_videos_is_not_taken_for_the_same(place, tmp_path):
     make_clip(tmp_path / "one.mp4")
     with pytest.raises(AvnasError, match="the files of 12 of its 12 videos are gone"):
-        extract(tmp_path / "one.mp4", place / "out", Labelling())
+        extract(tmp_path / "one.mp4", place / "out", Labeling())
 
 
 def test_a_moved_folder_of_videos_is_the_same(place, extracted):
@@ -188,13 +188,13 @@ def test_a_moved_folder_of_videos_is_the_same(place, extracted):
 def test_other_options_are_refused_or_start_anew(place, extracted):
     (place / "out" / "notes.md").write_text("mine")
     before = content(place / "out")
-    other = Extraction(ColourGradients(grid=1), LogMel(bands=8), steps=4)
+    other = Extraction(ColorGradients(grid=1), LogMel(bands=8), steps=4)
     with pytest.raises(AvnasError, match=r"visual was .*\"grid\": 2.* and is .*\"grid\": 1.*--overwrite"):
         extract(place / "videos", place / "out", extraction=other)
     with pytest.raises(AvnasError, match="steps was 4 and is 3 now"):
         extract(place / "videos", place / "out", extraction=Extraction(EXTRACTION.visual, EXTRACTION.audio, 3))
     assert content(place / "out") == before
-    extract(place / "videos", place / "out", Labelling(), other, overwrite=True)
+    extract(place / "videos", place / "out", Labeling(), other, overwrite=True)
     assert len(extracted) == 12
     left = {"audio.h5", "dataset.yaml", "extraction.json", "image.h5", "notes.md", "videos.csv"}
     assert {path.name for path in (place / "out").iterdir()} == left
@@ -220,9 +220,9 @@ def test_two_at_once_in_one_folder_are_refused(ready, tmp_path):
 
 
 def test_bad_options_leave_no_folder_behind(ready, tmp_path):
-    for labelling, message in ((Labelling("no.csv"), "no.csv: cannot be read"), (Labelling("folders"), "in no folder")):
+    for labeling, message in ((Labeling("no.csv"), "no.csv: cannot be read"), (Labeling("folders"), "in no folder")):
         with pytest.raises(AvnasError, match=message):
-            extract(ready / "videos" / "cats", tmp_path / "out", labelling)
+            extract(ready / "videos" / "cats", tmp_path / "out", labeling)
     with pytest.raises(AvnasError, match="workers=-1 must be at least 0"):
         extract_folder(ready / "videos", tmp_path / "out", EXTRACTION, workers=-1)
     assert list(tmp_path.iterdir()) == []
@@ -245,7 +245,7 @@ def test_files_that_give_nothing_are_told_and_tried_again(place, extracted):
 def test_nothing_but_failures(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("no video")
-    outcome = extract(tmp_path / "videos", tmp_path / "out", Labelling())
+    outcome = extract(tmp_path / "videos", tmp_path / "out", Labeling())
     assert (outcome.videos, len(outcome.problems)) == (0, 1)
     assert not (tmp_path / "out" / "image.h5").exists()
 
@@ -255,7 +255,7 @@ def test_features_that_are_no_numbers_are_a_problem(ready, tmp_path):
         def __call__(self, segments):
             return np.full_like(super().__call__(segments), np.nan)
 
-    outcome = extract(ready / "videos", tmp_path / "out", Labelling(), Extraction(ColourGradients(), Broken(), steps=2))
+    outcome = extract(ready / "videos", tmp_path / "out", Labeling(), Extraction(ColorGradients(), Broken(), steps=2))
     assert {reason for _, reason in outcome.problems} == {"its features are not finite numbers"}
 
 
@@ -263,7 +263,7 @@ def test_what_is_met_is_counted_and_marked(tmp_path):
     (tmp_path / "videos").mkdir()
     make_clip(tmp_path / "videos" / "a.mp4")
     make_video(tmp_path / "videos" / "silent.mp4", seconds=0.5, audio=None)
-    outcome = extract(tmp_path / "videos", tmp_path / "out", Labelling())
+    outcome = extract(tmp_path / "videos", tmp_path / "out", Labeling())
     assert outcome.notes["no_audio"] == 1
     with h5py.File(tmp_path / "out" / "audio.h5") as audio:
         assert "no_audio" in audio["silent"].attrs["notes"]
@@ -277,7 +277,7 @@ def test_a_csv_file_of_labels_and_splits(ready, tmp_path):
     rows += [(f"dogs/clip {i}", "dog;pet", split) for i, split in enumerate(("train", "val", "test", ""))]
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    outcome = extract(ready / "videos", tmp_path / "out", Labelling(str(tmp_path / "labels.csv")))
+    outcome = extract(ready / "videos", tmp_path / "out", Labeling(str(tmp_path / "labels.csv")))
     assert outcome.lists == {"train": 3, "val": 2, "test": 2}
     assert "videos without a label, in no list: 4" in outcome.remarks
     data = HashingData(tmp_path / "out", cache_dir=tmp_path / "cache").prepare()
@@ -287,7 +287,7 @@ def test_a_csv_file_of_labels_and_splits(ready, tmp_path):
 
 
 def test_without_labels_there_are_no_lists(ready, tmp_path, place):
-    outcome = extract(place / "videos", place / "out", Labelling())
+    outcome = extract(place / "videos", place / "out", Labeling())
     assert set(outcome.lists.values()) == {0}
     assert not list((place / "out").glob("*.txt"))
     assert read_media(place / "out")["cats:clip 0"].labels == ""

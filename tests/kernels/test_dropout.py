@@ -20,7 +20,7 @@ def test_values_are_dropped_at_the_rate_or_scaled_up(probability, count):
         assert abs(1 - len(kept) / count - probability) < 5 * spread
 
 
-def test_neighbours_are_dropped_independently():
+def test_neighbors_are_dropped_independently():
     """Also those that share a random number: all 16 patterns of four values are equally frequent at a half."""
     torch.manual_seed(0)
     patterns = (dropout(torch.ones(400_000), 0.5) != 0).view(-1, 4).long() @ torch.tensor([1, 2, 4, 8])
@@ -29,7 +29,7 @@ def test_neighbours_are_dropped_independently():
     assert chi_square < 44.3  # 15 degrees of freedom, one run in 10,000
 
 
-def test_neighbouring_seeds_give_unrelated_masks():
+def test_neighboring_seeds_give_unrelated_masks():
     """The seed is what torch draws: numbers that follow each other must do."""
     torch.manual_seed(0)
     masks = torch.stack([(dropout(torch.ones(100_000), 0.5) != 0).double() - 0.5 for _ in range(20)])

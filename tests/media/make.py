@@ -21,11 +21,11 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
 def moving(size: tuple[int, int], hue: float, shape: str, seconds: float) -> Picture:
-    """A coloured shape that goes from left to right over grey.
+    """A colored shape that goes from left to right over gray.
 
     Args:
         size: Width and height.
-        hue: Colour, 0 to 1 round the circle of hues.
+        hue: Color, 0 to 1 round the circle of hues.
         shape: `disc`, `square` or `stripes`.
         seconds: Time for the whole way.
     """
@@ -40,14 +40,14 @@ def moving(size: tuple[int, int], hue: float, shape: str, seconds: float) -> Pic
             "square": np.maximum(abs(x), abs(y)) < radius,
             "stripes": (np.maximum(abs(x), abs(y)) < radius) & (np.floor(y / radius * 4) % 2 == 0),
         }[shape]
-        colour = np.array(colorsys.hsv_to_rgb(hue, 1.0, 1.0)) * 255
-        return np.where(inside[..., None], colour, 96).astype(np.uint8)
+        color = np.array(colorsys.hsv_to_rgb(hue, 1.0, 1.0)) * 255
+        return np.where(inside[..., None], color, 96).astype(np.uint8)
 
     return picture
 
 
 def clock(size: tuple[int, int], seconds: float) -> Picture:
-    """A grey picture whose brightness tells the time: `time_shown` reads it."""
+    """A gray picture whose brightness tells the time: `time_shown` reads it."""
     width, height = size
     return lambda time: np.full((height, width, 3), round(32 + 192 * time / seconds), np.uint8)
 

@@ -47,7 +47,7 @@ def test_ap_of_a_ranking_follows_the_definition(items, k):
         assert found[name][0] == pytest.approx(float(oracle.average_precision(ranking, k, name)), abs=1e-14), name
 
 
-def test_one_hit_on_top_shows_how_far_the_normalisations_lie_apart():
+def test_one_hit_on_top_shows_how_far_the_normalizations_lie_apart():
     distances = np.arange(200, dtype=np.uint8)[None]
     relevance = np.zeros((1, 200), bool)
     relevance[0, [0, *range(150, 169)]] = True  # 20 relevant items, one within 100

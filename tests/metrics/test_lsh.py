@@ -7,13 +7,13 @@ from avhash_nas.metrics import chance_scores, evaluate, pack, random_projection_
 
 def clusters(seed, per_class=20, classes=5, width=12):
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(classes, width, generator=torch.Generator().manual_seed(99))
+    centers = torch.randn(classes, width, generator=torch.Generator().manual_seed(99))
     labels = torch.arange(classes).repeat_interleave(per_class)
-    features = centres[labels] + 0.3 * torch.randn(len(labels), width, generator=generator)
+    features = centers[labels] + 0.3 * torch.randn(len(labels), width, generator=generator)
     return features, torch.eye(classes, dtype=torch.bool)[labels]
 
 
-def test_shared_bits_measure_the_angle_between_standardised_vectors():
+def test_shared_bits_measure_the_angle_between_standardized_vectors():
     """A bit differs with chance angle / pi (Goemans and Williamson); 20,000 bits, 5 standard deviations."""
     features = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1, 1, 1, 100, 1, 1]) + 7
     codes = random_projection_codes(features, bits=20_000)

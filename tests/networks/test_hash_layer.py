@@ -31,7 +31,7 @@ def test_a_hidden_layer():
     assert not torch.equal(layer.train()(h), layer(h))  # dropout
 
 
-def test_norm_is_batch_normalisation_of_the_pooled_features():
+def test_norm_is_batch_normalization_of_the_pooled_features():
     torch.manual_seed(0)
     layer = HashLayer(width=4, bits=3, norm=True).double()
     h = 3 + torch.randn(7, 5, 4, dtype=torch.float64)
@@ -41,7 +41,7 @@ def test_norm_is_batch_normalisation_of_the_pooled_features():
     assert not list(layer.norm.parameters())
 
 
-def test_balance_centres_every_bit_over_the_batch():
+def test_balance_centers_every_bit_over_the_batch():
     """Before tanh each bit has mean 0 and variance 1 over the batch, whatever the layer before says."""
     torch.manual_seed(0)
     layer = HashLayer(width=4, bits=6, balance=True).double()

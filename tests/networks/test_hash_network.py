@@ -91,7 +91,7 @@ def test_a_video_of_one_time_step_is_that_step(trained):
     torch.testing.assert_close(steps[:, 0], trained.eval()(visual, audio))
 
 
-def test_the_time_steps_of_a_network_know_their_neighbours_and_average_to_its_code(make):
+def test_the_time_steps_of_a_network_know_their_neighbors_and_average_to_its_code(make):
     network = make("arch-1").eval()  # the hash layer is linear in front of tanh
     visual, audio = torch.randn(3, 5, 8), torch.randn(3, 5, 6)
     steps = network.time_steps(visual, audio)
@@ -224,7 +224,7 @@ def test_another_format(saved, found):
     [
         {"visual_dim": 8, "audio_dim": 6, "bits": 12, "hidden": 7},
         {"visual_dim": 8, "audio_dim": 6, "bits": 12, "hidden": 5, "balance": True},
-        {"visual_dim": 8, "audio_dim": 6, "bits": 12, "hidden": 5, "colour": 1},
+        {"visual_dim": 8, "audio_dim": 6, "bits": 12, "hidden": 5, "color": 1},
         {"visual_dim": 8, "audio_dim": 6},
         [1, 2],
         None,

@@ -33,7 +33,7 @@ class Greedy(Operator):
     name = "greedy"
     kinds = "M"
 
-    def __init__(self, *, width, kernel, colour):
+    def __init__(self, *, width, kernel, color):
         super().__init__()
 
 
@@ -155,7 +155,7 @@ def test_an_operator_that_takes_any_keyword_gets_those_it_names():
 
 
 def test_an_operator_that_asks_for_an_unknown_size():
-    message = r"Greedy: asks for kernel, colour; a network offers width, model_width, hidden, expand, heads, states,"
+    message = r"Greedy: asks for kernel, color; a network offers width, model_width, hidden, expand, heads, states,"
     with pytest.raises(AvnasError, match=message):
         MixedCell(Cell("visual.M1", (f"{Greedy.__module__}.Greedy",)), SIZES)
 

@@ -51,5 +51,5 @@ def test_codes_of_binary_steps_are_their_mean_and_pass_gradients(videos):
 
 
 def test_bits_are_balanced_over_videos_or_over_the_bits_of_a_step():
-    with pytest.raises(AvnasError, match="balance normalises the codes of videos, binary_steps codes time steps"):
+    with pytest.raises(AvnasError, match="balance normalizes the codes of videos, binary_steps codes time steps"):
         HashLayer(8, 16, balance=True, binary_steps=True)

@@ -12,7 +12,7 @@ def simplest() -> SearchSpace:
 
 def test_a_lazy_start_hands_the_pooled_input_to_the_hash_layer() -> None:
     torch.manual_seed(0)
-    network = AudioVisualNetwork(64, 64, 16, simplest(), width=64, heads=4, lazy=True).eval().double()
+    network = AudioVisualNetwork(64, 64, 16, simplest(), width=64, heads=4, identity_init=True).eval().double()
     visual, audio = torch.randn(5, 7, 64).double(), torch.randn(5, 7, 64).double()
     seen: list[torch.Tensor] = []
     network.hash.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -33,7 +33,7 @@ def test_an_ordinary_start_does_not() -> None:
 def test_every_route_of_a_lazy_supernet_can_be_trained() -> None:
     torch.manual_seed(0)
     space = load_space("full")
-    network = AudioVisualNetwork(32, 48, 16, space, width=32, heads=4, lazy=True, balance=True)
+    network = AudioVisualNetwork(32, 48, 16, space, width=32, heads=4, identity_init=True, balance=True)
     route = {cell.name: len(cell.candidates) - 1 for cell in space.cells}
     network(torch.randn(6, 5, 32), torch.randn(6, 5, 48), route).square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)

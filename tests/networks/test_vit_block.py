@@ -11,15 +11,15 @@ def x():
     return torch.randn(3, 7, 12, dtype=torch.float64)
 
 
-def randomised(block: nn.Module) -> nn.Module:
+def randomized(block: nn.Module) -> nn.Module:
     torch.manual_seed(2)
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.3)
     return block.double()
 
 
-def test_it_is_torchs_layer_normalised_first_where_the_heads_divide_the_width(x):
-    block = randomised(ViTBlock(12, 3))
+def test_it_is_torchs_layer_normalized_first_where_the_heads_divide_the_width(x):
+    block = randomized(ViTBlock(12, 3))
     layer = nn.TransformerEncoderLayer(
         12, 3, 48, dropout=0.0, activation="gelu", layer_norm_eps=1e-6, batch_first=True, norm_first=True
     ).double()
@@ -37,7 +37,7 @@ def test_it_is_torchs_layer_normalised_first_where_the_heads_divide_the_width(x)
 
 
 def test_heads_that_do_not_divide_the_width_make_attention_narrower(x):
-    block = randomised(ViTBlock(12, 5))
+    block = randomized(ViTBlock(12, 5))
     assert block.qkv.weight.shape == (30, 12)
     assert block(x).shape == x.shape
     order = torch.tensor([3, 0, 6, 1, 5, 2, 4])

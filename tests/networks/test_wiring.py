@@ -5,20 +5,20 @@ import weakref
 import torch
 from torch import nn
 
-from avhash_nas.networks import network_steps
-from avhash_nas.networks.graph import Step, Wired
+from avhash_nas.networks import network_graph
+from avhash_nas.networks.graph import GraphModule, Node
 from avhash_nas.networks.mixed_cell import MixedCell
 
 
-class Watched(Wired):
+class Watched(GraphModule):
     """Twice the input, its square, and their sum times the square; notes which outputs live when a step runs."""
 
     inputs = ("x",)
-    wiring = (
-        Step("twice", ("x",)),
-        Step("square", ("twice",)),
-        Step("sum", ("twice", "square")),
-        Step("out", ("sum", "square")),
+    graph = (
+        Node("twice", ("x",)),
+        Node("square", ("twice",)),
+        Node("sum", ("twice", "square")),
+        Node("out", ("sum", "square")),
     )
 
     def __init__(self):
@@ -41,7 +41,7 @@ class Watched(Wired):
 
 def test_the_walk_lets_go_of_what_no_later_step_reads():
     wired = Watched()
-    assert wired.walk((torch.tensor(3.0),), None) == (6 + 36) * 36
+    assert wired.run_graph((torch.tensor(3.0),), None) == (6 + 36) * 36
     assert wired.alive == {"twice": set(), "square": {"twice"}, "sum": {"twice", "square"}, "out": {"square", "sum"}}
 
 
@@ -63,7 +63,7 @@ def test_the_flat_wiring_holds_every_cell_once_behind_what_it_reads(make):
 def test_the_flat_wiring_is_known_without_a_network(make):
     for preset in ("full", "visual", "audio"):
         network = make(preset)
-        assert network_steps(network.space.modalities) == tuple(network.steps())
+        assert network_graph(network.space.modalities) == tuple(network.steps())
 
 
 def test_the_flat_wiring_is_that_of_the_parts(make):

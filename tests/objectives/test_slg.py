@@ -1,4 +1,4 @@
-"""S5VH's objective part by part: centres, pseudo-labels that move, and three ranks."""
+"""S5VH's objective part by part: centers, pseudo-labels that move, and three ranks."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from avhash_nas.baselines import S5VH
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
-from avhash_nas.objectives import SLG, centre_alignment
+from avhash_nas.objectives import SLG, center_alignment
 from avhash_nas.objectives.label_memory import LabelMemory
-from ranks import masked
+from distributed import masked
 from reference import objectives_masked_views as oracle
 
 ROWS = np.array([7, 3, 9, 4, 12, 0])
@@ -19,7 +19,7 @@ ROWS = np.array([7, 3, 9, 4, 12, 0])
 
 
 class Features:
-    """Six training videos of two kinds, and what else an objective asks of a data set."""
+    """Six training videos of two kinds, and what else an objective asks of a dataset."""
 
     visual_dim, audio_dim, frames = 5, 3, 6
     splits = {"train": ROWS}  # noqa: RUF012
@@ -51,18 +51,18 @@ def network(**options):
 
 def begun(data, net, **options):
     objective = SLG(decoder_width=8, **{"clusters": 2, **options})
-    objective.begin(data, net, objective.prepare(data, net, 0))
+    objective.setup(data, net, objective.prepare(data, net, 0))
     return objective
 
 
 def test_the_alignment_equals_the_loops():
     torch.manual_seed(3)
-    codes, centres = torch.randn(4, 6).double().tanh(), torch.randn(3, 6).double().sign()
+    codes, centers = torch.randn(4, 6).double().tanh(), torch.randn(3, 6).double().sign()
     labels = torch.rand(4, 3).double().softmax(dim=1)
-    expected = oracle.centre_alignment(codes.tolist(), centres.tolist(), labels.tolist(), 0.3)
-    assert centre_alignment(codes, centres, labels, 0.3).item() == pytest.approx(expected)
+    expected = oracle.center_alignment(codes.tolist(), centers.tolist(), labels.tolist(), 0.3)
+    assert center_alignment(codes, centers, labels, 0.3).item() == pytest.approx(expected)
     codes.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: centre_alignment(x, centres, labels), codes)
+    assert torch.autograd.gradcheck(lambda x: center_alignment(x, centers, labels), codes)
 
 
 @pytest.mark.parametrize(
@@ -78,29 +78,29 @@ def test_a_videos_label_is_its_cluster_in_what_the_network_looks_at(data, modali
     assert not torch.equal(labels[groups[0][0]], labels[groups[1][0]])
 
 
-def test_codes_are_drawn_to_the_centre_of_their_own_cluster(data):
-    """The gradient of the alignment alone, from a code in the middle, points to the centre of the video's label."""
+def test_codes_are_drawn_to_the_center_of_their_own_cluster(data):
+    """The gradient of the alignment alone, from a code in the middle, points to the center of the video's label."""
     objective = begun(data, network())
     labels = objective.memory.read(torch.from_numpy(ROWS))
     codes = torch.zeros(6, 8, requires_grad=True)
-    centre_alignment(codes, objective.centres, labels).backward()
-    own, other = labels @ objective.centres, (1 - labels) @ objective.centres
+    center_alignment(codes, objective.centers, labels).backward()
+    own, other = labels @ objective.centers, (1 - labels) @ objective.centers
     differing = own != other
     assert differing.any()
     assert torch.equal(-codes.grad.sign()[differing], own[differing])
 
 
-def test_centres_are_binary_and_fixed_and_in_legacy_a_trained_matrix(data):
+def test_centers_are_binary_and_fixed_and_in_legacy_a_trained_matrix(data):
     net = network()
     objective = begun(data, net)
-    assert set(objective.centres.unique().tolist()) == {-1.0, 1.0}
-    assert "centres" in objective.state_dict()
-    assert "centres" not in dict(objective.named_parameters())
+    assert set(objective.centers.unique().tolist()) == {-1.0, 1.0}
+    assert "centers" in objective.state_dict()
+    assert "centers" not in dict(objective.named_parameters())
     legacy = begun(data, net, legacy=True)
-    assert isinstance(legacy.centres, nn.Parameter)
+    assert isinstance(legacy.centers, nn.Parameter)
     legacy.loss(RoutedNetwork(net), data.batch(ROWS)).backward()
-    assert legacy.centres.grad.abs().max() > 0
-    assert len(set(legacy.centres.detach().flatten().tolist())) == 16
+    assert legacy.centers.grad.abs().max() > 0
+    assert len(set(legacy.centers.detach().flatten().tolist())) == 16
     assert legacy.decoder.layers[0].backward_mixer is None
     assert objective.decoder.layers[0].backward_mixer is not None
 
@@ -133,7 +133,7 @@ def test_labels_move_towards_the_prediction_after_the_warm_up_once_an_epoch(data
         objective.loss(RoutedNetwork(net), batch)
     assert net.training
     codes = net.eval()(batch.visual, batch.audio)
-    predicted = (codes @ objective.centres.T).softmax(dim=1)
+    predicted = (codes @ objective.centers.T).softmax(dim=1)
     torch.testing.assert_close(objective.memory.labels[:4], 0.75 * before[:4] + 0.25 * predicted)
     assert torch.equal(objective.memory.labels[4:], before[4:])
 

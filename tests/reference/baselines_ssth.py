@@ -14,14 +14,14 @@ def linear(weight: Rows, bias: list[float], x: list[float]) -> list[float]:
     return [b + math.fsum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weight, bias, strict=True)]
 
 
-def normalised(column: list[float], scale: float, shift: float) -> list[float]:
+def normalized(column: list[float], scale: float, shift: float) -> list[float]:
     mean = math.fsum(column) / len(column)
     variance = math.fsum((v - mean) ** 2 for v in column) / len(column)
     return [scale * (v - mean) / math.sqrt(variance + 1e-5) + shift for v in column]
 
 
 def cell(state: dict[str, Any], step: int, inputs: Rows, h: Rows, c: Rows) -> tuple[Rows, Rows]:
-    """Output gates and normalised states of all videos. Inputs hold what comes to i, f, g, o, in this order."""
+    """Output gates and normalized states of all videos. Inputs hold what comes to i, f, g, o, in this order."""
     units = len(c[0])
     recurrent, (to_i, to_f, to_o) = state["recurrent"], state["peepholes"]
     pre = [[x + u for x, u in zip(row, linear(recurrent, [0.0] * 4 * units, before), strict=True)]
@@ -35,7 +35,7 @@ def cell(state: dict[str, Any], step: int, inputs: Rows, h: Rows, c: Rows) -> tu
         for v in range(len(c))
     ]
     scale, shift = state[f"norms.{step}.weight"], state[f"norms.{step}.bias"]
-    columns = [normalised([row[k] for row in raw], scale[k], shift[k]) for k in range(units)]
+    columns = [normalized([row[k] for row in raw], scale[k], shift[k]) for k in range(units)]
     new = [[columns[k][v] for k in range(units)] for v in range(len(c))]
     gate = [[sigmoid(pre[v][3 * units + k] + to_o[k] * new[v][k]) for k in range(units)] for v in range(len(c))]
     return gate, new

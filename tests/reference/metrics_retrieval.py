@@ -20,10 +20,10 @@ def all_rankings(distances: Sequence[int], relevance: Sequence[bool]) -> Iterato
         yield [relevant for order in orders for relevant in order]
 
 
-def average_precision(ranking: Sequence[bool], k: int | None, normalisation: str) -> Fraction:
+def average_precision(ranking: Sequence[bool], k: int | None, normalization: str) -> Fraction:
     cutoff = len(ranking) if k is None else k
     precisions = [Fraction(sum(ranking[:r]), r) for r in range(1, min(cutoff, len(ranking)) + 1) if ranking[r - 1]]
-    denominator = {"retrieved": len(precisions), "standard": min(cutoff, sum(ranking)), "k": cutoff}[normalisation]
+    denominator = {"retrieved": len(precisions), "standard": min(cutoff, sum(ranking)), "k": cutoff}[normalization]
     return sum(precisions, ZERO) / denominator if denominator else ZERO
 
 

@@ -37,14 +37,14 @@ def masked_error(predicted: Sequence[Vector], features: Sequence[Vector], masked
     return math.fsum(squares) / len(squares)
 
 
-def centre_alignment(
-    codes: Sequence[Vector], centres: Sequence[Vector], labels: Sequence[Vector], temperature: float
+def center_alignment(
+    codes: Sequence[Vector], centers: Sequence[Vector], labels: Sequence[Vector], temperature: float
 ) -> float:
     terms = []
     for code, label in zip(codes, labels, strict=True):
         scores = [
-            math.exp(math.fsum(b * c for b, c in zip(code, centre, strict=True)) / (len(code) * temperature))
-            for centre in centres
+            math.exp(math.fsum(b * c for b, c in zip(code, center, strict=True)) / (len(code) * temperature))
+            for center in centers
         ]
         terms.append(-math.fsum(y * math.log(s / math.fsum(scores)) for y, s in zip(label, scores, strict=True)))
     return math.fsum(terms) / len(terms)

@@ -46,7 +46,7 @@ def unrolled(train, val, weights, alphas, slope, step, quotient, epsilon=0.01):
 
 
 def rule_of(optimizer, weights, clip=None, by_value=False):
-    """The optimiser's next step as a differentiable function of weights and gradients.
+    """The optimizer's next step as a differentiable function of weights and gradients.
 
     Args:
         optimizer: SGD, Adam or AdamW, before that step.

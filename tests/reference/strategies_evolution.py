@@ -62,6 +62,6 @@ def independent_p(table):
 
 
 def chi_square_tail(statistic, degrees):
-    """Probability of a chi-square variable to exceed a value: the regularised upper incomplete gamma function."""
+    """Probability of a chi-square variable to exceed a value: the regularized upper incomplete gamma function."""
     half = torch.tensor([degrees / 2, statistic / 2], dtype=torch.float64)
     return float(torch.special.gammaincc(half[0], half[1]))

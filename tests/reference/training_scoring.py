@@ -19,7 +19,7 @@ def codes(network, data, rows, architecture):
 
 
 def scores(network, data, architectures, queries=None, database=None):
-    """mAP@100 of each architecture in the three normalisations; all videos of val and of the database by default."""
+    """mAP@100 of each architecture in the three normalizations; all videos of val and of the database by default."""
     queries = data.splits["val"] if queries is None else queries
     database = data.splits[data.database] if database is None else database
     found = []

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.training.search_log import Judged, write_judged
+from avhash_nas.training.search_log import EvaluatedArchitecture, write_evaluations
 
 SCORE = "map@100_retrieved"
 
@@ -56,7 +56,7 @@ def make_run(
     if strategy is not None:
         _search(folder / "search", searched, epochs, validated, random, probable=probable, finished=finished)
         if rounds:
-            write_judged(folder / "search" / "judged.csv", _judged(searched, rounds, random))
+            write_evaluations(folder / "search" / "evaluations.csv", _judged(searched, rounds, random))
     if finished:
         (folder / "architecture.json").write_text(json.dumps(architecture.to_dict()))
         tuned = {"epoch": 0, "lr": 0.01, "train/loss": 1.0, f"val/{SCORE}": 0.5}
@@ -100,15 +100,15 @@ def _search(
     if rows:
         _write_csv(folder / "epochs.csv", rows)
     if rows and probable:
-        _write_csv(folder / "choices.csv", choices)
+        _write_csv(folder / "probabilities.csv", choices)
     if rows and finished:
         best = {"best": {"epoch": float(epochs - 1)}, "peaks": {}, "epochs": epochs, "epoch_seconds": 1.5}
         (folder / "done.json").write_text(json.dumps(best))
 
 
-def _judged(space: SearchSpace, rounds: tuple[int, ...], random: np.random.Generator) -> list[Judged]:
+def _judged(space: SearchSpace, rounds: tuple[int, ...], random: np.random.Generator) -> list[EvaluatedArchitecture]:
     return [
-        Judged(number, "shared", float(random.random()), space.sample(random))
+        EvaluatedArchitecture(number, "shared", float(random.random()), space.sample(random))
         for number, count in enumerate(rounds)
         for _ in range(count)
     ]

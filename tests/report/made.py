@@ -9,11 +9,11 @@ from avhash_nas.code_set import CodeSet
 
 
 def codes(count, role="query", classes=4, bits=16, noise=0.1, seed=0, several=False):
-    """Codes near the centre of their class; `several` gives every fifth video a second label."""
+    """Codes near the center of their class; `several` gives every fifth video a second label."""
     rng = np.random.default_rng((seed, len(role)))
-    centres = np.random.default_rng(1).integers(0, 2, (classes, bits))
+    centers = np.random.default_rng(1).integers(0, 2, (classes, bits))
     label = np.arange(count) % classes
-    packed = np.packbits(centres[label] ^ (rng.random((count, bits)) < noise), axis=1)
+    packed = np.packbits(centers[label] ^ (rng.random((count, bits)) < noise), axis=1)
     labels = np.eye(classes, dtype=bool)[label]
     if several:
         labels[::5, 0] = True

@@ -13,7 +13,7 @@ from report.folders import make_run
 pytest.importorskip("matplotlib")
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import network_steps
+from avhash_nas.networks import network_graph
 from avhash_nas.report import svg
 from avhash_nas.report.architecture import draw_architectures
 from avhash_nas.report.design import Design, differing, load_design, places
@@ -105,7 +105,7 @@ def test_every_module_has_a_place_of_its_own_below_what_it_reads() -> None:
     for modalities in (("visual", "audio"), ("visual",), ("audio",)):
         where = places(modalities)
         assert len({(place.x, place.y) for place in where.values()}) == len(where)
-        for step in network_steps(modalities):
+        for step in network_graph(modalities):
             assert all(where[source].y < where[step.module].y for source in step.inputs if source in where)
 
 
@@ -146,7 +146,7 @@ def test_the_flowchart_has_the_wiring_of_the_network(name: str) -> None:
             classes |= dict.fromkeys(found[1].split(","), found[2])
         else:
             assert any(re.fullmatch(form, line) for form in OTHER_LINES), line
-    steps = network_steps(design.modalities)
+    steps = network_graph(design.modalities)
     renamed = {step.module: step.module.replace("_input", "_features").replace(".", "_") for step in steps}
     read = [(source, step.module) for step in steps for source in step.inputs if source in renamed]
     assert edges == {(renamed[source], renamed[module]) for source, module in read}

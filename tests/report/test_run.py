@@ -38,7 +38,7 @@ def test_certainty_is_the_chosen_candidates_probability_in_the_kept_epoch(tmp_pa
 def test_without_probabilities_certainty_is_the_share_of_the_best_that_agree(tmp_path: Path) -> None:
     record = RunRecord(make_run(tmp_path / "run", strategy="SPOS", probable=False, rounds=(12, 12)))
     weights, meaning = record.certainty
-    best = sorted(record.judged, key=lambda each: each.score)[-BEST:]
+    best = sorted(record.evaluations, key=lambda each: each.score)[-BEST:]
     assert record.architecture is not None
     for cell, name in record.architecture.items():
         assert weights[cell] == sum(each.architecture[cell] == name for each in best) / BEST

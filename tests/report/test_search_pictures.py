@@ -81,7 +81,7 @@ def test_curves_are_the_columns_of_epochs_csv(
 
 
 def test_the_gap_is_what_the_supernet_scores_more_than_the_derived(run: Path, pictures: dict[str, Picture]) -> None:
-    gaps = points(pictures["search-course"], "Discretisation gap", "gap")
+    gaps = points(pictures["search-course"], "Discretization gap", "gap")
     rows = [row for row in file_rows(run, "epochs.csv") if row["val/supernet/map@100_retrieved"]]
     scores = [[float(row[f"val/{name}/map@100_retrieved"]) for name in ("supernet", "derived")] for row in rows]
     assert gaps == [(int(row["epoch"]), one - other) for row, (one, other) in zip(rows, scores, strict=True)]
@@ -96,7 +96,7 @@ def test_rewards_are_those_of_every_phase(pictures: dict[str, Picture]) -> None:
 
 def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> None:
     data = pictures["search-choices"].data
-    rows = file_rows(run, "choices.csv")
+    rows = file_rows(run, "probabilities.csv")
     assert data["epoch"] == {cell: [int(row["epoch"]) for row in rows] for cell in data["cells"]}
     assert data["kept"] == 5
     space = load_space("full")
@@ -123,14 +123,14 @@ def test_the_line_of_the_chosen_candidate_is_the_thick_one(run: Path, pictures: 
 
 def test_scores_are_drawn_by_generation(run: Path, pictures: dict[str, Picture]) -> None:
     data = pictures["search-scored"].data
-    rows = file_rows(run, "judged.csv")
+    rows = file_rows(run, "evaluations.csv")
     expected = [[float(row["score"]) for row in rows if int(row["round"]) == number] for number in range(3)]
     assert data["scores"] == expected
     assert data["best"] == [max(score for scores in expected[: number + 1] for score in scores) for number in range(3)]
 
 
 def test_shares_are_counts_over_each_generation(run: Path, pictures: dict[str, Picture]) -> None:
-    data, rows = pictures["search-shares"].data, file_rows(run, "judged.csv")
+    data, rows = pictures["search-shares"].data, file_rows(run, "evaluations.csv")
     assert data["generation"] == {cell: [0, 1, 2] for cell in data["cells"]}
     for cell, lines in data["cells"].items():
         for name, shares in lines.items():
@@ -184,7 +184,7 @@ def test_what_a_third_partys_strategy_logs_gets_a_plot_of_its_own(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["search-course", "search-choices", "search-scored", "search-shares"])
-def test_nothing_overlaps_and_all_is_labelled(name: str, pictures: dict[str, Picture]) -> None:
+def test_nothing_overlaps_and_all_is_labeled(name: str, pictures: dict[str, Picture]) -> None:
     figure = pictures[name].figure
     assert outside(figure) == []
     assert overlapping(figure) == []

@@ -1,4 +1,4 @@
-"""Pictures as files: the same bytes every time, valid XML, ids that do not clash, colours that the page may set."""
+"""Pictures as files: the same bytes every time, valid XML, ids that do not clash, colors that the page may set."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -57,11 +57,11 @@ def test_several_pictures_in_a_page_share_no_id() -> None:
         assert used <= own
 
 
-def test_ink_follows_the_page_and_files_have_plain_colours(tmp_path: Path) -> None:
+def test_ink_follows_the_page_and_files_have_plain_colors(tmp_path: Path) -> None:
     plain = svg(a_picture())
     inline = following(plain)
-    for colour, variable in VARIABLES.items():
-        assert plain.count(colour) == inline.count(f"var({variable}, {colour})") == inline.count(colour)
+    for color, variable in VARIABLES.items():
+        assert plain.count(color) == inline.count(f"var({variable}, {color})") == inline.count(color)
     assert INK in plain
     assert "var(" not in plain
     assert "var(" not in save(a_picture(), tmp_path)[1].read_text()

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.places import KINDS, STORES, Places
+from retrieval.backends import KINDS, STORES, Places
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.retrieval import HNSW, IVF, Flat, create_store, faiss_store, open_store
 from avhash_nas.retrieval.lock import locked
-from retrieval.places import codes_of
+from retrieval.backends import codes_of
 
 pytest.importorskip("faiss")
 

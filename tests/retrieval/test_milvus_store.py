@@ -14,7 +14,7 @@ from avhash_nas.retrieval.milvus_rows import batches, rows_of
 from avhash_nas.retrieval.milvus_server import MilvusServer, split_place
 from avhash_nas.retrieval.milvus_store import MilvusStore
 from avhash_nas.retrieval.store import StoreHeader
-from retrieval.places import codes_of
+from retrieval.backends import codes_of
 
 pytest.importorskip("pymilvus")
 pytest.importorskip("milvus_lite")

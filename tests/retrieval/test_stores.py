@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import hamming_distances
 from avhash_nas.retrieval import create_store, open_store
-from retrieval.places import codes_of
+from retrieval.backends import codes_of
 
 NAMES = [
     "a",

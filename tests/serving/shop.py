@@ -10,7 +10,7 @@ from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.code_set import CodeSet
 from avhash_nas.codes import halve
 from avhash_nas.data import Media, write_media
-from avhash_nas.extraction import ColourGradients, Extraction, LogMel
+from avhash_nas.extraction import ColorGradients, Extraction, LogMel
 from avhash_nas.files import write_json
 from avhash_nas.retrieval import create_store
 from media.make import make_video
@@ -53,7 +53,7 @@ def make_shop(folder: Path) -> Shop:
     """Videos, their features by extractors without weights, codes of a network with random weights, an exact store."""
     shop = Shop(folder / "codes.index", folder / "model", folder / "features")
     shop.video().parent.mkdir(parents=True)
-    extraction = Extraction(ColourGradients(), LogMel(), steps=5)
+    extraction = Extraction(ColorGradients(), LogMel(), steps=5)
     torch.manual_seed(0)
     network = MeanPoolMLP(extraction.visual.dim, extraction.audio.dim, 32, hidden=16)
     ids = [*IDS, UNSTORED, UNLISTED]

@@ -190,7 +190,7 @@ def test_a_bad_form_is_refused(client, kind, body, status, words):
         ({"top": "٣"}, "top"),
         ({"top": "9" * 100}, "top"),
         ({"rerank": "perhaps"}, "rerank must be true or false"),
-        ({"colour": "red"}, "unknown field 'colour'"),
+        ({"color": "red"}, "unknown field 'color'"),
     ],
 )
 def test_bad_options_are_refused(client, shop, fields, words):

@@ -126,7 +126,7 @@ def test_a_service_that_is_gone_is_told(visit, page):
     assert "cannot be reached" in page.inner_text("#problem")
 
 
-def test_waiting_is_shown_and_can_be_cancelled(visit, page, shop):
+def test_waiting_is_shown_and_can_be_canceled(visit, page, shop):
     held = []
     page.route("**/api/search", lambda route: held.append(route))
     page.set_input_files("#file", shop.video())
@@ -173,16 +173,16 @@ def faint(page):
     """Texts whose contrast with what is behind them is below 4.5 to 1 (WCAG 2.2, level AA)."""
     return page.evaluate(
         """() => {
-          const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
-          const light = (colour) => {
-            const [r, g, b] = numbers(colour).map((part) => part / 255)
+          const numbers = (color) => color.match(/[0-9.]+/g).map(Number);
+          const light = (color) => {
+            const [r, g, b] = numbers(color).map((part) => part / 255)
               .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const behind = (node) => {
             for (let up = node; up; up = up.parentElement) {
-              const colour = getComputedStyle(up).backgroundColor;
-              if ((numbers(colour)[3] ?? 1) === 1) return colour;
+              const color = getComputedStyle(up).backgroundColor;
+              if ((numbers(color)[3] ?? 1) === 1) return color;
             }
             return "rgb(255, 255, 255)";
           };

@@ -15,7 +15,7 @@ from avhash_nas.networks import HashNetwork
 from avhash_nas.retrieval import AsymmetricRerank, FrameRerank, ValueRerank, create_store, open_store
 from avhash_nas.retrieval.values import cosine
 from avhash_nas.serving import VideoSearch
-from retrieval.places import codes_of
+from retrieval.backends import codes_of
 from serving.shop import IDS, UNSTORED
 
 pytest.importorskip("faiss")

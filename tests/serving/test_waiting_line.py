@@ -82,14 +82,14 @@ def test_work_that_nobody_waits_for_is_dropped_or_keeps_its_place_until_it_is_do
     assert sorted(done) == [0, 1]
 
 
-def test_work_for_a_client_that_has_hung_up_is_cancelled():
-    cancelled = []
+def test_work_for_a_client_that_has_hung_up_is_canceled():
+    canceled = []
 
     async def work():
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
-            cancelled.append(True)
+            canceled.append(True)
             raise
 
     async def gone():
@@ -101,4 +101,4 @@ def test_work_for_a_client_that_has_hung_up_is_cancelled():
         await asyncio.sleep(0)
 
     asyncio.run(wait())
-    assert cancelled == [True]
+    assert canceled == [True]

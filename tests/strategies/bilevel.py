@@ -6,7 +6,7 @@ from torch import nn
 from avhash_nas.data import Batch
 from avhash_nas.networks import Mixture
 from avhash_nas.space import Cell, SearchSpace
-from avhash_nas.strategies import Moment
+from avhash_nas.strategies import SearchProgress
 from avhash_nas.strategies.virtual_step import VirtualStep
 
 SPACE = SearchSpace((Cell("T", ("self_attention", "self_ssm")),))
@@ -80,7 +80,7 @@ class Tug(OneCell):
 
 def search(strategy, module, train, held_out, steps=200, lr=0.2):
     """What a Trainer does with a strategy, without one: the strategy's step, its route, a step of the weights."""
-    strategy.begin(SPACE, 0)
+    strategy.setup_search(SPACE, 0)
     groups = strategy.parameter_groups()
     optimizer = torch.optim.AdamW(
         [
@@ -90,12 +90,12 @@ def search(strategy, module, train, held_out, steps=200, lr=0.2):
         lr=lr,
         weight_decay=0.0,
     )
-    strategy.architecture_batch = lambda module, moment: held_out
+    strategy.architecture_batch = lambda module, progress: held_out
     strategy.weight_step = VirtualStep(optimizer)
     for step in range(steps):
-        moment = Moment(0, step, 1, steps)
-        strategy.architecture_step(module, train, moment)
+        progress = SearchProgress(0, step, 1, steps)
+        strategy.architecture_step(module, train, progress)
         optimizer.zero_grad()
-        module.loss(train, strategy.route(moment)).backward()
+        module.loss(train, strategy.route(progress)).backward()
         optimizer.step()
     return strategy.architecture.probabilities()["T"].detach()

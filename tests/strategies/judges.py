@@ -37,23 +37,23 @@ class SpyJudge:
 
 def chosen_by(strategy, space, fitness, seed=0):
     """The strategy after its choice from a space, and the judge that it asked."""
-    strategy.begin(space, seed)
-    judge = SpyJudge(fitness)
-    strategy.choose(judge)
-    return strategy, judge
+    strategy.setup_search(space, seed)
+    evaluator = SpyJudge(fitness)
+    strategy.search(evaluator)
+    return strategy, evaluator
 
 
 def choose_in_pieces(make_strategy, fitness):
     """Let a strategy choose with an interruption at every evaluation; the last strategy, and what was evaluated."""
     memory, evaluated = {}, []
     while True:
-        judge = SpyJudge(fitness, memory, interrupted_at=1)
+        evaluator = SpyJudge(fitness, memory, interrupted_at=1)
         strategy = make_strategy()
         try:
-            strategy.choose(judge)
+            strategy.search(evaluator)
         except Interrupted:
             continue
         else:
             return strategy, evaluated
         finally:
-            evaluated += judge.evaluated
+            evaluated += evaluator.evaluated

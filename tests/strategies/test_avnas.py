@@ -11,20 +11,23 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, mixture_route, prune
 from avhash_nas.objectives import info_nce
 from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies import AVNAS, Moment
+from avhash_nas.strategies import AVNAS, SearchProgress
 from avhash_nas.strategies.logits import ArchitectureLogits
 from avhash_nas.training import Recipe
 from reference.strategies_adam import joint_adam
 
-QUICK = (partial(AVNAS, lr=0.05), partial(AVNAS, lr=0.05, temperature=0.1, warmup=0.1, harden=0.6, select="derived"))
+QUICK = (
+    partial(AVNAS, lr=0.05),
+    partial(AVNAS, lr=0.05, temperature=0.1, warmup=0.1, discretize_at=0.6, select="derived"),
+)
 """For the conformance checks: options that suit short searches."""
 
-START = Moment(epoch=0, batch=0, epochs=10, batches=4)
+START = SearchProgress(epoch=0, batch=0, epochs=10, batches=4)
 
 
 def begun(space, seed=0, **options):
     strategy = AVNAS(**options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
@@ -94,7 +97,7 @@ class TestJointStep:
             assert not torch.equal(parameter, before[name]), name
             torch.testing.assert_close(stepped[name], parameter.detach(), rtol=1e-9, atol=1e-11, msg=name)
 
-    def test_a_parameter_group_is_a_second_optimiser_bit_for_bit(self, make_module, space):
+    def test_a_parameter_group_is_a_second_optimizer_bit_for_bit(self, make_module, space):
         runs = []
         for two in (False, True):
             module, strategy = searching(make_module, space, **ALPHA)
@@ -133,7 +136,7 @@ class TestMixture:
 
     def test_weights_are_the_softmax_of_the_logits(self, space):
         strategy = spread(begun(space, temperature=0.25))
-        route = strategy.route(Moment(epoch=10, batch=0, epochs=10, batches=4))
+        route = strategy.route(SearchProgress(epoch=10, batch=0, epochs=10, batches=4))
         assert route.keys() == {cell.name for cell in space.choices}
         for cell, logits in zip(space.choices, strategy.architecture.logits, strict=True):
             powers = [math.exp(value / 0.25) for value in logits.tolist()]
@@ -204,27 +207,31 @@ class TestInitialLogits:
 class TestSchedule:
     def test_the_temperature_falls_geometrically_from_1(self, space):
         strategy = begun(space, temperature=0.01)
-        moments = [Moment(epoch, 0, 10, 4) for epoch in range(11)]
-        temperatures = [strategy.temperature_at(moment) for moment in moments]
+        moments = [SearchProgress(epoch, 0, 10, 4) for epoch in range(11)]
+        temperatures = [strategy.temperature_at(progress) for progress in moments]
         assert temperatures[0] == 1
         assert temperatures[-1] == pytest.approx(0.01)
         ratios = [after / before for before, after in itertools.pairwise(temperatures)]
         assert ratios == pytest.approx([0.01**0.1] * 10)
-        assert strategy.temperature_at(Moment(2, 2, 10, 4)) == pytest.approx(0.01**0.25)
+        assert strategy.temperature_at(SearchProgress(2, 2, 10, 4)) == pytest.approx(0.01**0.25)
 
     def test_the_papers_temperature_is_1_throughout(self, space):
-        assert {begun(space).temperature_at(Moment(epoch, 1, 5, 3)) for epoch in range(5)} == {1.0}
+        assert {begun(space).temperature_at(SearchProgress(epoch, 1, 5, 3)) for epoch in range(5)} == {1.0}
 
     def test_it_waits_for_the_warm_up(self, space):
         strategy = begun(space, temperature=0.1, warmup=0.5)
         expected = {0: 1.0, 4: 1.0, 5: 1.0, 6: 0.1**0.2, 10: 0.1}
         for epoch, temperature in expected.items():
-            assert strategy.temperature_at(Moment(epoch, 0, 10, 4)) == pytest.approx(temperature)
+            assert strategy.temperature_at(SearchProgress(epoch, 0, 10, 4)) == pytest.approx(temperature)
 
     def test_alpha_has_no_gradient_during_warm_up(self, space):
         strategy = spread(begun(space, warmup=0.5))
-        for moment, trains in ((START, False), (Moment(4, 3, 10, 4), False), (Moment(5, 0, 10, 4), True)):
-            route = strategy.route(moment)
+        for progress, trains in (
+            (START, False),
+            (SearchProgress(4, 3, 10, 4), False),
+            (SearchProgress(5, 0, 10, 4), True),
+        ):
+            route = strategy.route(progress)
             assert all(isinstance(choice, Mixture) for choice in route.values())
             assert {choice.weights.requires_grad for choice in route.values()} == {trains}
 
@@ -247,7 +254,7 @@ class TestSchedule:
 
     def test_summary_counts_the_skips_of_the_derived_architecture(self, space):
         strategy = begun(space, temperature=0.5)
-        summary = strategy.summary(Moment(10, 0, 10, 4))
+        summary = strategy.summary(SearchProgress(10, 0, 10, 4))
         assert summary.keys() == {"entropy", "temperature", "skips"}
         assert summary["temperature"] == pytest.approx(0.5)
         assert summary["skips"] == 14  # the first candidate of each M and U cell
@@ -280,5 +287,5 @@ def test_options_out_of_range(options, message):
 
 
 def test_select_names_the_score_that_picks_the_state():
-    assert AVNAS().selects == "supernet"
-    assert AVNAS(select="derived").selects == "derived"
+    assert AVNAS().monitor == "supernet"
+    assert AVNAS(select="derived").monitor == "derived"

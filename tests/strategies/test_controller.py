@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.strategies.controller import Controller, FactorisedPolicy
+from avhash_nas.strategies.controller import Controller, FactorizedPolicy
 from reference.strategies_enas import all_paths, lstm_policy, policy_entropy
 
 SIZES = (3, 2, 4)
@@ -27,11 +27,11 @@ def controller(**options):
     return spread(Controller(SIZES, **{"hidden": 5, "temperature": 1.5, "tanh_constant": 2.5, **options}))
 
 
-def factorised(**options):
-    return spread(FactorisedPolicy(SIZES, **{"temperature": 1.5, "tanh_constant": 2.5, **options}), 20)
+def factorized(**options):
+    return spread(FactorizedPolicy(SIZES, **{"temperature": 1.5, "tanh_constant": 2.5, **options}), 20)
 
 
-BOTH = pytest.mark.parametrize("make", [controller, factorised])
+BOTH = pytest.mark.parametrize("make", [controller, factorized])
 
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.7}, {"tanh_constant": 0.0}, {"tanh_constant": 1.1}])
@@ -95,8 +95,8 @@ def test_what_is_drawn_has_the_stated_probabilities(make):
 
 
 def test_marginals_are_sums_over_all_architectures():
-    """Exact for a factorised policy; for the controller up to what 4,000 draws leave open."""
-    for policy, tolerance in ((controller(), 0.01), (factorised(), 1e-12)):
+    """Exact for a factorized policy; for the controller up to what 4,000 draws leave open."""
+    for policy, tolerance in ((controller(), 0.01), (factorized(), 1e-12)):
         table = policy.score(torch.tensor(PATHS)).log_probability.detach().exp().reshape(SIZES)
         exact = [table.sum([other for other in range(len(SIZES)) if other != cell]) for cell in range(len(SIZES))]
         found = policy.marginals(4000, np.random.default_rng(2))
@@ -105,8 +105,8 @@ def test_marginals_are_sums_over_all_architectures():
 
 
 def test_the_controller_reads_what_it_has_chosen():
-    """The second cell's distribution depends on the first choice; a factorised policy's does not."""
-    for policy, depends in ((controller(), True), (factorised(), False)):
+    """The second cell's distribution depends on the first choice; a factorized policy's does not."""
+    for policy, depends in ((controller(), True), (factorized(), False)):
         table = policy.score(torch.tensor(PATHS)).log_probability.detach().exp().reshape(SIZES).sum(2)
         conditional = table / table.sum(1, keepdim=True)
         assert bool((conditional[0] - conditional[1]).abs().max() > 1e-3) == depends
@@ -134,7 +134,7 @@ def test_greedy_takes_the_most_probable_candidate_given_those_before(make):
 
 def test_tanh_bounds_every_probability():
     """With 8 candidates and a constant of 2.5 none exceeds 0.955, however sure the logits are; without tanh it does."""
-    policy = FactorisedPolicy((8,), temperature=5.0, tanh_constant=2.5)
+    policy = FactorizedPolicy((8,), temperature=5.0, tanh_constant=2.5)
     with torch.no_grad():
         policy.logits[0].copy_(torch.tensor([1000.0, *[-1000.0] * 7]))
     share = math.exp(2.5) / (math.exp(2.5) + 7 * math.exp(-2.5))
@@ -145,7 +145,7 @@ def test_tanh_bounds_every_probability():
     assert int(free.count_nonzero()) == 0
 
 
-@pytest.mark.parametrize("make", [Controller, FactorisedPolicy])
+@pytest.mark.parametrize("make", [Controller, FactorizedPolicy])
 def test_all_parameters_start_uniform_by_the_seed(make):
     policy = make((8,) * 40, seed=3)
     values = torch.cat([parameter.detach().flatten() for parameter in policy.parameters()])

@@ -11,18 +11,18 @@ from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, mixture_route
 from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies import AVNAS, DARTS, Moment
+from avhash_nas.strategies import AVNAS, DARTS, SearchProgress
 from avhash_nas.strategies.hypergradient import hypergradient, replayed
 from avhash_nas.strategies.virtual_step import VirtualStep
 from avhash_nas.training import Augmentation, Recipe
-from ranks import alpha
+from distributed import alpha
 from reference.strategies_darts import exact_hypergradient, rule_of
 from strategies.bilevel import RoteOrRule, Tug, search
 
 QUICK = (partial(DARTS, lr=0.05), partial(DARTS, order=2, lr=0.05), partial(DARTS, auxiliary_skip=True, lr=0.05))
 """For the conformance checks: options that suit short searches."""
 
-START = Moment(epoch=0, batch=0, epochs=10, batches=4)
+START = SearchProgress(epoch=0, batch=0, epochs=10, batches=4)
 ORDERS = pytest.mark.parametrize("order", [1, 2])
 
 
@@ -33,16 +33,16 @@ class Watched(DARTS):
         super().__init__(**options)
         self.alphas, self.differences, self.rows, self.held_out = [], [], [], []
 
-    def architecture_batch(self, module, moment):
-        batch = super().architecture_batch(module, moment)
+    def architecture_batch(self, module, progress):
+        batch = super().architecture_batch(module, progress)
         self.held_out.append(batch.index.tolist())
         return batch
 
-    def architecture_step(self, module, batch, moment):
+    def architecture_step(self, module, batch, progress):
         before = self.snapshot(module)
         for parameter in module.network.parameters():
             parameter.grad = torch.ones_like(parameter)
-        super().architecture_step(module, batch, moment)
+        super().architecture_step(module, batch, progress)
         self.differences += [
             name for name, value in self.snapshot(module).items() if not torch.equal(value, before[name])
         ]
@@ -52,7 +52,7 @@ class Watched(DARTS):
         self.alphas.append([logits.detach().clone() for logits in self.architecture.logits])
 
     def snapshot(self, module):
-        """The network's state and that of its optimiser."""
+        """The network's state and that of its optimizer."""
         states = module.trainer.optimizers[0].state_dict()["state"]
         optimizer = {f"{key} {index}": value for index, state in states.items() for key, value in state.items()}
         return copy.deepcopy({**dict(module.network.named_parameters()), **optimizer})
@@ -66,15 +66,15 @@ def drawn(space, seed=3):
 
 
 def ready(make_module, space, *, dropout=0.0, steps=2, **options):
-    """A module in double precision that has taken some steps of its optimiser, and a strategy with a held-out batch."""
+    """A module in double precision that has taken some steps of its optimizer, and a strategy with a held-out batch."""
     module = make_module(space, dropout=dropout, recipe=Recipe(lr=0.003, weight_decay=0.1, eps=1e-3)).double()
     strategy = DARTS(init_scale=1.0, **options)
-    strategy.begin(space, 0)
+    strategy.setup_search(space, 0)
     strategy.architecture.double()
     module.attach(strategy.architecture, strategy.parameter_groups())
     optimizer = module.configure_optimizers()["optimizer"]
     strategy.weight_step = VirtualStep(optimizer)
-    strategy.architecture_batch = lambda module, moment: drawn(space, seed=4)
+    strategy.architecture_batch = lambda module, progress: drawn(space, seed=4)
     for _ in range(steps):
         optimizer.zero_grad()
         module.loss(drawn(space), strategy.route(START)).backward()
@@ -225,7 +225,7 @@ class TestTwoLevels:
         assert all(moved)
         assert all(logits.grad is None for logits in strategy.architecture.logits)
 
-    def test_two_levels_find_what_generalises_and_one_level_what_fits(self, order):
+    def test_two_levels_find_what_generalizes_and_one_level_what_fits(self, order):
         module = RoteOrRule()
         two = search(DARTS(order=order, lr=0.02), module, module.rows(0, 8), module.rows(8, 16))
         module = RoteOrRule()
@@ -287,24 +287,24 @@ class TestSchedule:
         assert len(strategy.held_out) == 6
 
     def test_once_hardened_one_path_is_trained_and_alpha_rests(self, make_module, make_data, make_trainer):
-        strategy = Watched(lr=0.05, harden=0.5)
+        strategy = Watched(lr=0.05, discretize_at=0.5)
         make_trainer(strategy, 4, limit_val_batches=0).fit(make_module(), datamodule=make_data())
         assert len(strategy.held_out) == 6
-        moment = Moment(2, 0, 4, 3)
-        assert strategy.route(moment) == strategy.space.indices(strategy.derive())
-        assert all(isinstance(choice, Mixture) for choice in strategy.route(Moment(1, 2, 4, 3)).values())
+        progress = SearchProgress(2, 0, 4, 3)
+        assert strategy.route(progress) == strategy.space.indices(strategy.derive())
+        assert all(isinstance(choice, Mixture) for choice in strategy.route(SearchProgress(1, 2, 4, 3)).values())
 
     def test_the_learning_rate_falls_with_the_temperature(self, make_module, space):
         module, strategy, _ = ready(make_module, space, lr=0.1, temperature=0.01)
         rates = []
         for epoch in (0, 5):
-            strategy.architecture_step(module, drawn(space), Moment(epoch, 0, 10, 4))
+            strategy.architecture_step(module, drawn(space), SearchProgress(epoch, 0, 10, 4))
             rates += [group["lr"] for group in strategy.optimizer.param_groups]
         assert rates == pytest.approx([0.1, 0.01])
 
     def test_a_weight_step_has_no_gradient_for_alpha(self, space):
         strategy = DARTS(init_scale=1.0)
-        strategy.begin(space, 0)
+        strategy.setup_search(space, 0)
         for cell, logits in zip(space.choices, strategy.architecture.logits, strict=True):
             trained, searched = strategy.route(START)[cell.name], strategy.architecture_route(START)[cell.name]
             assert not trained.weights.requires_grad
@@ -317,30 +317,30 @@ class TestAuxiliarySkip:
     def test_its_factor_falls_from_1_to_0(self, space):
         strategy, plain = DARTS(auxiliary_skip=True, init_scale=1.0), DARTS(init_scale=1.0)
         for each in (strategy, plain):
-            each.begin(space, 0)
-        for epoch, factor in ((0, 1.0), (5, 0.5), (10, 0.0)):
-            moment = Moment(epoch, 0, 10, 4)
+            each.setup_search(space, 0)
+        for epoch, lr_multiplier in ((0, 1.0), (5, 0.5), (10, 0.0)):
+            progress = SearchProgress(epoch, 0, 10, 4)
             for cell in space.choices:
-                extra = strategy.route(moment)[cell.name].weights - plain.route(moment)[cell.name].weights
-                expected = [factor * (candidate == "skip") for candidate in cell.candidates]
+                extra = strategy.route(progress)[cell.name].weights - plain.route(progress)[cell.name].weights
+                expected = [lr_multiplier * (candidate == "skip") for candidate in cell.candidates]
                 torch.testing.assert_close(extra, torch.tensor(expected), rtol=0, atol=1e-6)
         assert {c.name for c in space.choices if "skip" in c.candidates} == {"visual.M1", "visual.U1", "audio.M3"}
 
     def test_it_is_gone_once_hardened(self, space):
-        strategy = DARTS(auxiliary_skip=True, harden=0.5)
-        strategy.begin(space, 0)
-        weights = strategy.weights(Moment(5, 0, 10, 4))
+        strategy = DARTS(auxiliary_skip=True, discretize_at=0.5)
+        strategy.setup_search(space, 0)
+        weights = strategy.weights(SearchProgress(5, 0, 10, 4))
         assert all(values.sum().item() == pytest.approx(1) for values in weights.values())
 
     def test_a_cell_passes_its_input_on_beside_the_mixture(self, make_module, space):
         strategy = DARTS(auxiliary_skip=True, init_scale=1.0)
-        strategy.begin(space, 0)
+        strategy.setup_search(space, 0)
         cell = make_module(space).network.get_submodule("visual.M1").eval()
         x = torch.randn(2, 4, 16)
-        moment = Moment(4, 0, 10, 4)
+        progress = SearchProgress(4, 0, 10, 4)
         weights = torch.softmax(strategy.architecture.logits[0].detach(), 0)
         plain = cell(x, route={"visual.M1": Mixture(weights)})
-        torch.testing.assert_close(cell(x, route=strategy.route(moment)), plain + 0.6 * x)
+        torch.testing.assert_close(cell(x, route=strategy.route(progress)), plain + 0.6 * x)
 
 
 @pytest.mark.slow
@@ -355,7 +355,7 @@ def test_three_ranks_step_alpha_as_one_process_does_with_the_whole_batch(three_r
 
 def test_evaluation_and_summary(space):
     strategy = DARTS(init_scale=1.0)
-    strategy.begin(space, 0)
+    strategy.setup_search(space, 0)
     routes = strategy.evaluation_routes(START)
     assert list(routes) == ["supernet", "derived"]
     assert routes["derived"] == space.indices(strategy.derive())
@@ -364,9 +364,9 @@ def test_evaluation_and_summary(space):
 
 
 def test_the_state_at_the_end_is_kept_unless_asked_otherwise():
-    assert DARTS().selects is None
-    assert DARTS(select="supernet").selects == "supernet"
-    assert DARTS(select="derived").selects == "derived"
+    assert DARTS().monitor is None
+    assert DARTS(select="supernet").monitor == "supernet"
+    assert DARTS(select="derived").monitor == "derived"
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,10 @@ def test_the_state_at_the_end_is_kept_unless_asked_otherwise():
         ({"select": "best"}, "strategy.select is last, supernet or derived, got 'best'"),
         ({"lr": -1.0}, "strategy.lr must not be negative, got -1.0"),
         ({"betas": (0.5, 1.0)}, r"strategy\.betas must lie in \[0, 1\), got \(0\.5, 1\.0\)"),
-        ({"warmup": 0.5, "harden": 0.5}, r"strategy\.harden lies above warmup \(0\.5\) and is at most 1, got 0\.5"),
+        (
+            {"warmup": 0.5, "discretize_at": 0.5},
+            r"strategy\.harden lies above warmup \(0\.5\) and is at most 1, got 0\.5",
+        ),
     ],
 )
 def test_options_out_of_range(options, message):

@@ -17,8 +17,8 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import info_nce
 from avhash_nas.space import load_space
-from avhash_nas.strategies import ENAS, Moment
-from avhash_nas.strategies.controller import Controller, FactorisedPolicy
+from avhash_nas.strategies import ENAS, SearchProgress
+from avhash_nas.strategies.controller import Controller, FactorizedPolicy
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.single_path import uniform_path
 from avhash_nas.training import HashingModule, Interrupted, Recipe
@@ -32,12 +32,12 @@ QUICK = (
 )
 """For the conformance checks: options that suit short searches."""
 
-START = Moment(epoch=0, batch=0, epochs=10, batches=4)
+START = SearchProgress(epoch=0, batch=0, epochs=10, batches=4)
 
 
 def begun(space, seed=0, **options):
     strategy = ENAS(**options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
@@ -79,7 +79,7 @@ class TestGradient:
         """Minus the gradient of what a function makes of the log-probabilities."""
         return -flat(torch.autograd.grad(objective(self.log_policy(learner)), list(learner.parameters())))
 
-    @pytest.mark.parametrize("make", [Controller, FactorisedPolicy])
+    @pytest.mark.parametrize("make", [Controller, FactorizedPolicy])
     @pytest.mark.parametrize("baseline", [0.0, -4.7, 31.0])
     def test_its_expectation_is_the_gradient_of_the_expected_reward_whatever_the_baseline(self, make, baseline):
         learner = self.learner(make, baseline=baseline, entropy_weight=0.0)
@@ -114,7 +114,7 @@ class TestGradient:
             spreads.append(float(policy @ (gradients - policy @ gradients).square().sum(1)))
         assert spreads[1] < spreads[0] / 20
 
-    @pytest.mark.parametrize("make", [Controller, FactorisedPolicy])
+    @pytest.mark.parametrize("make", [Controller, FactorizedPolicy])
     def test_with_its_own_gradient_the_entropy_is_followed_exactly(self, make):
         learner = self.learner(make, baseline=-4.7, entropy_weight=0.3, entropy_gradient=True)
         gradients, policy = self.per_path(learner)
@@ -133,10 +133,10 @@ class TestGradient:
         plain = self.exact(learner, lambda log_policy: expected_reward(log_policy, self.REWARDS))
         assert (exact - plain).abs().max() > 1e-3
 
-    def test_a_factorised_policy_is_then_not_moved_by_its_entropy(self):
+    def test_a_factorized_policy_is_then_not_moved_by_its_entropy(self):
         expected = []
         for weight in (0.0, 0.3):
-            gradients, policy = self.per_path(self.learner(FactorisedPolicy, baseline=-4.7, entropy_weight=weight))
+            gradients, policy = self.per_path(self.learner(FactorizedPolicy, baseline=-4.7, entropy_weight=weight))
             expected.append(policy @ gradients)
         torch.testing.assert_close(*expected, rtol=1e-10, atol=1e-12)
 
@@ -153,10 +153,10 @@ class TestGradient:
         error = gradients.std(0) / len(gradients) ** 0.5
         assert ((gradients.mean(0) - exact).abs() <= 5 * error).all()
 
-    def test_standardised_advantages_ignore_the_rewards_scale(self):
+    def test_standardized_advantages_ignore_the_rewards_scale(self):
         steps = []
         for rewards in (self.REWARDS, 40 * self.REWARDS + 9):
-            learner = self.learner(entropy_weight=0.0, advantage="standardised")
+            learner = self.learner(entropy_weight=0.0, advantage="standardized")
             steps.append(self.gradient(learner, self.PATHS, rewards))
         torch.testing.assert_close(*steps, rtol=1e-9, atol=1e-12)
 
@@ -190,7 +190,7 @@ def test_a_bandit_is_solved_in_all_22_cells(options):
     module, strategy = Bandit(target), begun(space, hidden=32, **options)
     strategy._val_batch = lambda number: None
     for epoch in range(6):
-        strategy.architecture_step(module, None, Moment(epoch, 0, 6, 4))
+        strategy.architecture_step(module, None, SearchProgress(epoch, 0, 6, 4))
     assert module.stops == 5 * 30
     assert space.indices(strategy.derive()) == target
     rewards, entropies = ([phase[name] for phase in strategy.phases] for name in ("reward", "entropy"))
@@ -199,7 +199,7 @@ def test_a_bandit_is_solved_in_all_22_cells(options):
     assert strategy.phases[-1]["best"] == 0
 
 
-class Watch(Callback):
+class SearchRecorder(Callback):
     """Notes the weights, their modes and gradients, and the controller, whenever a batch starts."""
 
     def __init__(self):
@@ -228,7 +228,7 @@ def same(one, other):
 
 def searched(make_module, make_data, make_trainer, strategy, epochs=3, **options):
     """A search that was watched before and after the strategy's own hook."""
-    before, after, module, data = Watch(), Watch(), make_module(), make_data()
+    before, after, module, data = SearchRecorder(), SearchRecorder(), make_module(), make_data()
     trainer = make_trainer(before, epochs, callbacks=[strategy, after], **options)
     trainer.fit(module, datamodule=data)
     return SimpleNamespace(module=module, data=data, trainer=trainer, before=before.seen, after=after.seen)
@@ -324,11 +324,11 @@ def test_a_reward_is_minus_the_loss_of_the_network_in_eval_mode(make_module, mak
 class TestRoutes:
     def test_a_path_is_a_function_of_state_seed_and_moment(self, space):
         strategy, again, other = begun(space), begun(space), begun(space, seed=1)
-        moments = [Moment(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
-        paths = [strategy.route(moment) for moment in moments]
-        assert [strategy.route(moment) for moment in moments] == paths
-        assert [again.route(moment) for moment in reversed(moments)] == paths[::-1]
-        assert [other.route(moment) for moment in moments] != paths
+        moments = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
+        paths = [strategy.route(progress) for progress in moments]
+        assert [strategy.route(progress) for progress in moments] == paths
+        assert [again.route(progress) for progress in reversed(moments)] == paths[::-1]
+        assert [other.route(progress) for progress in moments] != paths
         assert len({tuple(path.values()) for path in paths}) > 6
         assert all(space.indices(space.architecture(path)) == path for path in paths)
 
@@ -337,7 +337,7 @@ class TestRoutes:
         with torch.no_grad():
             for logits in strategy.architecture.policy.logits:
                 logits.fill_(-100.0)[1] = 100.0
-        paths = [strategy.route(Moment(epoch, 0, 200, 1)) for epoch in range(200)]
+        paths = [strategy.route(SearchProgress(epoch, 0, 200, 1)) for epoch in range(200)]
         for cell in space.choices:
             taken = sum(path[cell.name] == 1 for path in paths) / len(paths)
             assert taken > 0.9
@@ -349,10 +349,10 @@ class TestRoutes:
         assert list(routes) == ["supernet", "derived"]
         assert len(routes["supernet"]) == 3
         assert routes["derived"] == space.indices(strategy.derive())
-        assert strategy.evaluation_routes(Moment(4, 0, 10, 4))["supernet"] == routes["supernet"]
+        assert strategy.evaluation_routes(SearchProgress(4, 0, 10, 4))["supernet"] == routes["supernet"]
 
     def test_the_state_at_the_end_is_kept(self):
-        assert ENAS().selects is None
+        assert ENAS().monitor is None
 
 
 class TestBestOfN:
@@ -362,9 +362,9 @@ class TestBestOfN:
 
     def test_the_best_of_the_distinct_candidates_is_derived(self):
         strategy = begun(load_space("full"), best_of=40)
-        greedy, judge = strategy.derive(), SpyJudge(self.fitness)
-        strategy.choose(judge)
-        (asked,) = judge.calls
+        greedy, evaluator = strategy.derive(), SpyJudge(self.fitness)
+        strategy.search(evaluator)
+        (asked,) = evaluator.calls
         assert len(asked) == len(set(asked)) == 40
         assert asked[0] == greedy
         assert self.fitness(strategy.derive()) == max(map(self.fitness, asked))
@@ -377,16 +377,16 @@ class TestBestOfN:
 
     def test_choosing_again_gives_the_same(self):
         strategy, again = (begun(load_space("full"), best_of=20) for _ in range(2))
-        judge = SpyJudge(self.fitness)
+        evaluator = SpyJudge(self.fitness)
         for each in (strategy, again, strategy):
-            each.choose(judge)
+            each.search(evaluator)
         assert again.derive() == strategy.derive()
-        assert len(judge.evaluated) == 20
+        assert len(evaluator.evaluated) == 20
 
     def test_of_equals_the_greedy_one_is_taken(self):
         strategy = begun(load_space("full"), best_of=10)
         greedy = strategy.derive()
-        strategy.choose(SpyJudge(lambda architecture: 0.5))
+        strategy.search(SpyJudge(lambda architecture: 0.5))
         assert strategy.derive() == greedy
 
     def test_a_space_with_fewer_architectures_is_scored_whole(self, space):
@@ -408,7 +408,7 @@ class TestBestOfN:
     def test_what_was_scored_is_in_the_state(self, space):
         strategy, other = begun(space, best_of=5), begun(space, best_of=5)
         strategy.phases.append({"epoch": 1.0, "reward": -2.0, "best": -1.0, "baseline": -2.0, "entropy": 3.0})
-        strategy.choose(SpyJudge(lambda architecture: float(architecture["F"] == "sum")))
+        strategy.search(SpyJudge(lambda architecture: float(architecture["F"] == "sum")))
         other.load_state_dict(strategy.state_dict())
         assert other.derive() == strategy.derive()
         assert other.report() == strategy.report()
@@ -449,8 +449,8 @@ class TestGoingOn:
         assert_same_state(strategy.state_dict(), again.state_dict())
         assert_same_state(trainer.optimizers[0].state_dict(), other.optimizers[0].state_dict())
         for batch in range(10):
-            moment = Moment(4, batch, 5, 10)
-            assert strategy.route(moment) == again.route(moment)
+            progress = SearchProgress(4, batch, 5, 10)
+            assert strategy.route(progress) == again.route(progress)
         assert len(strategy.phases) == 3
 
 
@@ -460,9 +460,9 @@ class Kick(Callback):
     def __init__(self, place, stop, strategy):
         self.place = place
         if place and place[1] == "phase":
-            take_in = strategy.begin
+            take_in = strategy.setup_search
 
-            def begin(space, seed):
+            def setup_search(space, seed):
                 take_in(space, seed)
                 learn = strategy.architecture.learn
 
@@ -473,7 +473,7 @@ class Kick(Callback):
 
                 strategy.architecture.learn = learn_and_stop
 
-            strategy.begin = begin
+            strategy.setup_search = setup_search
         self.stop = stop
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
@@ -527,7 +527,7 @@ def test_val_must_hold_pairs(make_module, make_trainer, tmp_path):
         ({"hidden": 0}, "strategy.hidden must be at least 1, got 0"),
         ({"temperature": 0.0}, "strategy.temperature must be positive, got 0.0"),
         ({"tanh_constant": -2.5, "autoregressive": False}, "strategy.tanh_constant must not be negative, got -2.5"),
-        ({"advantage": "best"}, "strategy.advantage must be moving, others or standardised, got 'best'"),
+        ({"advantage": "best"}, "strategy.advantage must be moving, others or standardized, got 'best'"),
         ({"decay": 1.0}, r"strategy.decay must lie in \[0, 1\), got 1.0"),
         ({"reward_batch": "test"}, "strategy.reward_batch must be drawn or fixed, got 'test'"),
     ],

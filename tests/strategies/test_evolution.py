@@ -39,8 +39,8 @@ settings = st.fixed_dictionaries(
 
 
 def run(space, seed=0, fitness=None, **options):
-    judge = SpyJudge(fitness or additive_fitness(space, seed))
-    return evolve(space, judge.scores, seed, **options), judge
+    evaluator = SpyJudge(fitness or additive_fitness(space, seed))
+    return evolve(space, evaluator.scores, seed, **options), evaluator
 
 
 def members(generation):
@@ -54,15 +54,15 @@ def changed(parent, child):
 class TestCourse:
     @given(settings, st.integers(0, 3), st.sampled_from([MEDIUM, SMALL]))
     def test_nothing_is_evaluated_twice_and_everything_counts(self, options, seed, space):
-        evolution, judge = run(space, seed, **options)
+        evolution, evaluator = run(space, seed, **options)
         history = [architecture for generation in evolution.generations for architecture in members(generation)]
-        assert judge.evaluated == history  # nothing came from memory, nothing is left out
+        assert evaluator.evaluated == history  # nothing came from memory, nothing is left out
         assert len(set(history)) == len(history)
-        assert [members(generation) for generation in evolution.generations] == judge.calls
+        assert [members(generation) for generation in evolution.generations] == evaluator.calls
         for generation in evolution.generations:
             for scored in generation:
                 space.check(scored.architecture)
-                assert scored.score == judge.fitness(scored.architecture)
+                assert scored.score == evaluator.fitness(scored.architecture)
 
     @given(settings, st.integers(0, 3), st.sampled_from([MEDIUM, SMALL]))
     def test_generations_are_full_until_the_space_is_used_up(self, options, seed, space):
@@ -171,18 +171,18 @@ class TestQuality:
     def test_it_finds_the_best_of_thousands(self):
         for seed in range(8):
             fitness = additive_fitness(MEDIUM, seed)
-            evolution, judge = run(MEDIUM, seed, fitness, population=20, top=5, mutants=10, crossovers=10)
+            evolution, evaluator = run(MEDIUM, seed, fitness, population=20, top=5, mutants=10, crossovers=10)
             assert evolution.best == best_by_enumeration(MEDIUM, fitness)
-            assert len(judge.evaluated) == 400 < MEDIUM.size / 10
+            assert len(evaluator.evaluated) == 400 < MEDIUM.size / 10
 
     def test_it_beats_random_search_at_equal_budget(self):
         gains = []
         for seed in range(30):
             fitness = additive_fitness(MEDIUM, seed)
-            evolution, judge = run(
+            evolution, evaluator = run(
                 MEDIUM, seed, fitness, population=20, generations=5, top=5, mutants=10, crossovers=10
             )
-            drawn = draw_distinct(MEDIUM, len(judge.evaluated), stream(seed, "rival"))
+            drawn = draw_distinct(MEDIUM, len(evaluator.evaluated), stream(seed, "rival"))
             gains.append(evolution.elites[0].score - max(map(fitness, drawn)))
         losses, ties = sum(gain < 0 for gain in gains), sum(gain == 0 for gain in gains)
         assert losses + ties <= 5  # by chance at most 5 of 30 are not won with probability 0.0002

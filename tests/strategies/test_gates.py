@@ -188,10 +188,10 @@ class TestRescaling:
             assert float((new - old)[pair].abs().min()) > 1e-6  # the two did move
 
     def test_the_update_is_that_of_the_formulas(self):
-        moment = None
+        progress = None
         for step, (before, after, gate, of_gates) in enumerate(self.steps(), start=1):
-            expected, moment = two_path_step(
-                before.tolist(), gate.candidates, of_gates, lr=0.05, second_moment=moment, step=step
+            expected, progress = two_path_step(
+                before.tolist(), gate.candidates, of_gates, lr=0.05, second_moment=progress, step=step
             )
             torch.testing.assert_close(after, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture
-from avhash_nas.strategies import GDAS, Moment
+from avhash_nas.strategies import GDAS, SearchProgress
 from strategies.bilevel import SPACE, RoteOrRule, search
 
 QUICK = (partial(GDAS, lr=0.05),)
@@ -20,12 +20,12 @@ QUICK = (partial(GDAS, lr=0.05),)
 
 def begun(space, seed=0, scale=1.0, **options):
     strategy = GDAS(init_scale=scale, **options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
 def moments(count):
-    return [Moment(step // 50, step % 50, count // 50, 50) for step in range(count)]
+    return [SearchProgress(step // 50, step % 50, count // 50, 50) for step in range(count)]
 
 
 class TestSamples:
@@ -36,7 +36,7 @@ class TestSamples:
         probabilities = {name: p.detach() for name, p in strategy.architecture.probabilities().items()}
         count = 1000
         for draw in (strategy.route, strategy.architecture_route):
-            routes = [draw(moment) for moment in moments(count)]
+            routes = [draw(progress) for progress in moments(count)]
             for cell in space.choices:
                 chosen = [route[cell.name] for route in routes]
                 chosen = [c.candidates[0] if isinstance(c, Mixture) else c for c in chosen]
@@ -48,8 +48,8 @@ class TestSamples:
 
     def test_cells_and_both_kinds_of_step_draw_independently(self, space):
         strategy = begun(space, scale=0.0)
-        trained = [strategy.route(moment) for moment in moments(1000)]
-        searched = [strategy.architecture_route(moment) for moment in moments(1000)]
+        trained = [strategy.route(progress) for progress in moments(1000)]
+        searched = [strategy.architecture_route(progress) for progress in moments(1000)]
         same = sum(a["F"] == b["F"].candidates[0] for a, b in zip(trained, searched, strict=True))
         cells = sum(a["F"] == a["audio.D1"] for a in trained)
         for hits in (same, cells):
@@ -58,16 +58,16 @@ class TestSamples:
     def test_they_are_a_function_of_state_seed_and_moment(self, space):
         first, again, other = begun(space), begun(space), begun(space, seed=1)
         other.architecture.load_state_dict(first.architecture.state_dict())
-        backwards = [again.route(moment) for moment in reversed(moments(50))]
-        forwards = [first.route(moment) for moment in moments(50)]
+        backwards = [again.route(progress) for progress in reversed(moments(50))]
+        forwards = [first.route(progress) for progress in moments(50)]
         assert forwards == backwards[::-1]
-        assert forwards != [other.route(moment) for moment in moments(50)]
+        assert forwards != [other.route(progress) for progress in moments(50)]
 
     def test_what_is_decided_is_drawn(self):
         strategy = begun(SPACE)
         with torch.no_grad():
             strategy.architecture.logits[0].copy_(torch.tensor([0.0, 1000.0]))
-        assert {strategy.route(moment)["T"] for moment in moments(50)} == {1}
+        assert {strategy.route(progress)["T"] for progress in moments(50)} == {1}
 
     @given(
         logits=st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=2, max_size=2),
@@ -78,7 +78,7 @@ class TestSamples:
         strategy = begun(SPACE, tau=(tau, tau))
         with torch.no_grad():
             strategy.architecture.logits[0].copy_(torch.tensor(logits))
-        weights = strategy.architecture_route(Moment(0, step, 1, 10**6))["T"].weights
+        weights = strategy.architecture_route(SearchProgress(0, step, 1, 10**6))["T"].weights
         assert weights.tolist() == [1.0]
         (gradient,) = torch.autograd.grad(weights.sum(), strategy.architecture.parameters())
         assert gradient.isfinite().all()
@@ -95,8 +95,8 @@ class TestStep:
     def test_its_output_is_the_sampled_networks_to_the_bit(self, make_module, space, batch):
         module, strategy = make_module(space).double(), begun(space)
         strategy.architecture.double()
-        for moment in moments(50)[::10]:
-            route = strategy.architecture_route(moment)
+        for progress in moments(50)[::10]:
+            route = strategy.architecture_route(progress)
             path = {cell: choice.candidates[0] for cell, choice in route.items()}
             assert torch.equal(module.loss(batch, route), module.loss(batch, path))
 
@@ -105,8 +105,8 @@ class TestStep:
         """<dL/dy, o_k> p_k ([j = k] - p_j) / tau, with dL/dy taken where the candidate's output enters the network."""
         module, strategy = make_module(space).double(), begun(space)
         strategy.architecture.double()
-        moment = Moment(progress, 3, 50, 10)
-        route = strategy.architecture_route(moment)
+        progress = SearchProgress(progress, 3, 50, 10)
+        route = strategy.architecture_route(progress)
         alphas = list(strategy.architecture.parameters())
         found = torch.autograd.grad(module.loss(batch, route), alphas)
         outputs = {}
@@ -115,8 +115,8 @@ class TestStep:
             mixed.register_forward_hook(lambda _, __, output, name=cell.name: outputs.update({name: output}))
         loss = module.loss(batch, {cell: choice.candidates[0] for cell, choice in route.items()})
         by_output = dict(zip(outputs, torch.autograd.grad(loss, list(outputs.values())), strict=True))
-        tau = 10 + (0.1 - 10) * moment.progress
-        noisy = strategy._noisy(moment, "gdas alpha")
+        tau = 10 + (0.1 - 10) * progress.fraction
+        noisy = strategy._noisy(progress, "gdas alpha")
         for cell, gradient in zip(space.choices, found, strict=True):
             p = torch.softmax(noisy[cell.name].detach() / tau, 0)
             (k,) = route[cell.name].candidates
@@ -128,12 +128,12 @@ class TestStep:
     def test_only_sampled_candidates_run_and_are_trained(self, make_module, space, batch):
         module, strategy = make_module(space).double(), begun(space)
         strategy.architecture.double()
-        moment, ran = Moment(0, 1, 1, 4), []
+        progress, ran = SearchProgress(0, 1, 1, 4), []
         for cell in space.choices:
             operators = module.network.get_submodule(cell.name).operators
             for place, operator in enumerate(operators.values()):
                 operator.register_forward_hook(lambda *_, key=(cell.name, place): ran.append(key))
-        for route in (strategy.route(moment), strategy.architecture_route(moment)):
+        for route in (strategy.route(progress), strategy.architecture_route(progress)):
             ran.clear()
             module.loss(batch, route).backward()
             places = {c: choice.candidates[0] if isinstance(choice, Mixture) else choice for c, choice in route.items()}
@@ -145,7 +145,7 @@ class TestStep:
             module.zero_grad()
 
 
-def test_two_levels_find_what_generalises():
+def test_two_levels_find_what_generalizes():
     module = RoteOrRule()
     assert search(GDAS(lr=0.02), module, module.rows(0, 8), module.rows(8, 16)).argmax() == 1
 
@@ -163,11 +163,13 @@ def test_a_search_in_a_trainer(make_module, make_data, make_trainer):
 
 def test_tau_falls_linearly(space):
     strategy = begun(space)
-    assert [strategy.tau_at(Moment(epoch, 0, 4, 9)) for epoch in range(5)] == pytest.approx(
+    assert [strategy.tau_at(SearchProgress(epoch, 0, 4, 9)) for epoch in range(5)] == pytest.approx(
         [10, 7.525, 5.05, 2.575, 0.1]
     )
-    assert strategy.summary(Moment(2, 0, 4, 9))["temperature"] == pytest.approx(5.05)
-    assert begun(space, scale=0.0).summary(Moment(2, 0, 4, 9))["entropy"] == pytest.approx(1)  # of softmax(alpha)
+    assert strategy.summary(SearchProgress(2, 0, 4, 9))["temperature"] == pytest.approx(5.05)
+    assert begun(space, scale=0.0).summary(SearchProgress(2, 0, 4, 9))["entropy"] == pytest.approx(
+        1
+    )  # of softmax(alpha)
 
 
 @pytest.mark.parametrize("tau", [(0.0, 0.1), (10.0, -1.0), (float("nan"), 0.1), (float("inf"), 0.1)])

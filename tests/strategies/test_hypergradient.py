@@ -1,4 +1,4 @@
-"""Second-order DARTS: the hypergradient against autograd through the step, and the step against torch's optimisers."""
+"""Second-order DARTS: the hypergradient against autograd through the step, and the step against torch's optimizers."""
 
 import itertools
 
@@ -38,9 +38,10 @@ class Quadratic:
         def value(weights):
             w = torch.cat([weights[name].flatten() for name in SHAPES])
             terms = []
-            for alpha, factors, centres in zip(self.alphas, matrices, targets, strict=True):
+            for alpha, factors, centers in zip(self.alphas, matrices, targets, strict=True):
                 losses = [
-                    ((factor @ (w - centre)) ** 2).mean() for factor, centre in zip(factors, centres, strict=True)
+                    ((lr_multiplier @ (w - center)) ** 2).mean()
+                    for lr_multiplier, center in zip(factors, centers, strict=True)
                 ]
                 terms.append(torch.softmax(alpha, 0) @ torch.stack(losses))
             return terms[0] * 0.5 + terms[1]
@@ -290,7 +291,7 @@ class TestMixedDerivative:
 class TestVirtualStep:
     @settings(max_examples=40)
     @ANY_STEP
-    def test_it_is_the_step_that_the_optimiser_takes(self, name, clip, steps, seed):
+    def test_it_is_the_step_that_the_optimizer_takes(self, name, clip, steps, seed):
         q, optimizer = problem(name, steps, seed)
         gradient = dict(zip(q.weights, torch.autograd.grad(q.train(q.weights), q.weights.values()), strict=True))
         virtual, _ = VirtualStep(optimizer, **CLIPS[clip])(q.weights, gradient)
@@ -327,7 +328,7 @@ class TestVirtualStep:
         ones = {"w": torch.ones(2, dtype=torch.float64)}
         torch.testing.assert_close(pull_back(ones)["w"], -10 * ones["w"])
 
-    def test_weights_that_the_optimiser_does_not_have_stay(self):
+    def test_weights_that_the_optimizer_does_not_have_stay(self):
         trained, frozen = (nn.Parameter(torch.ones(2)) for _ in range(2))
         step = VirtualStep(torch.optim.SGD([trained], lr=0.5))
         after, pull_back = step({"a": trained, "b": frozen}, {"a": torch.ones(2), "b": torch.ones(2)})
@@ -343,7 +344,7 @@ class TestVirtualStep:
             (lambda p: torch.optim.SGD(p, maximize=True), "got SGD with amsgrad or maximize"),
         ],
     )
-    def test_other_optimisers_are_refused(self, optimizer, message):
+    def test_other_optimizers_are_refused(self, optimizer, message):
         with pytest.raises(AvnasError, match=message):
             VirtualStep(optimizer([nn.Parameter(torch.ones(2))]))
 

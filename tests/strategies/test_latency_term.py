@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.strategies import Moment, ProxylessNAS
+from avhash_nas.strategies import ProxylessNAS, SearchProgress
 from avhash_nas.strategies.gates import Gate
 from avhash_nas.strategies.latency_term import LatencyTerm
 from reference.strategies_proxylessnas import softmax
@@ -21,7 +21,7 @@ def table_path(tmp_path):
 
 def term_of(path, **options):
     term = LatencyTerm(path, **{"form": "add", **options})
-    term.begin(SMALL)
+    term.setup_search(SMALL)
     return term
 
 
@@ -56,7 +56,7 @@ def test_its_gradient_is_the_difference_quotient(table_path, form):
     loss = torch.tensor(2.5, dtype=torch.float64)
 
     def value(*values):
-        return term.penalised(loss, term.expected(probabilities_of(values)))
+        return term.penalized(loss, term.expected(probabilities_of(values)))
 
     assert torch.autograd.gradcheck(value, logits, rtol=1e-7)
     assert all(gradient.abs().max() > 1e-3 for gradient in torch.autograd.grad(value(*logits), logits))
@@ -68,7 +68,7 @@ def test_the_two_forms(table_path, seconds, added, multiplied):
     loss = torch.tensor(2.0)
     for form, expected in (("add", added), ("multiply", multiplied)):
         term = term_of(table_path, form=form, weight=0.3, reference=10.0)
-        assert float(term.penalised(loss, seconds)) == pytest.approx(expected, abs=1e-4)
+        assert float(term.penalized(loss, seconds)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_two_gates_count_the_two_that_run(table_path):
@@ -103,11 +103,11 @@ def test_a_table_of_another_width(tmp_path, space, make_module, make_data, make_
     names = {name for cell in space.cells for name in cell.candidates}
     cells = {f"{kind}@{width}": dict.fromkeys(names, 1.0) for kind in "MUDIFT" for width in (16, 8)}
     fits = write(tmp_path / "fits.json", table(cells, width=8))
-    strategy = ProxylessNAS(latency=fits, portion=0.5, warmup=0.0, every=1)
+    strategy = ProxylessNAS(latency=fits, train_fraction=0.5, warmup=0.0, every=1)
     make_trainer(strategy, 1, limit_train_batches=2).fit(make_module(), datamodule=make_data())
-    assert strategy.summary(Moment(0, 0, 1, 1))["latency_ms"] == pytest.approx(30_000)
+    assert strategy.summary(SearchProgress(0, 0, 1, 1))["latency_ms"] == pytest.approx(30_000)
     wide = {f"{name[0]}@{int(name[2:]) * 4}": times for name, times in cells.items()}
     wider = write(tmp_path / "wider.json", table(wide, width=32))
-    strategy = ProxylessNAS(latency=wider, portion=0.5)
+    strategy = ProxylessNAS(latency=wider, train_fraction=0.5)
     with pytest.raises(AvnasError, match="it was measured at width 32, the network has 8; measure anew"):
         make_trainer(strategy, 1).fit(make_module(), datamodule=make_data())

@@ -7,12 +7,22 @@ from functools import partial
 import pytest
 import torch
 
-from avhash_nas.strategies import AVNAS, DARTS, ENAS, GDAS, SPOS, Moment, ProxylessNAS, RandomSearch, SharedRandom
+from avhash_nas.strategies import (
+    AVNAS,
+    DARTS,
+    ENAS,
+    GDAS,
+    SPOS,
+    ProxylessNAS,
+    RandomSearch,
+    SearchProgress,
+    SharedRandom,
+)
 
-LATE = Moment(epoch=8, batch=0, epochs=10, batches=4)
+LATE = SearchProgress(epoch=8, batch=0, epochs=10, batches=4)
 RELAXED = [
     partial(AVNAS, init_scale=1.0, temperature=0.2),
-    partial(AVNAS, init_scale=1.0, temperature=0.2, harden=0.5),
+    partial(AVNAS, init_scale=1.0, temperature=0.2, discretize_at=0.5),
     partial(DARTS, init_scale=1.0, auxiliary_skip=True),
     partial(GDAS, init_scale=1.0),
     partial(ProxylessNAS, init_scale=1.0),
@@ -21,7 +31,7 @@ RELAXED = [
 
 def begun(make, space):
     strategy = make()
-    strategy.begin(space, 0)
+    strategy.setup_search(space, 0)
     return strategy
 
 

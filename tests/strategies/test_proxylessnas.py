@@ -13,13 +13,13 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, mixed_cell
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.space import Cell, SearchSpace
-from avhash_nas.strategies import Moment, ProxylessNAS
+from avhash_nas.strategies import ProxylessNAS, SearchProgress
 from avhash_nas.training import Recipe
 from reference.strategies_proxylessnas import gate_gradient, softmax
 from strategies.timed import SMALL, table, write
 
 QUICK = tuple(
-    partial(ProxylessNAS, gates=gates, lr=0.05, warmup=0.5, every=1, portion=0.5)
+    partial(ProxylessNAS, gates=gates, lr=0.05, warmup=0.5, every=1, train_fraction=0.5)
     for gates in ("two", "full", "reinforce")
 )
 """For the conformance checks: options that suit short searches."""
@@ -32,7 +32,7 @@ def table_path(tmp_path):
 
 def begun(space=SMALL, seed=0, **options):
     strategy = ProxylessNAS(**options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
@@ -77,7 +77,7 @@ class Bandit:
 def play(strategy, bandit, steps):
     strategy._held_out = lambda number: number
     for step in range(steps):
-        strategy.architecture_step(bandit, None, Moment(0, step, 1, steps))
+        strategy.architecture_step(bandit, None, SearchProgress(0, step, 1, steps))
     return strategy
 
 
@@ -89,30 +89,30 @@ MODES = ("two", "full", "reinforce")
 class TestWeightStep:
     def test_one_candidate_of_each_cell_and_the_same_for_the_same_moment(self):
         strategy = spread(begun())
-        routes = [strategy.route(Moment(epoch, batch, 9, 9)) for epoch in range(9) for batch in range(9)]
+        routes = [strategy.route(SearchProgress(epoch, batch, 9, 9)) for epoch in range(9) for batch in range(9)]
         assert all(route.keys() == {cell.name for cell in SMALL.choices} for route in routes)
         assert len({tuple(route.values()) for route in routes}) > 10
         again = spread(begun())
-        assert [again.route(Moment(epoch, batch, 9, 9)) for epoch in range(9) for batch in range(9)] == routes
-        assert [spread(begun(seed=1)).route(Moment(0, batch, 9, 9)) for batch in range(9)] != routes[:9]
+        assert [again.route(SearchProgress(epoch, batch, 9, 9)) for epoch in range(9) for batch in range(9)] == routes
+        assert [spread(begun(seed=1)).route(SearchProgress(0, batch, 9, 9)) for batch in range(9)] != routes[:9]
 
     def test_paths_follow_the_softmax(self):
         strategy = spread(begun())
         counts = {cell.name: Counter() for cell in SMALL.choices}
         for batch in range(1000):
-            for name, place in strategy.route(Moment(0, batch, 1, 1000)).items():
+            for name, place in strategy.route(SearchProgress(0, batch, 1, 1000)).items():
                 counts[name][place] += 1
         for cell, logits in zip(SMALL.choices, strategy.architecture.logits, strict=True):
             for place, p in enumerate(softmax(logits.tolist())):
                 assert abs(counts[cell.name][place] - 1000 * p) < 6 * math.sqrt(1000 * p * (1 - p))
 
     def test_the_candidates_that_did_not_run_stay_as_they_were(self, make_module, make_data, make_trainer, space):
-        """To the bit, under an optimiser with moments and weight decay: their gradient is none, not zero."""
-        strategy = ProxylessNAS(warmup=0.0, every=1, portion=0.5)
+        """To the bit, under an optimizer with moments and weight decay: their gradient is none, not zero."""
+        strategy = ProxylessNAS(warmup=0.0, every=1, train_fraction=0.5)
         module = make_module(recipe=Recipe(lr=0.01, weight_decay=0.1))
         before = {name: tensor.clone() for name, tensor in module.network.state_dict().items()}
         make_trainer(strategy, 1, limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=make_data())
-        path = strategy.route(Moment(0, 0, 1, 1))
+        path = strategy.route(SearchProgress(0, 0, 1, 1))
         running = {f"{cell.name}.operators.{cell.candidates[path[cell.name]]}." for cell in space.choices}
         for name, tensor in module.network.state_dict().items():
             candidate = next((cell for cell in space.choices if name.startswith(f"{cell.name}.operators.")), None)
@@ -155,7 +155,7 @@ class TestCost:
         self, make_module, make_data, make_trainer, monkeypatch, gates, scored
     ):
         cells = CountedCells(monkeypatch)
-        strategy = ProxylessNAS(gates=gates, warmup=0.5, every=2, portion=0.5)
+        strategy = ProxylessNAS(gates=gates, warmup=0.5, every=2, train_fraction=0.5)
         trainer = make_trainer(strategy, 4, limit_val_batches=0, num_sanity_val_steps=0)
         trainer.fit(make_module(), datamodule=make_data())
         # 4 epochs of 3 batches; warm until 6, then before the steps 6, 8 and 10
@@ -164,7 +164,7 @@ class TestCost:
 
     def test_reinforce_runs_single_paths_without_a_graph(self, make_module, make_data, make_trainer, monkeypatch):
         cells = CountedCells(monkeypatch)
-        strategy = ProxylessNAS(gates="reinforce", warmup=0.0, every=1, portion=0.5, samples=4)
+        strategy = ProxylessNAS(gates="reinforce", warmup=0.0, every=1, train_fraction=0.5, samples=4)
         trainer = make_trainer(strategy, 1, limit_val_batches=0, num_sanity_val_steps=0)
         trainer.fit(make_module(), datamodule=make_data())
         assert cells.of("visual.M1") == [1] * 3
@@ -174,22 +174,22 @@ class TestCost:
 class Watched(ProxylessNAS):
     """Notes alpha, the weights and the videos around each step of alpha."""
 
-    def begin(self, space, seed):
-        super().begin(space, seed)
+    def setup_search(self, space, seed):
+        super().setup_search(space, seed)
         self.alphas, self.rows, self.untouched = [], [], []
 
-    def architecture_batch(self, module, moment):
-        batch = super().architecture_batch(module, moment)
+    def architecture_batch(self, module, progress):
+        batch = super().architecture_batch(module, progress)
         self.rows.append(batch.index.tolist())
         return batch
 
-    def architecture_step(self, module, batch, moment):
+    def architecture_step(self, module, batch, progress):
         def state():
             weights = list(module.network.parameters())
             return [tensor.clone() for weight in weights for tensor in (weight, weight.grad) if tensor is not None]
 
         before = state()
-        super().architecture_step(module, batch, moment)
+        super().architecture_step(module, batch, progress)
         after = state()
         self.untouched.append(len(before) == len(after) and all(map(torch.equal, before, after)))
         self.alphas.append([logits.detach().clone() for logits in self.architecture.logits])
@@ -206,7 +206,7 @@ class WeightRows(Callback):
 @pytest.mark.parametrize("gates", MODES)
 class TestSearch:
     def test_under_a_trainer(self, make_module, make_data, make_trainer, gates):
-        strategy, spy = Watched(gates=gates, lr=0.05, portion=0.5, samples=3, warmup=0.5, every=2), WeightRows()
+        strategy, spy = Watched(gates=gates, lr=0.05, train_fraction=0.5, samples=3, warmup=0.5, every=2), WeightRows()
         module, data = make_module(), make_data()
         trainer = make_trainer(strategy, 4, callbacks=[spy], check_val_every_n_epoch=4, num_sanity_val_steps=0)
         trainer.fit(module, datamodule=data)
@@ -251,7 +251,7 @@ class TestSearch:
         with torch.no_grad():
             for cell, logits in zip(SMALL.choices, strategy.architecture.logits, strict=True):
                 logits[slow[cell.name]] = 0.5
-        assert strategy.summary(Moment(0, 0, 1, 1))["latency_ms"] > 1000 * strategy.latency.reference
+        assert strategy.summary(SearchProgress(0, 0, 1, 1))["latency_ms"] > 1000 * strategy.latency.reference
         play(strategy, bandit, 120)
         assert strategy.derive() == SMALL.architecture({"visual.M1": 0, "visual.U1": 0, "visual.U2": 0, "F": 0})
         assert strategy.report()["latency"]["derived"] == pytest.approx(5 + 0.5 + 0.25)
@@ -267,7 +267,7 @@ class TestStepOfAlpha:
         features = [torch.randn(6, 4, size, generator=generator, dtype=torch.float64) for size in (8, 6)]
         weight = torch.randn(6, 8, generator=generator, dtype=torch.float64)
         for make in (strategy._gates, begun(space, gates="full")._gates):
-            gates = make(Moment(0, 3, 1, 9))
+            gates = make(SearchProgress(0, 3, 1, 9))
             plain = {
                 name: torch.tensor([float(place == gate.active) for place in gate.candidates], dtype=torch.float64)
                 for name, gate in gates.items()
@@ -293,7 +293,7 @@ class TestStepOfAlpha:
         strategy._held_out = lambda number: number
         for step in range(1, 30):
             old = {name: p.detach().clone() for name, p in strategy.architecture.probabilities().items()}
-            strategy.architecture_step(bandit, None, Moment(0, step, 1, 30))
+            strategy.architecture_step(bandit, None, SearchProgress(0, step, 1, 30))
             for name, p in strategy.architecture.probabilities().items():
                 running = bandit.calls[-1][name].candidates
                 others = [place for place in range(len(p)) if place not in running]
@@ -309,24 +309,24 @@ class TestStepOfAlpha:
                 strategy._held_out = lambda number: number
                 active = Bandit(space, {"F": 1})
                 active.costs["F"] = torch.tensor([0.3, -0.9])
-                strategy.architecture_step(active, None, Moment(0, step, 1, 9))
+                strategy.architecture_step(active, None, SearchProgress(0, step, 1, 9))
             one, other = (strategy.architecture.probabilities()["F"] for strategy in strategies)
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
-    def test_state_and_optimiser_go_on_where_they_were(self):
+    def test_state_and_optimizer_go_on_where_they_were(self):
         for gates in MODES:
             straight = play(begun(gates=gates, **FAST), Bandit(SMALL, REWARDED), 20)
             first = begun(gates=gates, **FAST)
             first._held_out = lambda number: number
             for step in range(10):
-                first.architecture_step(Bandit(SMALL, REWARDED), None, Moment(0, step, 1, 20))
+                first.architecture_step(Bandit(SMALL, REWARDED), None, SearchProgress(0, step, 1, 20))
             second = begun(gates=gates, seed=0, init_scale=5.0, **FAST)
             second.architecture.load_state_dict(first.architecture.state_dict())
             second.load_state_dict(first.state_dict())
             second.on_train_start(None, None)
             second._held_out = lambda number: number
             for step in range(10, 20):
-                second.architecture_step(Bandit(SMALL, REWARDED), None, Moment(0, step, 1, 20))
+                second.architecture_step(Bandit(SMALL, REWARDED), None, SearchProgress(0, step, 1, 20))
             found, expected = second.architecture.state_dict(), straight.architecture.state_dict()
             assert found.keys() == expected.keys()
             assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
@@ -344,13 +344,13 @@ class TestDerive:
     def test_it_starts_near_uniform(self):
         strategy = begun()
         assert 0 < max(float(logits.detach().abs().max()) for logits in strategy.architecture.logits) < 0.01
-        assert strategy.summary(Moment(0, 0, 1, 1))["entropy"] == pytest.approx(1, abs=1e-4)
+        assert strategy.summary(SearchProgress(0, 0, 1, 1))["entropy"] == pytest.approx(1, abs=1e-4)
 
     def test_select(self):
-        assert [ProxylessNAS(select=name).selects for name in ("last", "derived", "supernet")] == [
+        assert [ProxylessNAS(select=name).monitor for name in ("last", "derived", "supernet")] == [
             *(None, "derived", "supernet"),
         ]
-        routes = begun(probes=3).evaluation_routes(Moment(1, 0, 2, 4))
+        routes = begun(probes=3).evaluation_routes(SearchProgress(1, 0, 2, 4))
         assert len(routes["supernet"]) == 3
 
 
@@ -365,7 +365,7 @@ class TestDerive:
         ({"betas": (0.5, 0.999)}, r"strategy.betas must start with 0 where gates is two, got \(0.5, 0.999\)"),
         ({"warmup": 1.0}, r"strategy.warmup must lie in \[0, 1\), got 1.0"),
         ({"every": 0}, "strategy.every must be at least 1, got 0"),
-        ({"portion": 1.0}, "strategy.portion must lie between 0 and 1, got 1.0"),
+        ({"train_fraction": 1.0}, "strategy.portion must lie between 0 and 1, got 1.0"),
         ({"samples": 1}, "strategy.samples must be at least 2, got 1"),
         ({"probes": 0}, "strategy.probes must be at least 1, got 0"),
         ({"decay": 1.0}, r"strategy.decay must lie in \[0, 1\), got 1.0"),
@@ -388,7 +388,9 @@ def test_full_gates_may_have_momentum():
 
 def test_a_part_that_makes_no_batches_is_named(make_module, make_data, make_trainer):
     """Of the 6 videos of each class, none has another of its class left."""
-    strategy = ProxylessNAS(portion=0.84)
-    message = "strategy.portion: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no class"
+    strategy = ProxylessNAS(train_fraction=0.84)
+    message = (
+        "strategy.train_fraction: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no class"
+    )
     with pytest.raises(AvnasError, match=message):
         make_trainer(strategy).fit(make_module(), datamodule=make_data())

@@ -9,7 +9,7 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.strategies import Moment, RandomSearch
+from avhash_nas.strategies import RandomSearch, SearchProgress
 from reference.strategies_evolution import additive_fitness, best_by_enumeration, every_architecture, uniform_p
 from strategies.judges import choose_in_pieces, chosen_by
 
@@ -22,7 +22,7 @@ SMALL = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "T")))
 
 def begun(seed=0, space=FULL, **options):
     strategy = RandomSearch(**options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
@@ -31,28 +31,28 @@ def chosen(seed=0, space=FULL, **options):
 
 
 def test_five_distinct_architectures_are_trained_and_the_best_on_val_is_kept():
-    strategy, judge = chosen()
-    assert len(judge.trained) == len(set(judge.trained)) == 5
-    assert judge.calls == []  # no shared weights score anything
-    assert strategy.derive() == strategy.derive() == max(judge.trained, key=judge.fitness)
+    strategy, evaluator = chosen()
+    assert len(evaluator.trained) == len(set(evaluator.trained)) == 5
+    assert evaluator.calls == []  # no shared weights score anything
+    assert strategy.derive() == strategy.derive() == max(evaluator.trained, key=evaluator.fitness)
 
 
 def test_no_supernet_is_trained():
-    assert not RandomSearch().trains_supernet
-    assert RandomSearch().selects is None
+    assert not RandomSearch().uses_supernet
+    assert RandomSearch().monitor is None
 
 
 def test_the_report():
-    strategy, judge = chosen(count=4)
+    strategy, evaluator = chosen(count=4)
     report = json.loads(json.dumps(strategy.report()))
-    scores = [judge.fitness(architecture) for architecture in judge.trained]
+    scores = [evaluator.fitness(architecture) for architecture in evaluator.trained]
     assert report["evaluations"] == 4
     assert report["best"] == max(scores)
     assert report["mean"] == pytest.approx(statistics.fmean(scores))
     assert report["spread"] == pytest.approx(statistics.stdev(scores))
     assert [each["score"] for each in report["architectures"]] == sorted(scores, reverse=True)
     assert {json.dumps(each["cells"]) for each in report["architectures"]} == {
-        json.dumps(dict(a)) for a in judge.trained
+        json.dumps(dict(a)) for a in evaluator.trained
     }
 
 
@@ -64,8 +64,8 @@ def test_one_architecture_has_no_spread():
 def test_every_architecture_is_as_probable():
     first = Counter()
     for seed in range(3000):
-        _, judge = chosen(seed, SMALL, count=2)
-        first.update(judge.trained)
+        _, evaluator = chosen(seed, SMALL, count=2)
+        first.update(evaluator.trained)
     assert uniform_p([first[architecture] for architecture in every_architecture(SMALL)]) > 1e-3
 
 
@@ -73,18 +73,18 @@ def test_more_than_the_space_has_are_all_of_them_said_once():
     with pytest.warns(
         UserWarning, match=r"strategy\.count is 9, the space has 6 architectures: all are trained"
     ) as said:
-        strategy, judge = chosen(space=SMALL, count=9)
+        strategy, evaluator = chosen(space=SMALL, count=9)
     assert len(said) == 1
-    assert set(judge.trained) == set(every_architecture(SMALL))
-    assert strategy.derive() == best_by_enumeration(SMALL, judge.fitness)
+    assert set(evaluator.trained) == set(every_architecture(SMALL))
+    assert strategy.derive() == best_by_enumeration(SMALL, evaluator.fitness)
     assert strategy.report()["evaluations"] == 6
 
 
 def test_interrupted_at_any_training_it_ends_the_same_and_trains_nothing_twice():
-    strategy, judge = chosen()
-    pieced, trained = choose_in_pieces(begun, judge.fitness)
+    strategy, evaluator = chosen()
+    pieced, trained = choose_in_pieces(begun, evaluator.fitness)
     assert pieced.rounds == strategy.rounds
-    assert trained == judge.trained
+    assert trained == evaluator.trained
 
 
 def test_the_seed_decides():
@@ -107,7 +107,7 @@ def test_the_state_goes_through_a_file():
 
 def test_under_a_trainer_of_ones_own_one_random_architecture_trains_alone():
     strategy = begun(2)
-    routes = [strategy.route(Moment(epoch, 1, 10, 4)) for epoch in range(5)]
+    routes = [strategy.route(SearchProgress(epoch, 1, 10, 4)) for epoch in range(5)]
     assert all(route == FULL.indices(strategy.derive()) for route in routes)
     assert begun(3).derive() != strategy.derive()
 

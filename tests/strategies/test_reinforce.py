@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.strategies.reinforce import MovingBaseline, above_others, reinforce_loss, standardised
+from avhash_nas.strategies.reinforce import MovingBaseline, above_others, reinforce_loss, standardized
 
 REWARDS = st.lists(st.floats(-8, 8, width=32), min_size=2, max_size=6)
 
@@ -99,15 +99,15 @@ class TestAboveOthers:
         assert float(advantages.sum()) == pytest.approx(0, abs=1e-9)
 
 
-class TestStandardised:
+class TestStandardized:
     @given(REWARDS, st.floats(0.5, 4), st.floats(-5, 5))
     def test_neither_scale_nor_level_of_the_rewards_matters(self, rewards, scale, level):
         rewards = torch.tensor(rewards, dtype=torch.float64)
         assume(rewards.std() > 1e-3)
-        advantages = standardised(rewards)
-        torch.testing.assert_close(standardised(scale * rewards + level), advantages, rtol=1e-6, atol=1e-6)
+        advantages = standardized(rewards)
+        torch.testing.assert_close(standardized(scale * rewards + level), advantages, rtol=1e-6, atol=1e-6)
         assert float(advantages.mean()) == pytest.approx(0, abs=1e-9)
         assert float(advantages.square().mean()) == pytest.approx(1)
 
     def test_equal_rewards_say_nothing(self):
-        assert standardised(torch.full((4,), 0.7, dtype=torch.float64)).abs().max() < 1e-6
+        assert standardized(torch.full((4,), 0.7, dtype=torch.float64)).abs().max() < 1e-6

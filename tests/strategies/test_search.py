@@ -10,8 +10,8 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import info_nce
 from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies import AVNAS, Moment
-from avhash_nas.strategies.protocols import moment_of
+from avhash_nas.strategies import AVNAS, SearchProgress
+from avhash_nas.strategies.protocols import search_progress
 from avhash_nas.training import HashingModule, Recipe
 
 
@@ -25,7 +25,7 @@ class Spy(Callback):
         self.rows.append(batch.index.tolist())
         self.routes.append(module.route)
         self.logits.append([logits.detach().clone() for logits in module.architecture.logits])
-        self.moments.append(moment_of(trainer, batch_idx))
+        self.moments.append(search_progress(trainer, batch_idx))
 
 
 def search(make_module, make_data, make_trainer, strategy, epochs=2, **options):
@@ -84,11 +84,11 @@ def test_a_search_moves_weights_and_alpha_and_scores_both_networks(make_module, 
 def test_one_route_for_each_step_at_its_moment(make_module, make_data, make_trainer):
     strategy = AVNAS(lr=0.05, temperature=0.1)
     _, _, _, spy = search(make_module, make_data, make_trainer, strategy, epochs=2)
-    assert spy.moments == [Moment(epoch, batch, 2, 3) for epoch in range(2) for batch in range(3)]
+    assert spy.moments == [SearchProgress(epoch, batch, 2, 3) for epoch in range(2) for batch in range(3)]
     cells = strategy.space.choices
-    for moment, route, logits in zip(spy.moments, spy.routes, spy.logits, strict=True):
+    for progress, route, logits in zip(spy.moments, spy.routes, spy.logits, strict=True):
         for cell, values in zip(cells, logits, strict=True):
-            expected = torch.softmax(values / 0.1**moment.progress, 0)
+            expected = torch.softmax(values / 0.1**progress.fraction, 0)
             torch.testing.assert_close(route[cell.name].weights.detach(), expected)
 
 
@@ -106,7 +106,7 @@ def test_the_seed_is_the_modules(make_module, make_data, make_trainer):
     module = make_module(seed=9)
     make_trainer(strategy, 1, limit_val_batches=0).fit(module, datamodule=make_data())
     expected = AVNAS(init_scale=1.0)
-    expected.begin(module.network.space, 9)
+    expected.setup_search(module.network.space, 9)
     assert strategy.seed == 9
     assert all(map(torch.equal, strategy.architecture.logits, expected.architecture.logits))
 
@@ -153,23 +153,23 @@ def test_a_network_that_leaves_nothing_to_choose(make_data, make_module, make_tr
 
 
 @pytest.mark.parametrize(
-    ("moment", "progress"),
+    ("progress", "fraction"),
     [
-        (Moment(0, 0, 4, 5), 0.0),
-        (Moment(1, 0, 4, 5), 0.25),
-        (Moment(1, 2, 4, 5), 0.35),
-        (Moment(3, 5, 4, 5), 1.0),
-        (Moment(9, 0, 4, 5), 1.0),
-        (Moment(2, 7, 4, 0), 0.5),  # the number of batches is not known
+        (SearchProgress(0, 0, 4, 5), 0.0),
+        (SearchProgress(1, 0, 4, 5), 0.25),
+        (SearchProgress(1, 2, 4, 5), 0.35),
+        (SearchProgress(3, 5, 4, 5), 1.0),
+        (SearchProgress(9, 0, 4, 5), 1.0),
+        (SearchProgress(2, 7, 4, 0), 0.5),  # the number of batches is not known
     ],
 )
-def test_progress(moment, progress):
-    assert moment.progress == pytest.approx(progress)
+def test_fraction_of_a_search_that_is_done(progress, fraction):
+    assert progress.fraction == pytest.approx(fraction)
 
 
 def test_before_training_the_moment_is_the_start():
     """Lightning tries the validation out before it knows the number of batches."""
-    assert moment_of(L.Trainer(max_epochs=7, logger=False, accelerator="cpu")) == Moment(0, 0, 7, 0)
+    assert search_progress(L.Trainer(max_epochs=7, logger=False, accelerator="cpu")) == SearchProgress(0, 0, 7, 0)
 
 
 class TestOrderInTime:

@@ -20,7 +20,7 @@ FULL = load_space("full")
 
 def begun(seed=0, space=FULL, **options):
     strategy = SharedRandom(**options)
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
@@ -29,12 +29,12 @@ def chosen(seed=0, space=FULL, **options):
 
 
 def test_as_many_as_spos_scores_in_one_call_and_the_best_is_kept():
-    strategy, judge = chosen()
-    assert [len(call) for call in judge.calls] == [1000]
-    assert len(set(judge.evaluated)) == 1000
-    assert judge.trained == []
-    assert strategy.derive() == max(judge.evaluated, key=judge.fitness)
-    scores = list(map(judge.fitness, judge.evaluated))
+    strategy, evaluator = chosen()
+    assert [len(call) for call in evaluator.calls] == [1000]
+    assert len(set(evaluator.evaluated)) == 1000
+    assert evaluator.trained == []
+    assert strategy.derive() == max(evaluator.evaluated, key=evaluator.fitness)
+    scores = list(map(evaluator.fitness, evaluator.evaluated))
     assert json.loads(json.dumps(strategy.report())) == {
         "evaluations": 1000,
         "best": max(scores),
@@ -45,16 +45,16 @@ def test_as_many_as_spos_scores_in_one_call_and_the_best_is_kept():
 
 def test_a_smaller_space_is_scored_whole():
     space = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "audio.M1", "T")))
-    strategy, judge = chosen(space=space)
-    assert len(judge.evaluated) == space.size == 48
-    assert strategy.derive() == best_by_enumeration(space, judge.fitness)
+    strategy, evaluator = chosen(space=space)
+    assert len(evaluator.evaluated) == space.size == 48
+    assert strategy.derive() == best_by_enumeration(space, evaluator.fitness)
 
 
 def test_interrupted_at_any_evaluation_it_ends_the_same_and_evaluates_nothing_twice():
-    strategy, judge = chosen(count=20)
-    pieced, evaluated = choose_in_pieces(lambda: begun(count=20), judge.fitness)
+    strategy, evaluator = chosen(count=20)
+    pieced, evaluated = choose_in_pieces(lambda: begun(count=20), evaluator.fitness)
     assert pieced.rounds == strategy.rounds
-    assert evaluated == judge.evaluated
+    assert evaluated == evaluator.evaluated
 
 
 def test_the_seed_decides():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies import SPOS, Moment, SharedRandom
+from avhash_nas.strategies import SPOS, SearchProgress, SharedRandom
 from avhash_nas.strategies.single_path import fair_paths, uniform_path
 from avhash_nas.training import Recipe
 from reference.strategies_evolution import independent_p, uniform_p
@@ -123,35 +123,35 @@ class TestFair:
 
 
 def begun(strategy, space, seed=0):
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
 class TestStrategy:
     def test_routes(self, space):
-        moment = Moment(2, 3, 10, 4)
-        assert begun(SPOS(), space, 5).route(moment) == uniform_path(space, 5, 2, 3)
-        assert begun(SPOS(fair=True), space, 5).route(moment) == fair_paths(space, 5, 2, 3)
+        progress = SearchProgress(2, 3, 10, 4)
+        assert begun(SPOS(), space, 5).route(progress) == uniform_path(space, 5, 2, 3)
+        assert begun(SPOS(fair=True), space, 5).route(progress) == fair_paths(space, 5, 2, 3)
 
     def test_the_supernet_of_shared_random_is_that_of_spos(self, space):
-        moments = [Moment(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
+        moments = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
         for fair in (False, True):
             spos, random = begun(SPOS(fair), space), begun(SharedRandom(fair), space)
-            assert [spos.route(moment) for moment in moments] == [random.route(moment) for moment in moments]
+            assert [spos.route(progress) for progress in moments] == [random.route(progress) for progress in moments]
 
     def test_validation_scores_the_same_few_paths_every_time(self, space):
         strategy = begun(SPOS(probes=3), space)
-        routes = [strategy.evaluation_routes(Moment(epoch, 4, 10, 4)) for epoch in (0, 9)]
+        routes = [strategy.evaluation_routes(SearchProgress(epoch, 4, 10, 4)) for epoch in (0, 9)]
         assert routes[0] == routes[1]
         assert routes[0].keys() == {"supernet"}  # nothing is derived yet
         probes = routes[0]["supernet"]
         assert len(probes) == len({tuple(probe.items()) for probe in probes}) == 3
         for probe in probes:
             assert space.indices(space.architecture(probe)) == probe
-        assert begun(SPOS(probes=3), space, 1).evaluation_routes(Moment(0, 4, 10, 4)) != routes[0]
+        assert begun(SPOS(probes=3), space, 1).evaluation_routes(SearchProgress(0, 4, 10, 4)) != routes[0]
 
 
-class Watch(Callback):
+class SearchRecorder(Callback):
     """Notes for every weight step which parameters its routes run, which have a gradient, and which have moved."""
 
     def __init__(self):
@@ -195,7 +195,7 @@ def runs_in(parameter, route, space):
 
 
 def watch(strategy, make_module, make_data, make_trainer):
-    watch = Watch()
+    watch = SearchRecorder()
     module = make_module(FULL, recipe=Recipe(lr=0.01, weight_decay=0.5))
     make_trainer(strategy, 4, callbacks=[watch], limit_val_batches=0).fit(module, datamodule=make_data())
     return watch.steps

@@ -7,7 +7,7 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.strategies import SPOS, Moment
+from avhash_nas.strategies import SPOS, SearchProgress
 from avhash_nas.strategies.evolution import evolve
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
 from strategies.judges import SpyJudge, choose_in_pieces
@@ -21,65 +21,65 @@ QUICK = (
 FULL = load_space("full")
 MEDIUM = SearchSpace(tuple(FULL[name] for name in ("visual.M1", "audio.M1", "visual.U1", "audio.U1", "I1", "F", "T")))
 SMALL = {"population": 12, "generations": 4, "top": 3, "mutants": 4, "crossovers": 4}
-END = Moment(10, 0, 10, 4)
+END = SearchProgress(10, 0, 10, 4)
 
 
 def begun(seed=0, space=MEDIUM, **options):
     strategy = SPOS(**{**SMALL, **options})
-    strategy.begin(space, seed)
+    strategy.setup_search(space, seed)
     return strategy
 
 
 def chosen(seed=0, **options):
-    strategy, judge = begun(seed, **options), SpyJudge(additive_fitness(MEDIUM, 0))
-    strategy.choose(judge)
-    return strategy, judge
+    strategy, evaluator = begun(seed, **options), SpyJudge(additive_fitness(MEDIUM, 0))
+    strategy.search(evaluator)
+    return strategy, evaluator
 
 
 class TestChoose:
     def test_the_settings_are_those_of_the_paper(self):
         """Population 50, 20 generations, the 10 best, half mutants, half crossovers, mutation 0.1."""
-        strategy, judge = SPOS(), SpyJudge(additive_fitness(FULL, 1))
-        strategy.begin(FULL, 3)
-        strategy.choose(judge)
+        strategy, evaluator = SPOS(), SpyJudge(additive_fitness(FULL, 1))
+        strategy.setup_search(FULL, 3)
+        strategy.search(evaluator)
         expected = evolve(
-            *(FULL, judge.scores, 3),
+            *(FULL, evaluator.scores, 3),
             **{"population": 50, "generations": 20, "top": 10, "mutants": 25, "crossovers": 25, "mutation": 0.1},
         )
         assert strategy.rounds == expected.generations
         assert strategy.derive() == expected.best
-        assert len(set(judge.evaluated)) == len(judge.evaluated) == 1000
+        assert len(set(evaluator.evaluated)) == len(evaluator.evaluated) == 1000
         assert len(strategy.report()["elites"]) == 10
 
     def test_the_options_reach_the_evolution(self):
-        strategy, judge = chosen(mutation=0.7)
-        expected = evolve(MEDIUM, judge.scores, 0, **SMALL, mutation=0.7)
+        strategy, evaluator = chosen(mutation=0.7)
+        expected = evolve(MEDIUM, evaluator.scores, 0, **SMALL, mutation=0.7)
         assert strategy.rounds == expected.generations
         assert strategy.derive() == expected.best
 
     def test_a_generation_is_scored_in_one_call(self):
-        _, judge = chosen()
-        assert [len(call) for call in judge.calls] == [12] * 4
-        assert judge.trained == []
+        _, evaluator = chosen()
+        assert [len(call) for call in evaluator.calls] == [12] * 4
+        assert evaluator.trained == []
 
     def test_a_space_smaller_than_the_population_is_scored_whole(self):
         space = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "T")))
-        strategy, judge = begun(space=space, population=50), SpyJudge(additive_fitness(space, 0))
-        strategy.choose(judge)
-        assert len(judge.evaluated) == space.size == 6
-        assert strategy.derive() == best_by_enumeration(space, judge.fitness)
+        strategy, evaluator = begun(space=space, population=50), SpyJudge(additive_fitness(space, 0))
+        strategy.search(evaluator)
+        assert len(evaluator.evaluated) == space.size == 6
+        assert strategy.derive() == best_by_enumeration(space, evaluator.fitness)
 
     def test_interrupted_at_any_evaluation_it_ends_the_same_and_evaluates_nothing_twice(self):
-        strategy, judge = chosen()
-        pieced, evaluated = choose_in_pieces(begun, judge.fitness)
+        strategy, evaluator = chosen()
+        pieced, evaluated = choose_in_pieces(begun, evaluator.fitness)
         assert pieced.rounds == strategy.rounds
         assert pieced.derive() == strategy.derive()
-        assert evaluated == judge.evaluated
+        assert evaluated == evaluator.evaluated
 
     def test_chosen_again_it_chooses_the_same(self):
-        strategy, judge = chosen()
+        strategy, evaluator = chosen()
         before = strategy.rounds
-        strategy.choose(judge)
+        strategy.search(evaluator)
         assert strategy.rounds == before
 
     def test_seeds_differ(self):
@@ -92,8 +92,8 @@ class TestState:
         MEDIUM.check(strategy.derive())
         assert strategy.derive() == begun().derive()
         assert len({begun(seed).derive() for seed in range(5)}) == 5
-        strategy, judge = chosen()
-        best = max(judge.evaluated, key=judge.fitness)
+        strategy, evaluator = chosen()
+        best = max(evaluator.evaluated, key=evaluator.fitness)
         assert strategy.derive() == strategy.derive() == best
 
     def test_nothing_is_said_of_an_architecture_before_there_is_one(self):
@@ -116,13 +116,13 @@ class TestState:
 
     def test_a_new_search_starts_with_nothing(self):
         strategy, _ = chosen()
-        strategy.begin(MEDIUM, 0)
+        strategy.setup_search(MEDIUM, 0)
         assert strategy.rounds == ()
 
     def test_the_report(self):
-        strategy, judge = chosen()
+        strategy, evaluator = chosen()
         report = json.loads(json.dumps(strategy.report()))
-        scores = [judge.fitness(architecture) for architecture in judge.evaluated]
+        scores = [evaluator.fitness(architecture) for architecture in evaluator.evaluated]
         assert report["evaluations"] == 48
         assert report["best"] == max(scores)
         for index, generation in enumerate(report["generations"]):
@@ -134,9 +134,9 @@ class TestState:
         assert report["elites"][0]["cells"] == dict(strategy.derive())
 
     def test_the_state_of_the_end_is_kept(self):
-        assert SPOS().selects is None
-        assert SPOS().trains_supernet
-        assert SPOS().portion == 1
+        assert SPOS().monitor is None
+        assert SPOS().uses_supernet
+        assert SPOS().train_fraction == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from avhash_nas.space import Architecture
-from avhash_nas.strategies import Moment
+from avhash_nas.strategies import SearchProgress
 from testing.marginal import Marginal
 
 
@@ -21,7 +21,7 @@ class EndlessReport(Marginal):
 
 
 class EmptySummary(Marginal):
-    def summary(self, moment):
+    def summary(self, progress):
         return {"mean": float("nan")}
 
 
@@ -37,25 +37,25 @@ class DerivesByChance(Marginal):
 
 
 class ChoosesByChance(Marginal):
-    def choose(self, judge):
+    def search(self, evaluator):
         np.random.random()
-        super().choose(judge)
+        super().search(evaluator)
 
 
 class RoutesByChance(Marginal):
-    def route(self, moment):
+    def route(self, progress):
         torch.rand(1)
-        return super().route(moment)
+        return super().route(progress)
 
 
 class CountsRoutes(Marginal):
-    def begin(self, space, seed):
-        super().begin(space, seed)
+    def setup_search(self, space, seed):
+        super().setup_search(space, seed)
         self.asked = 0
 
-    def route(self, moment):
+    def route(self, progress):
         self.asked += 1
-        return self.path(2, Moment(0, self.asked, 1, 0))
+        return self.path(2, SearchProgress(0, self.asked, 1, 0))
 
 
 class CountsInState(Marginal):
@@ -65,58 +65,58 @@ class CountsInState(Marginal):
 
 
 class LeavesOutACell(Marginal):
-    def evaluation_routes(self, moment):
+    def evaluation_routes(self, progress):
         return {"derived": {"visual.M1": 0, "visual.U1": 0}}
 
 
 class BeyondTheCell(Marginal):
-    def route(self, moment):
-        return {**super().route(moment), "visual.U1": -1}
+    def route(self, progress):
+        return {**super().route(progress), "visual.U1": -1}
 
 
 class UnevenProbabilities(Marginal):
-    def probabilities(self, moment):
+    def probabilities(self, progress):
         return {"visual.U1": (0.5, 0.75)}
 
 
 class TooManyProbabilities(Marginal):
-    def probabilities(self, moment):
+    def probabilities(self, progress):
         return {"visual.U1": (0.25, 0.5, 0.25)}
 
 
 class SelectsNothing(Marginal):
-    selects = "supernet"
+    monitor = "supernet"
 
 
 class MovesWeights(Marginal):
-    def architecture_step(self, module, batch, moment):
-        super().architecture_step(module, batch, moment)
+    def architecture_step(self, module, batch, progress):
+        super().architecture_step(module, batch, progress)
         with torch.no_grad():
             module.network.hash.fc.weight += 1e-3
 
 
 class LeavesGradients(Marginal):
-    def architecture_step(self, module, batch, moment):
-        super().architecture_step(module, batch, moment)
-        module.loss(batch, self.route(moment)).backward()
+    def architecture_step(self, module, batch, progress):
+        super().architecture_step(module, batch, progress)
+        module.loss(batch, self.route(progress)).backward()
 
 
 class LeavesEvaluationMode(Marginal):
-    def architecture_step(self, module, batch, moment):
+    def architecture_step(self, module, batch, progress):
         module.network.eval()
-        super().architecture_step(module, batch, moment)
+        super().architecture_step(module, batch, progress)
 
 
 class FreezesWeights(Marginal):
-    def architecture_step(self, module, batch, moment):
-        super().architecture_step(module, batch, moment)
+    def architecture_step(self, module, batch, progress):
+        super().architecture_step(module, batch, progress)
         module.network.S.requires_grad_(False)
 
 
 class StepsByChance(Marginal):
-    def architecture_step(self, module, batch, moment):
+    def architecture_step(self, module, batch, progress):
         np.random.random()
-        super().architecture_step(module, batch, moment)
+        super().architecture_step(module, batch, progress)
 
 
 class MovesWeightsAtValidation(Marginal):
@@ -132,48 +132,48 @@ class MovesWithTheWeights(Marginal):
 
 
 class SharesVideos(Marginal):
-    def architecture_batch(self, module, moment):
+    def architecture_batch(self, module, progress):
         return module.receive(self.data.batch(self.data.splits["train"][:16]))
 
 
 class TrainsOnVal(Marginal):
-    portion = 1.0
+    train_fraction = 1.0
 
     def setup(self, trainer, pl_module, stage):
         super().setup(trainer, pl_module, stage)
         self.data.train_on(self.data.splits["val"])
 
-    def architecture_batch(self, module, moment):
+    def architecture_batch(self, module, progress):
         return module.receive(self.data.batch(self.data.splits["val"]))
 
 
 class ReadsTest(Marginal):
-    def architecture_batch(self, module, moment):
+    def architecture_batch(self, module, progress):
         return module.receive(self.data.batch(self.data.splits["test"]))
 
 
 class KnowsTestLabels(Marginal):
-    def numbers(self, purpose, moment):
+    def numbers(self, purpose, progress):
         known = self.data.labels[self.data.splits["test"], 0].tolist() if hasattr(self, "data") else []
-        return np.random.default_rng((self.seed, purpose, moment.epoch, moment.batch, *map(int, known)))
+        return np.random.default_rng((self.seed, purpose, progress.epoch, progress.batch, *map(int, known)))
 
 
 class CountsSearches(Marginal):
     searches = 0
 
-    def begin(self, space, seed):
+    def setup_search(self, space, seed):
         type(self).searches += 1
-        super().begin(space, seed + self.searches)
+        super().setup_search(space, seed + self.searches)
 
 
 class HashOfAName(Marginal):
-    def numbers(self, purpose, moment):
-        return np.random.default_rng((self.seed, purpose, moment.epoch, moment.batch, abs(hash("visual.M1"))))
+    def numbers(self, purpose, progress):
+        return np.random.default_rng((self.seed, purpose, progress.epoch, progress.batch, abs(hash("visual.M1"))))
 
 
 class ForgetsSteps(Marginal):
-    def route(self, moment):
-        return self.path(2, Moment(0, self.steps, 1, 0))
+    def route(self, progress):
+        return self.path(2, SearchProgress(0, self.steps, 1, 0))
 
     def state_dict(self):
         return {**super().state_dict(), "steps": 0}
@@ -182,28 +182,28 @@ class ForgetsSteps(Marginal):
 class ChoosesAnotherEachTime(Marginal):
     choices = 0
 
-    def choose(self, judge):
-        super().choose(judge)
+    def search(self, evaluator):
+        super().search(evaluator)
         type(self).choices += 1
-        self.best = dict(self.space.architecture(self.path(3, Moment(0, self.choices, 1, 0))))
+        self.best = dict(self.space.architecture(self.path(3, SearchProgress(0, self.choices, 1, 0))))
 
 
 class AsksForMoreEachTime(Marginal):
     choices = 0
 
-    def choose(self, judge):
-        super().choose(judge)
+    def search(self, evaluator):
+        super().search(evaluator)
         for number in range(self.choices):
-            judge.scores([self.space.architecture(self.path(3, Moment(0, number, 1, 0)))])
+            evaluator.scores([self.space.architecture(self.path(3, SearchProgress(0, number, 1, 0)))])
         type(self).choices += 5
 
 
 class AsksTwice(Marginal):
-    def choose(self, judge):
-        super().choose(judge)
-        judge.train(self.derive())
+    def search(self, evaluator):
+        super().search(evaluator)
+        evaluator.train(self.derive())
 
 
 class FindsNothing(Marginal):
-    def choose(self, judge):
+    def search(self, evaluator):
         self.best = {cell.name: cell.candidates[0] for cell in self.space.cells}

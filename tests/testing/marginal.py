@@ -13,40 +13,40 @@ class Marginal(SearchStrategy):
     In the end the judge compares that architecture with those that differ from it in one cell.
     """
 
-    portion = 0.75
+    train_fraction = 0.75
 
-    def begin(self, space, seed):
-        super().begin(space, seed)
+    def setup_search(self, space, seed):
+        super().setup_search(space, seed)
         shape = (len(space.cells), max(len(cell.candidates) for cell in space.cells))
         self.architecture.register_buffer("losses", torch.zeros(shape))
         self.architecture.register_buffer("paths", torch.zeros(shape))
         self.best, self.steps = None, 0
 
-    def route(self, moment):
-        return self.path(0, moment)
+    def route(self, progress):
+        return self.path(0, progress)
 
-    def path(self, purpose, moment):
-        drawn = self.numbers(purpose, moment).integers([len(cell.candidates) for cell in self.space.cells])
+    def path(self, purpose, progress):
+        drawn = self.numbers(purpose, progress).integers([len(cell.candidates) for cell in self.space.cells])
         return {cell.name: position for cell, position in zip(self.space.cells, drawn.tolist(), strict=True)}
 
-    def numbers(self, purpose, moment):
-        return np.random.default_rng((self.seed, purpose, moment.epoch, moment.batch))
+    def numbers(self, purpose, progress):
+        return np.random.default_rng((self.seed, purpose, progress.epoch, progress.batch))
 
     @torch.no_grad()
-    def architecture_step(self, module, batch, moment):
-        path = self.path(1, moment)
-        loss = module.loss(module.augment(self.architecture_batch(module, moment)), path)
+    def architecture_step(self, module, batch, progress):
+        path = self.path(1, progress)
+        loss = module.loss(module.augment(self.architecture_batch(module, progress)), path)
         for cell, position in enumerate(path.values()):
             self.architecture.losses[cell, position] += loss
             self.architecture.paths[cell, position] += 1
         self.steps += 1
 
-    def choose(self, judge):
+    def search(self, evaluator):
         first = dict(self.derive())
         every = [first]
         for cell in self.space.choices:
             every += [first | {cell.name: other} for other in cell.candidates if other != first[cell.name]]
-        scores = judge.scores([Architecture(each) for each in every])
+        scores = evaluator.scores([Architecture(each) for each in every])
         self.best = every[int(np.argmax(scores))]
 
     def derive(self):

@@ -33,8 +33,16 @@ def test_a_promise_is_checked_where_it_is_made():
         ),
         (determinism.a_choice_is_of_the_space, broken.DerivesByChance, r"derive\(\), after begin\(\), changes global"),
         (determinism.a_choice_is_of_the_space, broken.ChoosesByChance, r"choose\(\) changes global random numbers"),
-        (determinism.answers_are_pure, broken.RoutesByChance, r"route\(Moment\(.* changes global random numbers"),
-        (determinism.answers_are_pure, broken.CountsRoutes, r"route\(Moment\(.* gives something else when asked again"),
+        (
+            determinism.answers_are_pure,
+            broken.RoutesByChance,
+            r"route\(SearchProgress\(.* changes global random numbers",
+        ),
+        (
+            determinism.answers_are_pure,
+            broken.CountsRoutes,
+            r"route\(SearchProgress\(.* gives something else when asked again",
+        ),
         (determinism.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
         (determinism.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
         (determinism.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
@@ -84,9 +92,9 @@ def test_all_checks_in_one_call(monkeypatch):
 
 def test_a_strategy_that_trains_no_supernet_has_only_its_choice_to_check():
     class Alone(Marginal):
-        trains_supernet = False
+        uses_supernet = False
 
-        def route(self, moment):
+        def route(self, progress):
             raise AssertionError("nothing is trained")
 
     for check in {*CHECKS} - {seeds.another_process_finds_the_same, toy.one_cell_is_solved}:

@@ -21,7 +21,7 @@ class Pull(Objective):
         first: Whether there is a pretraining.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Triplets"}
+    default_components: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Triplets"}
 
     def __init__(self, log: str, first: bool = False) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Pull(Objective):
         generator = torch.Generator().manual_seed(seed % 2**32)
         return {"target": rows.visual.mean(dim=(0, 1)) + torch.randn(data.visual_dim, generator=generator)}
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         self._say("begin")
         self.decoder = nn.Linear(network.bits, data.visual_dim)
         self.register_buffer("target", prepared["target"])

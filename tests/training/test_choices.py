@@ -12,7 +12,13 @@ from avhash_nas import strategies
 from avhash_nas.errors import AvnasError
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training.search_log import Choices, Judged, read_choices, read_judged, write_judged
+from avhash_nas.training.search_log import (
+    Choices,
+    EvaluatedArchitecture,
+    read_evaluations,
+    read_probabilities,
+    write_evaluations,
+)
 from training.tiny import SMALL_SEARCHES, epochs_of, metrics_of
 
 FULL = load_space("full")
@@ -22,7 +28,7 @@ SCORED = {"ENAS": "shared", "RandomSearch": "own", "SPOS": "shared", "SharedRand
 
 @pytest.mark.parametrize("name", PROBABLE)
 def test_every_epoch_has_the_probabilities_of_every_candidate(name: str, run_of: Any) -> None:
-    choices = read_choices(run_of(name) / "search" / "choices.csv")
+    choices = read_probabilities(run_of(name) / "search" / "probabilities.csv")
     assert list(choices) == [0, 1]
     for cells in choices.values():
         assert {cell: tuple(values) for cell, values in cells.items()} == {
@@ -34,7 +40,7 @@ def test_every_epoch_has_the_probabilities_of_every_candidate(name: str, run_of:
 
 @pytest.mark.parametrize("name", sorted(set(PROBABLE) - {"ENAS"}))
 def test_probabilities_have_the_logged_entropy(name: str, run_of: Any) -> None:
-    choices = read_choices(run_of(name) / "search" / "choices.csv")
+    choices = read_probabilities(run_of(name) / "search" / "probabilities.csv")
     for row in epochs_of(run_of(name), "search"):
         each = [
             -sum(p * math.log(p) for p in values.values() if p) / math.log(len(values))
@@ -48,13 +54,13 @@ class Stepping(SearchStrategy):
 
     asked = 0
 
-    def route(self, moment):
+    def route(self, progress):
         raise NotImplementedError
 
     def derive(self):
         raise NotImplementedError
 
-    def probabilities(self, moment):
+    def probabilities(self, progress):
         self.asked += 1
         return {"T": (1 / self.asked, 1 - 1 / self.asked)}
 
@@ -65,7 +71,7 @@ def test_a_row_is_of_the_last_validation_or_of_the_end_of_an_epoch_without(tmp_p
         current_epoch=0, max_epochs=3, num_training_batches=4, sanity_checking=False, is_global_zero=True
     )
     strategy = Stepping()
-    strategy.begin(SearchSpace((FULL["T"],)), 0)
+    strategy.setup_search(SearchSpace((FULL["T"],)), 0)
     choices = Choices(tmp_path, strategy)
     choices.on_validation_epoch_end(trainer, None)  # asked 1 time
     choices.on_validation_epoch_end(trainer, None)  # 2 times
@@ -77,7 +83,7 @@ def test_a_row_is_of_the_last_validation_or_of_the_end_of_an_epoch_without(tmp_p
     again = Choices(tmp_path, strategy)
     again.load_state_dict(choices.state_dict())
     again.on_train_epoch_end(trainer, None)
-    found = read_choices(tmp_path / "choices.csv")
+    found = read_probabilities(tmp_path / "probabilities.csv")
     first = FULL["T"].candidates[0]
     assert {epoch: cells["T"][first] for epoch, cells in found.items()} == {0: 0.5, 1: 0.333333, 2: 0.25}
 
@@ -87,40 +93,40 @@ def test_cells_may_become_known_later(tmp_path: Path) -> None:
         current_epoch=0, max_epochs=2, num_training_batches=4, sanity_checking=False, is_global_zero=True
     )
     strategy = Stepping()
-    strategy.begin(SearchSpace((FULL["T"], FULL["F"])), 0)
+    strategy.setup_search(SearchSpace((FULL["T"], FULL["F"])), 0)
     choices = Choices(tmp_path, strategy)
     choices.on_train_epoch_end(trainer, None)
     trainer.current_epoch = 1
-    strategy.probabilities = lambda moment: {"T": (0.5, 0.5), "F": (0.25, 0.75)}
+    strategy.probabilities = lambda progress: {"T": (0.5, 0.5), "F": (0.25, 0.75)}
     choices.on_train_epoch_end(trainer, None)
-    assert [list(cells) for cells in read_choices(tmp_path / "choices.csv").values()] == [["T"], ["T", "F"]]
+    assert [list(cells) for cells in read_probabilities(tmp_path / "probabilities.csv").values()] == [["T"], ["T", "F"]]
 
 
 def test_strategies_without_probabilities_leave_no_file(run_of: Any) -> None:
-    assert not (run_of("SPOS") / "search" / "choices.csv").exists()
+    assert not (run_of("SPOS") / "search" / "probabilities.csv").exists()
 
 
 @pytest.mark.parametrize("name", SCORED)
 def test_every_architecture_that_was_scored_is_listed(name: str, run_of: Any) -> None:
     run = run_of(name)
-    judged = read_judged(run / "search" / "judged.csv")
+    evaluations = read_evaluations(run / "search" / "evaluations.csv")
     report = metrics_of(run)["search"]
-    assert {each.weights for each in judged} == {SCORED[name]}
-    for each in judged:
+    assert {each.weights for each in evaluations} == {SCORED[name]}
+    for each in evaluations:
         FULL.check(each.architecture)
-    best = max(judged, key=lambda each: each.score)
+    best = max(evaluations, key=lambda each: each.score)
     assert best.architecture == Architecture.load(run / "architecture.json")
     figures = report.get("candidates", report)
-    assert len(judged) == figures["evaluations"]
+    assert len(evaluations) == figures["evaluations"]
     assert best.score == figures["best"]
 
 
 def test_the_rounds_of_an_evolution_are_its_generations(run_of: Any) -> None:
-    judged = read_judged(run_of("SPOS") / "search" / "judged.csv")
+    evaluations = read_evaluations(run_of("SPOS") / "search" / "evaluations.csv")
     generations = metrics_of(run_of("SPOS"))["search"]["generations"]
     assert len(generations) == SMALL_SEARCHES["SPOS"]["generations"]
     for number, generation in enumerate(generations):
-        scores = [each.score for each in judged if each.round == number]
+        scores = [each.score for each in evaluations if each.round == number]
         assert len(scores) == generation["evaluations"]
         assert max(scores) == generation["best"]
 
@@ -137,17 +143,17 @@ def test_learning_rates_of_all_parts_are_logged(name: str, run_of: Any) -> None:
 
 
 def test_scored_architectures_round_trip(tmp_path: Path) -> None:
-    judged = [
-        Judged(
+    evaluations = [
+        EvaluatedArchitecture(
             number, weights, 0.1 + number / 3, FULL.architecture(dict.fromkeys((cell.name for cell in FULL.cells), 0))
         )
         for number, weights in enumerate(("shared", "own"))
     ]
-    write_judged(tmp_path / "judged.csv", judged)
-    assert read_judged(tmp_path / "judged.csv") == tuple(judged)
+    write_evaluations(tmp_path / "evaluations.csv", evaluations)
+    assert read_evaluations(tmp_path / "evaluations.csv") == tuple(evaluations)
 
 
-@pytest.mark.parametrize("read", [read_choices, read_judged])
+@pytest.mark.parametrize("read", [read_probabilities, read_evaluations])
 def test_another_table_is_refused(read: Any, tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     with file.open("w", newline="") as stream:

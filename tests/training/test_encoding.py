@@ -16,8 +16,8 @@ from avhash_nas.networks import AudioVisualNetwork, HashNetwork
 from avhash_nas.space import load_space
 from avhash_nas.training.encoding import encode, quiet_trainer
 from avhash_nas.training.rounding import near_zero
-from ranks import encoding
-from ranks.processes import Ranks
+from distributed import encoding
+from distributed.processes import Ranks
 
 
 @pytest.fixture(scope="module")

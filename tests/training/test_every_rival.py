@@ -31,7 +31,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     ),
     "SSTH": ("--data.sampling.batch_size=16",),
 }
-"""Options that make a network small, and what a small data set asks for."""
+"""Options that make a network small, and what a small dataset asks for."""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from avhash_nas import strategies
-from avhash_nas.pipeline.evaluator import RememberingJudge
+from avhash_nas.pipeline.evaluator import CachedEvaluator
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.training.stage import Stage
 from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, epochs_of, fit_with, metrics_of
@@ -21,7 +21,7 @@ def test_a_run_ends_with_an_architecture_of_the_space_and_its_scores(name: str, 
     load_space("full").check(architecture)
     assert metrics["strategy"] == name
     assert {"test", "val", "search"} <= set(metrics)
-    if getattr(strategies, name).trains_supernet:
+    if getattr(strategies, name).uses_supernet:
         assert {"supernet", "derived"} <= set(metrics)
         assert metrics["epochs"]["search"] == len(epochs_of(run, "search")) == 2
         assert len(epochs_of(run, "finetune")) == 1
@@ -43,22 +43,22 @@ def test_killed_while_architectures_are_scored(
     name: str, at: int, run_of: Any, strategies_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the first scores are there, or before the last are written (of a single round: before it is)."""
-    add, calls = RememberingJudge._add, []
+    add, calls = CachedEvaluator._add, []
 
-    def dying(judge: RememberingJudge, waiting: dict[str, Architecture]) -> None:
+    def dying(evaluator: CachedEvaluator, waiting: dict[str, Architecture]) -> None:
         calls.append(len(waiting))
         if len(calls) > at:
             raise Killed
-        add(judge, waiting)
+        add(evaluator, waiting)
 
     several = name == "SPOS"
     if at and not several:
         pytest.skip("scores everything in one round")
     with monkeypatch.context() as patch:
-        patch.setattr(RememberingJudge, "_add", dying)
+        patch.setattr(CachedEvaluator, "_add", dying)
         with pytest.raises(Killed):
             fit_with(strategies_config, name, tmp_path / "run")
-    scores = tmp_path / "run" / "search" / "scores.json"
+    scores = tmp_path / "run" / "search" / "evaluator.json"
     assert scores.exists() == bool(at)
     assert fit_with(strategies_config, name, tmp_path / "run") == 0
     assert_same_run(run_of(name), tmp_path / "run")
@@ -101,7 +101,7 @@ def test_random_search_tests_the_best_candidate_as_it_was_trained(run_of: Any) -
 @pytest.mark.parametrize("name", ["SPOS", "SharedRandom", "ENAS"])
 def test_what_is_chosen_scored_best(name: str, run_of: Any) -> None:
     run = run_of(name)
-    kept = json.loads((run / "search" / "scores.json").read_text())
+    kept = json.loads((run / "search" / "evaluator.json").read_text())
     space = load_space("full")
     chosen = space.indices(Architecture.load(run / "architecture.json"))
     key = "-".join(str(chosen[cell.name]) for cell in space.cells)

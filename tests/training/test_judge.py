@@ -8,7 +8,7 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.pipeline import evaluator as judge_file
-from avhash_nas.pipeline.evaluator import RememberingJudge
+from avhash_nas.pipeline.evaluator import CachedEvaluator
 from avhash_nas.space import Architecture, Cell, SearchSpace
 
 SPACE = SearchSpace((Cell("visual.U1", ("skip", "silu", "layer_norm")), Cell("T", ("self_attention", "self_ssm"))))
@@ -33,22 +33,22 @@ class Scorer:
         return [worth(architecture) for architecture in architectures]
 
 
-def make(file: Path, scorer: Scorer, space: SearchSpace = SPACE) -> RememberingJudge:
-    return RememberingJudge(space, file, scorer, lambda architecture: -worth(architecture))
+def make(file: Path, scorer: Scorer, space: SearchSpace = SPACE) -> CachedEvaluator:
+    return CachedEvaluator(space, file, scorer, lambda architecture: -worth(architecture))
 
 
 def test_answers_come_in_order_and_each_architecture_is_scored_once(tmp_path: Path) -> None:
     scorer = Scorer()
-    judge = make(tmp_path / "search" / "scores.json", scorer)
-    assert judge.scores([ALL[3], ALL[1], ALL[3]]) == [worth(ALL[3]), worth(ALL[1]), worth(ALL[3])]
-    assert judge.scores([ALL[1], ALL[0]]) == [worth(ALL[1]), worth(ALL[0])]
+    evaluator = make(tmp_path / "search" / "evaluator.json", scorer)
+    assert evaluator.scores([ALL[3], ALL[1], ALL[3]]) == [worth(ALL[3]), worth(ALL[1]), worth(ALL[3])]
+    assert evaluator.scores([ALL[1], ALL[0]]) == [worth(ALL[1]), worth(ALL[0])]
     assert scorer.asked == [[ALL[3], ALL[1]], [ALL[0]]]
-    assert judge.train(ALL[2]) == -worth(ALL[2])
-    assert judge.scores([]) == []
+    assert evaluator.train(ALL[2]) == -worth(ALL[2])
+    assert evaluator.scores([]) == []
 
 
 def test_a_restart_scores_nothing_twice_and_goes_on_counting_time(tmp_path: Path) -> None:
-    file, scorer = tmp_path / "scores.json", Scorer()
+    file, scorer = tmp_path / "evaluator.json", Scorer()
     first = make(file, scorer)
     answers = first.scores(ALL[:4])
     second = make(file, scorer)
@@ -61,7 +61,7 @@ def test_a_restart_scores_nothing_twice_and_goes_on_counting_time(tmp_path: Path
 
 def test_an_interruption_loses_one_block_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_file, "BLOCK", 2)
-    file = tmp_path / "scores.json"
+    file = tmp_path / "evaluator.json"
     with pytest.raises(KeyboardInterrupt):
         make(file, Scorer(fail_at=2)).scores(ALL)
     assert len(json.loads(file.read_text())["scores"]) == 4
@@ -72,14 +72,14 @@ def test_an_interruption_loses_one_block_at_most(tmp_path: Path, monkeypatch: py
 
 def test_scores_survive_the_file_to_the_last_bit(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random(len(ALL)).tolist()
-    file = tmp_path / "scores.json"
+    file = tmp_path / "evaluator.json"
     scores = dict(zip(map(str, ALL), values, strict=True))
-    RememberingJudge(SPACE, file, lambda some: [scores[str(one)] for one in some], lambda _: 0.0).scores(ALL)
+    CachedEvaluator(SPACE, file, lambda some: [scores[str(one)] for one in some], lambda _: 0.0).scores(ALL)
     assert make(file, Scorer(fail_at=0)).scores(ALL) == values
 
 
 def test_scores_of_another_space_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "scores.json"
+    file = tmp_path / "evaluator.json"
     make(file, Scorer()).scores(ALL[:1])
     with pytest.raises(AvnasError, match=r"scores\.json: scores of another search space"):
         make(file, Scorer(), SearchSpace((Cell("visual.U1", ("skip", "silu")),)))

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.data import ClassBalanced, HashingData
 from avhash_nas.networks import AudioVisualNetwork
-from avhash_nas.pipeline.evaluate import yardsticks
+from avhash_nas.pipeline.evaluate import reference_scores
 from avhash_nas.space import load_space
 from avhash_nas.training import Augmentation, HashingModule, Recipe
 from avhash_nas.training.callbacks import AveragedWeights, History, KeepBest
@@ -203,7 +203,7 @@ def test_the_training_weights_come_back_behind_a_validation(data: HashingData, t
 
 
 def test_yardsticks_need_no_training_and_no_luck(data: HashingData) -> None:
-    one, again, other = yardsticks(data, 16, 0), yardsticks(data, 16, 0), yardsticks(data, 16, 1)
+    one, again, other = reference_scores(data, 16, 0), reference_scores(data, 16, 0), reference_scores(data, 16, 1)
     assert one == again
     assert one["chance"] == other["chance"]
     assert one["random_projection"] != other["random_projection"]

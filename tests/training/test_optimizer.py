@@ -1,4 +1,4 @@
-"""The fused optimiser against the plain one."""
+"""The fused optimizer against the plain one."""
 
 import copy
 
@@ -42,7 +42,7 @@ def test_it_computes_what_the_plain_form_computes(dtype):
 
 
 @pytest.mark.parametrize("saved_fused", [True, False])
-def test_a_resumed_optimiser_goes_on_as_one_that_never_stopped(saved_fused):
+def test_a_resumed_optimizer_goes_on_as_one_that_never_stopped(saved_fused):
     network = make_network()
     optimizer = make_adamw(make_groups(network), 0.01, 1e-8, fused=saved_fused)
     train(network, optimizer, 5)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from avhash_nas.data.batch import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json, write_whole
+from avhash_nas.pipeline import RunFolder
 from avhash_nas.pipeline.evaluate import nest
 from avhash_nas.random_streams import seeded
-from avhash_nas.training import Augmentation, Interrupted, Recipe, RunFolder
+from avhash_nas.training import Augmentation, Interrupted, Recipe
 from avhash_nas.training.augmentation import segment_steps
 from avhash_nas.training.checkpoint import StageCheckpoint, StopRequest, stop_requests
 from avhash_nas.training.tensors import read_tensors, write_tensors
@@ -36,23 +37,23 @@ def test_a_recipe_refuses_what_lies_outside_its_range(name: str, value: float) -
 
 @given(st.floats(0, 1), st.floats(0, 0.99), st.sampled_from(["constant", "cosine"]))
 def test_the_schedule_stays_within_0_and_1(done: float, warmup: float, schedule: Any) -> None:
-    assert 0 <= Recipe(schedule=schedule, warmup=warmup).factor(done) <= 1
+    assert 0 <= Recipe(schedule=schedule, warmup=warmup).lr_multiplier(done) <= 1
 
 
 @given(st.floats(0.01, 0.99), st.sampled_from(["constant", "cosine"]))
 def test_the_schedule_is_continuous_at_the_end_of_warmup(warmup: float, schedule: Any) -> None:
     recipe = Recipe(schedule=schedule, warmup=warmup)
-    assert recipe.factor(warmup) == 1
-    assert recipe.factor(warmup * (1 - 1e-9)) == pytest.approx(1, abs=1e-6)
+    assert recipe.lr_multiplier(warmup) == 1
+    assert recipe.lr_multiplier(warmup * (1 - 1e-9)) == pytest.approx(1, abs=1e-6)
 
 
 def test_values_of_the_schedule() -> None:
     cosine = Recipe(schedule="cosine", warmup=0.2)
-    values = [cosine.factor(done) for done in (0, 0.1, 0.2, 0.4, 0.6, 1)]
+    values = [cosine.lr_multiplier(done) for done in (0, 0.1, 0.2, 0.4, 0.6, 1)]
     assert values == pytest.approx([0, 0.5, 1, (1 + 0.5**0.5) / 2, 0.5, 0])
     constant = Recipe(warmup=0.5)
-    assert [constant.factor(done) for done in (0, 0.25, 0.5, 0.75, 1)] == [0, 0.5, 1, 1, 1]
-    assert Recipe().factor(0) == 1
+    assert [constant.lr_multiplier(done) for done in (0, 0.25, 0.5, 0.75, 1)] == [0, 0.5, 1, 1, 1]
+    assert Recipe().lr_multiplier(0) == 1
 
 
 @given(st.integers(1, 40), st.data())

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from avhash_nas.space import Cell, SearchSpace, load_space
-from ranks import runs, tasks
-from ranks.processes import Ranks
+from distributed import runs, tasks
+from distributed.processes import Ranks
 from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, scores_of_codes, write_config
 
 CHOICES = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}

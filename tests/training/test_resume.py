@@ -12,7 +12,8 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.cli import fit as command
-from avhash_nas.training import Interrupted, RunFolder, fit
+from avhash_nas.pipeline import RunFolder, fit
+from avhash_nas.training import Interrupted
 from training.tiny import assert_same_run
 
 BATCHES = 5

@@ -12,8 +12,8 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import prune
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring, part_of
 from avhash_nas.training import HashingModule
-from ranks.scoring import scores as scores_of_rank
-from ranks.scoring import small_supernet, some
+from distributed.scoring import scores as scores_of_rank
+from distributed.scoring import small_supernet, some
 from reference.training_scoring import scores as plain_scores
 
 CPU = torch.device("cpu")

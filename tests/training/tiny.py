@@ -28,7 +28,7 @@ ALL_STRATEGIES = sorted(
 )
 SMALL_SEARCHES: dict[str, dict[str, Any]] = {
     "ENAS": {"controller_steps": 2, "samples": 3, "best_of": 6},
-    "ProxylessNAS": {"portion": 0.5, "every": 2, "warmup": 0.1, "samples": 2},
+    "ProxylessNAS": {"train_fraction": 0.5, "every": 2, "warmup": 0.1, "samples": 2},
     "RandomSearch": {"count": 2},
     "SPOS": {"population": 6, "generations": 3, "top": 3, "mutants": 3, "crossovers": 2},
     "SharedRandom": {"count": 8},
@@ -121,7 +121,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     files = ("curves.json", "model/model.safetensors", "model/config.json", "config.yaml")
     for name in (*searched, *files, "codes/query.npz", "codes/database.npz"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    for name in ("search/choices.csv", "search/judged.csv"):
+    for name in ("search/probabilities.csv", "search/evaluations.csv"):
         files = [run / name for run in (one, other) if (run / name).exists()]
         assert len({file.read_bytes() for file in files}) == len(files) / 2, name
     stages = [sorted(str(path.parent.relative_to(run)) for path in run.rglob("epochs.csv")) for run in (one, other)]

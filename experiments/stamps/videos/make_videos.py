@@ -1,4 +1,4 @@
-"""Builds short labelled mp4 files from Debian's package tuxpaint-stamps-default: its pictures move, with their sounds.
+"""Builds short labeled mp4 files from Debian's package tuxpaint-stamps-default: its pictures move, with their sounds.
 
 python experiments/stamps/videos/make_videos.py tuxpaint-stamps-default_2022.06.04-1_all.deb OUT
 
@@ -246,7 +246,7 @@ def moving(picture: Image.Image, size: tuple[int, int], count: int, rng: random.
 
 
 def background(size: tuple[int, int], rng: random.Random) -> Image.Image:
-    """Soft clouds of muted colour, opaque."""
+    """Soft clouds of muted color, opaque."""
     base = rng.uniform(70, 200)
     grid = [[[base + rng.uniform(-30, 30) for _ in range(3)] for _ in range(4)] for _ in range(3)]
     clouds = Image.fromarray(np.array(grid).round().astype(np.uint8))

@@ -26,7 +26,7 @@ fi
 set -x
 python "$here/make_videos.py" "$package" "$out/media"
 avnas extract "$out/media/videos" --out "$out/features" --labels "$out/media/labels.csv" \
-    --visual=colour_gradients --audio=log_mel
+    --visual=color_gradients --audio=log_mel
 avnas data check "$out/features"
 avnas fit --config "$here/avnas.yaml" --data.root "$out/features" --out "$out/run"
 avnas encode --run "$out/run" --split train --out "$out/database.npz" --overwrite

@@ -16,7 +16,7 @@ from avhash_nas.data.tuples import Tuples
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.preparation import AnchorGraph, k_means
+from avhash_nas.offline import AnchorGraph, k_means
 
 
 class AnchoredObjective(Objective):
@@ -54,7 +54,7 @@ class AnchoredObjective(Objective):
         """The vectors of the training videos that are clustered, (V, D).
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: As `prepare` is given it.
         """
 
@@ -62,7 +62,7 @@ class AnchoredObjective(Objective):
         """What the mean hidden vector of a video should be like, for the videos of each anchor, (A, width).
 
         Args:
-            anchors: Centres of the clusters, (A, D).
+            anchors: Centers of the clusters, (A, D).
             network: The network that is trained.
         """
         return anchors
@@ -80,7 +80,7 @@ class AnchoredObjective(Objective):
         """Clusters the training videos.
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network of the pretraining, or the one that is about to be trained.
             seed: For the clustering.
 
@@ -92,14 +92,14 @@ class AnchoredObjective(Objective):
         """
         check_anchors(data, self.anchors)
         latents = self.latents(data, own_network(self, network, self.network_class))
-        centres = k_means(latents, self.anchors, seed).centres
-        return {"latents": torch.from_numpy(latents), "anchors": torch.from_numpy(centres)}
+        centers = k_means(latents, self.anchors, seed).centers
+        return {"latents": torch.from_numpy(latents), "anchors": torch.from_numpy(centers)}
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         """Finds the nearest anchors of each training video.
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network that is trained.
             prepared: What `prepare` gave.
 

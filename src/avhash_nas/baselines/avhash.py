@@ -17,7 +17,7 @@ _EPS = 1e-12
 class BertEncoder(nn.Module):
     """One layer of BERT over a sequence with a token of its own in front, and BERT's pooler on that token.
 
-    The input is x plus positions, layer-normalised. The layer normalises after each residual sum; its feed-forward
+    The input is x plus positions, layer-normalized. The layer normalizes after each residual sum; its feed-forward
     network has GELU and four times the width. BERT adds one more vector to all tokens (its type), which is part of the
     positions here.
 
@@ -136,7 +136,7 @@ class AVHash(HashNetwork):
         AvnasError: The heads do not divide the width.
     """
 
-    goes_with: ClassVar = {
+    default_components: ClassVar = {
         "objective": "avhash_nas.baselines.AVHashLoss",
         "data.sampling": "avhash_nas.data.Triplets",
     }

@@ -46,7 +46,7 @@ class AVHashLoss(Objective):
         self.paired = paired
         self.negatives = 0
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
         """Look at the network.
 
         Raises:

@@ -32,7 +32,7 @@ class BTH(FrameNetwork):
         AvnasError: The width is odd.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {
+    default_components: ClassVar[Mapping[str, str]] = {
         "objective": "avhash_nas.baselines.BTHLoss",
         "data.sampling": "avhash_nas.data.Shuffled",
     }

@@ -31,7 +31,7 @@ class ConMH(StepCodeNetwork):
         AvnasError: An option is none of its values.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {
+    default_components: ClassVar[Mapping[str, str]] = {
         "objective": "avhash_nas.objectives.MaskedContrastive",
         "data.sampling": "avhash_nas.data.Shuffled",
     }

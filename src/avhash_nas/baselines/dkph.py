@@ -38,7 +38,7 @@ class DKPH(FrameNetwork):
         AvnasError: The width is odd.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {
+    default_components: ClassVar[Mapping[str, str]] = {
         "objective": "avhash_nas.baselines.DKPHLoss",
         "data.sampling": "avhash_nas.data.Shuffled",
     }

@@ -37,7 +37,7 @@ class DSVHStyle(SequenceNetwork):
     a 3D ResNet-34 (63.5 M parameters), a hash layer, and a triplet loss with a step that selects triplets. Neither code
     nor the margin, the selection or the learning rate is public. What is kept here is a residual network of
     convolutions, over the time that features leave, and the loss (`BatchTriplet`). Assumed: all sizes; layer
-    normalisation before each convolution in place of batch normalisation, so that a video does not depend on its batch.
+    normalization before each convolution in place of batch normalization, so that a video does not depend on its batch.
 
     Args:
         visual_dim: Width of the frame features.
@@ -48,7 +48,7 @@ class DSVHStyle(SequenceNetwork):
         blocks: Residual blocks.
     """
 
-    goes_with: ClassVar = {"objective": "avhash_nas.objectives.BatchTriplet"}
+    default_components: ClassVar = {"objective": "avhash_nas.objectives.BatchTriplet"}
 
     def __init__(
         self,

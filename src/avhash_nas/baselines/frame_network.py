@@ -79,7 +79,7 @@ class FrameNetwork(SequenceNetwork):
 class FrameTransformer(nn.Module):
     """The encoder of BTH and DKPH: a linear map, sinusoids, dropout, one pre-norm transformer block, dropout.
 
-    The block has one attention head and an FFN of 4 D with GELU in its tanh form. The released layer normalisation
+    The block has one attention head and an FFN of 4 D with GELU in its tanh form. The released layer normalization
     divides by the unbiased standard deviation + 1e-6; this is torch's, whose divisor is smaller by the constant
     factor sqrt((D - 1) / D), which its trained scale takes up.
 
@@ -129,7 +129,7 @@ def mean_hidden(data: HashingData, rows: NDArray[np.int64], network: FrameNetwor
     """Hidden vectors in evaluation mode, averaged over the time steps of each video, (V, D).
 
     Args:
-        data: An open data set.
+        data: An open dataset.
         rows: The videos' rows, (V,).
         network: Its encoder is used.
     """

@@ -38,7 +38,7 @@ class MaskedReconstruction(Objective):
     Args:
         rate: Part of the frames that `masked` takes, in [0, 1].
         legacy_inplace_mask: Compare with the masked frames instead of the clean ones, as the released code does: it
-            masks the data set itself, in place. That its data decay further with each look at a video is not imitated.
+            masks the dataset itself, in place. That its data decay further with each look at a video is not imitated.
         anchors: That the training after this one will want, refused early where there are fewer videos.
 
     Raises:
@@ -71,11 +71,11 @@ class MaskedReconstruction(Objective):
             hidden: (B, T, D).
         """
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
         """Makes the decoder.
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network that is trained.
             prepared: Not used.
 
@@ -135,21 +135,21 @@ class PretrainedAnchors(AnchoredObjective):
         """Mean hidden vectors, (V, D).
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network of the pretraining.
         """
         return mean_hidden(data, data.splits["train"], network)
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         """Makes the decoder and finds the nearest anchors.
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network that is trained.
             prepared: What `prepare` gave.
 
         Raises:
             AvnasError: The network is another method's, or a video is similar to all others.
         """
-        super().begin(data, network, prepared)
-        self.reconstruction.begin(data, network, {})
+        super().setup(data, network, prepared)
+        self.reconstruction.setup(data, network, {})

@@ -35,7 +35,7 @@ class MCMSH(FrameNetwork):
         AvnasError: An option is out of its range.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {
+    default_components: ClassVar[Mapping[str, str]] = {
         "objective": "avhash_nas.baselines.MCMSHLoss",
         "data.sampling": "avhash_nas.data.Shuffled",
     }

@@ -1,4 +1,4 @@
-"""MC-MLP, the encoder of MCMSH: an MLP mixer with gates that look at all, some or the neighbouring places."""
+"""MC-MLP, the encoder of MCMSH: an MLP mixer with gates that look at all, some or the neighboring places."""
 
 from typing import Literal, TypeAlias
 
@@ -16,10 +16,10 @@ _POOLED_TO_A_THIRD = 3
 class Gate(nn.Module):
     """x -> A x -> sigmoid(gate(A x)) * A x -> B of it, where A and B mix the places of a sequence linearly.
 
-    The gate squeezes the channels by linear maps or convolutions along the places, with batch normalisation and ReLU,
+    The gate squeezes the channels by linear maps or convolutions along the places, with batch normalization and ReLU,
     and widens them again. It is called LRD where it looks at the mean of all places (squeeze and excitation), MRD
-    where at means over parts, a third as many as there are places, each with its neighbours, and SRD where at each
-    place with its neighbours.
+    where at means over parts, a third as many as there are places, each with its neighbors, and SRD where at each
+    place with its neighbors.
 
     Args:
         places: N.

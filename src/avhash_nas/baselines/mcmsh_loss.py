@@ -17,30 +17,30 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork, identity_sign
 from avhash_nas.objectives.frame_masking import masked
 from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, quadruplet
-from avhash_nas.preparation import PCA, pooled_features
+from avhash_nas.offline import PCA, pooled_features
 
 _VIDEOS = 5
 _OF_PAIR = 2
 
 
 class MCMSHLoss(AnchoredObjective):
-    """Anchors of the videos' clusters, similar and dissimilar pairs, quantisation, and quadruplets.
+    """Anchors of the videos' clusters, similar and dissimilar pairs, quantization, and quadruplets.
 
     What is clustered are the mean features of videos. An anchor's target for the hidden vectors is its projection on
     the anchors' D principal components; where the anchors span fewer dimensions, the others are 0.
 
     With each video of a batch come four: one that makes a pair with it and is similar or not, with equal chances; one
     that is similar, and two that are not. The second of these is drawn once more where it is similar to the first. As
-    released, frames are masked in the videos of the pair, and anchors and quantisation are asked of these two alone.
-    Unlike there, the masking leaves the data set alone, and the five go through the network in one batch, which batch
-    normalisation sees whole. And the sign is a constant in the quantisation: as released, the straight-through gradient
-    of the sign cancels that of the code, so that this term trains nothing, as with quantisation=0 here.
+    released, frames are masked in the videos of the pair, and anchors and quantization are asked of these two alone.
+    Unlike there, the masking leaves the dataset alone, and the five go through the network in one batch, which batch
+    normalization sees whole. And the sign is a constant in the quantization: as released, the straight-through gradient
+    of the sign cancels that of the code, so that this term trains nothing, as with quantization=0 here.
 
     Args:
         anchors: Clusters.
         alignment: Weight of the distance to the nearest anchor, added up over a pair's two videos.
         similarity: Weight of the pairs' `pair_similarity`.
-        quantisation: Weight of the squared difference between code and sign, a mean over bits that is added up over a
+        quantization: Weight of the squared difference between code and sign, a mean over bits that is added up over a
             pair's two videos.
         quadruplets: Weight of `quadruplet`.
         mask_rate: Part of the frames that `masked` takes, in [0, 1].
@@ -57,7 +57,7 @@ class MCMSHLoss(AnchoredObjective):
         anchors: int = 2000,
         alignment: float = 0.8,
         similarity: float = 0.1,
-        quantisation: float = 0.01,
+        quantization: float = 0.01,
         quadruplets: float = 0.01,
         mask_rate: float = 0.15,
     ) -> None:
@@ -66,7 +66,7 @@ class MCMSHLoss(AnchoredObjective):
             raise AvnasError(f"mask_rate={mask_rate} must be from 0 to 1")
         self.alignment_weight = alignment
         self.similarity_weight = similarity
-        self.quantisation_weight = quantisation
+        self.quantization_weight = quantization
         self.quadruplets_weight = quadruplets
         self.mask_rate = mask_rate
 
@@ -74,7 +74,7 @@ class MCMSHLoss(AnchoredObjective):
         """Mean features, (V, F).
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: Its modalities count.
         """
         return pooled_features(data, data.splits["train"], network.modalities)
@@ -86,10 +86,10 @@ class MCMSHLoss(AnchoredObjective):
             anchors: (A, F).
             network: The network that is trained.
         """
-        centres = anchors.numpy()
-        dims = min(network.width, *centres.shape)
-        targets = torch.zeros(len(centres), network.width)
-        targets[:, :dims] = torch.from_numpy(PCA.fit(centres, dims).apply(centres))
+        centers = anchors.numpy()
+        dims = min(network.width, *centers.shape)
+        targets = torch.zeros(len(centers), network.width)
+        targets[:, :dims] = torch.from_numpy(PCA.fit(centers, dims).apply(centers))
         return targets
 
     def draw(self, positions: Positions, random: np.random.Generator) -> Positions:
@@ -120,11 +120,11 @@ class MCMSHLoss(AnchoredObjective):
         anchor, partner, similar, dissimilar, other = codes.unbind(dim=1)
         pair, pair_index = codes[:, :_OF_PAIR], index[:, :_OF_PAIR].flatten()
         alignment = anchor_alignment(hidden[:, :_OF_PAIR].flatten(0, 1), self.anchors_of(pair_index))
-        quantisation = (pair - identity_sign(pair.detach())).square().mean()
+        quantization = (pair - identity_sign(pair.detach())).square().mean()
         loss: Tensor = (
             self.alignment_weight * 2 * alignment
             + self.similarity_weight * pair_similarity(anchor, partner, self.similarity(index[:, 0], index[:, 1]))
-            + self.quantisation_weight * 2 * quantisation
+            + self.quantization_weight * 2 * quantization
             + self.quadruplets_weight * quadruplet(anchor, similar, dissimilar, other)
         )
         return loss

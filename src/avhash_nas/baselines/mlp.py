@@ -1,4 +1,4 @@
-"""The yardstick: mean pooling and a two-layer MLP."""
+"""The reference_score: mean pooling and a two-layer MLP."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class MeanPoolMLP(HashNetwork):
         hidden: Width of the hidden layer.
         dropout: Behind the hidden layer.
         input_dropout: Of the pooled features, element by element.
-        balance: Batch-normalise every bit's value before tanh, for balanced bits.
+        balance: Batch-normalize every bit's value before tanh, for balanced bits.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ _LAYERS = {"mini": 1, "small": 6, "base": 12}
 class S5VH(StepCodeNetwork):
     """The encoder of S5VH (Wang et al., AAAI 2025): bidirectional Mamba over the time steps, a binary code for each.
 
-    Self-supervised and visual as published; its objective, `SLG`, brings decoder and hash centres. With `modality=both`
+    Self-supervised and visual as published; its objective, `SLG`, brings decoder and hash centers. With `modality=both`
     the features of both modalities are concatenated. Sign(0) is +1 here, as in `ConMH`. The released code starts the
     step sizes of its Mamba layers at softplus(0), as it starts all fully connected layers anew; here they start as in
     Mamba.
@@ -34,7 +34,7 @@ class S5VH(StepCodeNetwork):
         AvnasError: An option is none of its values.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {
+    default_components: ClassVar[Mapping[str, str]] = {
         "objective": "avhash_nas.objectives.SLG",
         "data.sampling": "avhash_nas.data.Shuffled",
     }

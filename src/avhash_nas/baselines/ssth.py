@@ -11,9 +11,9 @@ from avhash_nas.networks import BatchNorm, CodesAndSteps, Route, hard_sign
 
 
 class PeepholeCell(nn.Module):
-    """An LSTM cell with peepholes, whose state is batch-normalised with statistics and affine of each time step.
+    """An LSTM cell with peepholes, whose state is batch-normalized with statistics and affine of each time step.
 
-    With x for what comes from the inputs, s for the sigmoid, and c the normalised state of the step before,
+    With x for what comes from the inputs, s for the sigmoid, and c the normalized state of the step before,
 
         i = s(x_i + U_i h + p_i c),  f = s(x_f + U_f h + p_f c),
         c' = BN_t(f c + i tanh(x_g + U_g h)),  o = s(x_o + U_o h + p_o c').
@@ -23,7 +23,7 @@ class PeepholeCell(nn.Module):
 
     Args:
         width: K, units.
-        steps: Time steps; each has its normalisation.
+        steps: Time steps; each has its normalization.
         momentum: Share of a batch in the running statistics.
     """
 
@@ -41,11 +41,11 @@ class PeepholeCell(nn.Module):
         Args:
             x: What comes from the inputs to i, f, g and o, bias included, (B, 4 K) or (4 K,).
             h: What the step before hands on, (B, K).
-            c: The normalised state of the step before, (B, K).
+            c: The normalized state of the step before, (B, K).
             step: Number of the time step.
 
         Returns:
-            The output gate and the normalised state, (B, K) each.
+            The output gate and the normalized state, (B, K) each.
         """
         i, f, g, o = torch.addmm(x, h, self.recurrent.T).chunk(4, dim=1)
         to_i, to_f, to_o = self.peepholes
@@ -57,9 +57,9 @@ class LastState(NamedTuple):
     """What an encoded video leaves.
 
     Attributes:
-        binary: Binarised outputs of all time steps, shape (B, T, K). The last one is the code.
-        h: Output of the last time step before it is binarised, shape (B, K).
-        c: Normalised cell state of the last time step, shape (B, K).
+        binary: Binarized outputs of all time steps, shape (B, T, K). The last one is the code.
+        h: Output of the last time step before it is binarized, shape (B, K).
+        c: Normalized cell state of the last time step, shape (B, K).
     """
 
     binary: Tensor
@@ -70,7 +70,7 @@ class LastState(NamedTuple):
 class SSTH(SequenceNetwork):
     """One layer of `PeepholeCell`, with as many units as bits; h_t = o_t c_t, and the next step is handed sign(h_t).
 
-    The code is the sign of the last h. It takes no tanh, as the state is normalised. The sign lets gradients through
+    The code is the sign of the last h. It takes no tanh, as the state is normalized. The sign lets gradients through
     where |h| < 1 (`networks.hard_sign`). Secondary sources describe two layers; the authors' code has one.
 
     Trained by `SSTHLoss` on the features alone.
@@ -78,13 +78,13 @@ class SSTH(SequenceNetwork):
     Args:
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
-        frames: T; every time step has its normalisation, so that videos of another length are refused.
+        frames: T; every time step has its normalization, so that videos of another length are refused.
         bits: Code length K (the authors' code: 256).
         modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
-        momentum: Share of a batch in the running statistics of the normalisation. They need some 3 / momentum steps.
+        momentum: Share of a batch in the running statistics of the normalization. They need some 3 / momentum steps.
     """
 
-    goes_with: ClassVar = {
+    default_components: ClassVar = {
         "objective": "avhash_nas.baselines.SSTHLoss",
         "data.sampling": "avhash_nas.data.Shuffled",
     }
@@ -130,7 +130,7 @@ class SSTH(SequenceNetwork):
         route: Route | None = None,  # noqa: ARG002
         positions: Tensor | None = None,  # noqa: ARG002
     ) -> CodesAndSteps:
-        """Relaxed codes of videos, and the binarised outputs of the time steps.
+        """Relaxed codes of videos, and the binarized outputs of the time steps.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).

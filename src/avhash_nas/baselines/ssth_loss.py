@@ -74,7 +74,7 @@ class SSTHLoss(Objective):
         self.mean_weight = mean_weight
         self.decoders = nn.ModuleDict()
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
         """Make the decoders.
 
         Raises:

@@ -88,10 +88,10 @@ class Options:
         return space if space.choices else None
 
     def open_data(self) -> None:
-        """Open every data set once, so that a bad one costs one line and no two runs convert it at the same time.
+        """Open every dataset once, so that a bad one costs one line and no two runs convert it at the same time.
 
         Raises:
-            DataError: A data set cannot be used.
+            DataError: A dataset cannot be used.
         """
         opened = set()
         for options in self.of_entry.values():

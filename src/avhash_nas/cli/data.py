@@ -1,4 +1,4 @@
-"""`avnas data check DIR`: what is in a data set, and every problem of it."""
+"""`avnas data check DIR`: what is in a dataset, and every problem of it."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _USAGE = "usage: avnas data check DIR"
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     if "-h" in arguments or "--help" in arguments:
-        print(f"{_USAGE}\n\nPrints what a data set holds and every problem in one pass; exit code 2 if there is one.")
+        print(f"{_USAGE}\n\nPrints what a dataset holds and every problem in one pass; exit code 2 if there is one.")
         return 0
     if len(arguments) != 2 or arguments[0] != "check":
         raise AvnasError(_USAGE)

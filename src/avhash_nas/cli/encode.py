@@ -19,10 +19,10 @@ from avhash_nas.cli.parser import Parser, make_parser
 from avhash_nas.cli.trainers import follow_parent, no_handlers, started_beforehand
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, check_same_extraction, read_extraction
+from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
-from avhash_nas.pipeline.run_folder import rank
-from avhash_nas.training import RunFolder
+from avhash_nas.pipeline import RunFolder
 from avhash_nas.training.checkpoint import stop_requests
 from avhash_nas.training.encoding import Encoding, Speed, quiet_trainer
 
@@ -38,7 +38,7 @@ def _parser() -> Parser:
     made = make_parser("encode", _DESCRIPTION, CHOICES)
     made.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
     made.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
-    made.add_argument("--features", type=str, help="feature folder; by default the data set of the run")
+    made.add_argument("--features", type=str, help="feature folder; by default the dataset of the run")
     add_video_options(made)
     made.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
     made.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import AudioExtractor, Extraction, Labelling, Outcome, VisualExtractor, extract_folder
+from avhash_nas.extraction import AudioExtractor, Extraction, Labeling, Outcome, VisualExtractor, extract_folder
 from avhash_nas.extraction.listing import SUFFIXES
 
 CHOICES = {
@@ -26,7 +26,7 @@ _DESCRIPTION = """Turn video files into features.
 
 The same command goes on where it stopped; when files were added or have changed, it extracts only these. Exit code 1
 tells that some files gave no features, while the others did. To try things out without any download:
---visual=colour_gradients --audio=log_mel."""
+--visual=color_gradients --audio=log_mel."""
 _CLASS = "a name or package.module.Class, {default} if none is given; --{option}.help=NAME lists its options"
 
 
@@ -34,7 +34,7 @@ def parser() -> Parser:
     """All options of `avnas extract`."""
     made = make_parser("extract", _DESCRIPTION, CHOICES)
     made.usage = "avnas extract VIDEOS --out DIR [options]"
-    by_hand: set[str | int] = {"extraction", "labelling", "out", "suffixes", "drop_missing", "overwrite"}
+    by_hand: set[str | int] = {"extraction", "labeling", "out", "suffixes", "drop_missing", "overwrite"}
     made.add_function_arguments(extract_folder, as_positional=True, skip=by_hand)
     made.add_argument("--out", type=str, required=True, help="folder of the features")
     made.add_argument("--overwrite", action="store_true", help="remove an extraction that is in the folder")
@@ -44,7 +44,7 @@ def parser() -> Parser:
     made.add_argument("--suffixes", type=str, default="", help=more)
     made.add_argument("--steps", type=int, default=25, help="T, frames and audio segments of a video")
     made.add_argument("--dtype", type=Literal["float32", "float16"], default="float32", help="type of stored features")
-    made.add_class_arguments(Labelling, skip={"split", "resplit"})
+    made.add_class_arguments(Labeling, skip={"split", "resplit"})
     shares = "shares of train, val and test, where the CSV file or folders of these names do not tell"
     made.add_argument("--split", type=str, default="0.5,0.25,0.25", help=shares)
     made.add_argument("--resplit", action="store_true", help="draw anew what an earlier extraction has drawn")
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
         options.videos,
         options.out,
         Extraction(options.visual, options.audio, options.steps, options.dtype),
-        Labelling(options.labels, _shares(options.split), options.seed, options.resplit),
+        Labeling(options.labels, _shares(options.split), options.seed, options.resplit),
         suffixes=(*SUFFIXES, *(f".{each.strip().lstrip('.')}" for each in options.suffixes.split(",") if each.strip())),
         workers=options.workers,
         timeout=options.timeout,

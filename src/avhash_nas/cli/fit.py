@@ -14,14 +14,16 @@ from avhash_nas.cli.out import filled
 from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
 from avhash_nas.cli.trainers import follow_parent, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
+from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
+from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit
 from avhash_nas.pipeline.loggers import check_logger, log_pictures
-from avhash_nas.pipeline.run_folder import print_results, rank
+from avhash_nas.pipeline.run_folder import print_results
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring, fit
+from avhash_nas.training import Augmentation, Recipe
 from avhash_nas.training.network_options import NetworkOptions
 
 CHOICES = {
@@ -73,7 +75,7 @@ def parser() -> Parser:
     where = "folder of the run, where the same command goes on; {strategy}, {bits}, ... stand for the options' values"
     made.add_argument("--out", type=str, default="runs/fit", help=where)
     made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
-    made.add_argument("--seed", type=int, default=0, help="for initialisation, sampling, dropout and augmentation")
+    made.add_argument("--seed", type=int, default=0, help="for initialization, sampling, dropout and augmentation")
     made.add_argument("--bits", type=int, default=64, help="code length q")
     made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
     made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
@@ -139,7 +141,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
 
 
 def open_data(ready: Namespace, seed: int) -> HashingData:
-    """The data set, checked, converted and open."""
+    """The dataset, checked, converted and open."""
     sampling: BatchSampling | None = ready.data.sampling
     options = {**plain_values(ready.data), "sampling": sampling}
     return HashingData(**options, seed=seed).prepare()

@@ -177,14 +177,14 @@ class Parser(ArgumentParser):
         return files, classes, others
 
     def _company(self, defaults: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
-        """The classes that go with those that are taken (`goes_with`), where no other was named.
+        """The classes that go with those that are taken (`default_components`), where no other was named.
 
         Where two ask for different ones, the option that comes first in `choices` has its way.
         """
         company: dict[str, str] = {}
         for option in self.choices:
             path = taken.get(option) or company.get(option) or defaults.get(option)
-            wanted = getattr(import_class(path), "goes_with", {}) if path else {}
+            wanted = getattr(import_class(path), "default_components", {}) if path else {}
             for other, wish in wanted.items():
                 if other in self.choices and other not in taken:
                     company.setdefault(other, resolve(other, wish, self.choices[other]))

@@ -1,4 +1,4 @@
-"""`avnas synth`: write a labelled synthetic data set."""
+"""`avnas synth`: write a labeled synthetic dataset."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from avhash_nas.data import write_synthetic
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = make_parser("synth", "Write a labelled synthetic data set in the published layout.")
+    parser = make_parser("synth", "Write a labeled synthetic dataset in the published layout.")
     parser.add_function_arguments(write_synthetic, as_positional=False, skip={"overwrite"})
-    parser.add_argument("--overwrite", action="store_true", help="replace a data set that is in the folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is in the folder")
     options = parser.parse(arguments).as_dict()
     options.pop("config")
     out = write_synthetic(**options)

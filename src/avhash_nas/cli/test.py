@@ -15,11 +15,12 @@ from avhash_nas.code_set import CodeSet
 from avhash_nas.data import FeatureFolder, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
-from avhash_nas.pipeline.evaluate import KS, evaluate_network, yardsticks
+from avhash_nas.pipeline import RunFolder
+from avhash_nas.pipeline.evaluate import KS, evaluate_network, reference_scores
 from avhash_nas.pipeline.run_folder import flatten, print_results
 from avhash_nas.retrieval import Rerank, reranked_scores
 from avhash_nas.retrieval.rerank import Part
-from avhash_nas.training import RunFolder, encode
+from avhash_nas.training import encode
 from avhash_nas.training.encoding import quiet_trainer
 
 
@@ -33,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         RERANK,
     )
     made.add_argument("--run", type=str, required=True, help="folder of the run")
-    made.add_argument("--data.root", type=str, help="folder of the data set; by default the run's own")
+    made.add_argument("--data.root", type=str, help="folder of the dataset; by default the run's own")
     made.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
     add_rerank(made)
     made.add_argument("--depths", type=list[int], help="several depths of rerank side by side: [50,100,500]")
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     metrics = folder.read_metrics()
     data = _open(folder, network, options)
     scores = evaluate_network(network, data, trainer)
-    print_results({**metrics, **yardsticks(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
+    print_results({**metrics, **reference_scores(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
     return 0
 
 
@@ -73,7 +74,7 @@ def _reranks(made: Parser, options: Namespace) -> list[Rerank]:
 
 
 def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> HashingData:
-    """The run's data set, or the one that the user names in its place."""
+    """The run's dataset, or the one that the user names in its place."""
     stored = folder.read_options()
     of_fit = fit_command.parser()
     if options.data.root is not None:

@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.pipeline import RunFolder
 from avhash_nas.pipeline.loggers import make_loggers
-from avhash_nas.training import RunFolder
 
 GRACE = 10.0
 """Seconds that a process has for ending by itself once the one that started it has gone."""
@@ -74,7 +74,7 @@ def trainer_factory(
 
 
 def follow_parent() -> None:
-    """Watch for the end of the process that started this one, and end this one too, after a while.
+    """SearchRecorder for the end of the process that started this one, and end this one too, after a while.
 
     Lightning ends all ranks when one that it has started fails, but nothing ends those when the first rank does: they
     would wait for it in their next exchange, on GPUs for many minutes.

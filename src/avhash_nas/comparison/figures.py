@@ -77,8 +77,8 @@ _PAPER_NOTE = (
     "The paper prints one figure each, without seeds or spread; ± in its Random row is over its five networks."
 )
 _ELSEWHERE_NOTE = (
-    "mAP@100 retrieved, times and sizes at 64 bits, on other data sets with other features than ours: they are no "
-    "yardstick for the figures above."
+    "mAP@100 retrieved, times and sizes at 64 bits, on other datasets with other features than ours: they are no "
+    "reference_score for the figures above."
 )
 WITHOUT_TRAINING = "Without training"
 """The heading above them, where entries have headings."""
@@ -101,23 +101,23 @@ def scores(results: Results) -> Table:
 
 
 def in_full(results: Results) -> list[Table]:
-    """A table for each normalisation, where they are asked for."""
+    """A table for each normalization, where they are asked for."""
     if not results.comparison.in_full:
         return []
     bits = results.comparison.bits
     return [
         _figures(
             results,
-            f"mAP on test, divided by {_DIVISORS[normalisation]} ({normalisation})",
+            f"mAP on test, divided by {_DIVISORS[normalization]} ({normalization})",
             [(measure, length, f"{measure.title}, {length}") for measure in measures for length in bits],
             [],
         )
-        for normalisation, measures in IN_FULL.items()
+        for normalization, measures in IN_FULL.items()
     ]
 
 
 def elsewhere(results: Results) -> Table:
-    """The paper's figures, where none of its data sets is ours."""
+    """The paper's figures, where none of its datasets is ours."""
     rows = []
     for entry in results.comparison.entries if results.comparison.dataset is None else ():
         if not entry.paper:
@@ -171,18 +171,18 @@ def _figures(results: Results, title: str, shown: list[tuple[Measure, int, str]]
                 _text(measure, statistic(row.figure(measure.key, bits) for row in paper)) for measure, bits, _ in shown
             ]
             rows.append([f"  paper, {_lines(paper)}", "", *theirs])
-    if yardsticks := _yardsticks(results, [(measure, bits) for measure, bits, _ in shown]):
+    if reference_scores := _reference_rows(results, [(measure, bits) for measure, bits, _ in shown]):
         if results.comparison.entries[-1].group:
             rows.append([f"{WITHOUT_TRAINING}:", *[""] * (len(columns) - 1)])
-        rows += yardsticks
+        rows += reference_scores
     return Table(title, columns, rows, notes)
 
 
-def _yardsticks(results: Results, shown: list[tuple[Measure, int]]) -> list[list[str]]:
+def _reference_rows(results: Results, shown: list[tuple[Measure, int]]) -> list[list[str]]:
     """Rows of random projections and of chance, where a figure of theirs is among what is shown."""
     rows = []
     for title, name in YARDSTICKS.items():
-        figures = [(measure, results.yardstick(measure, name, bits)) for measure, bits in shown]
+        figures = [(measure, results.reference_score(measure, name, bits)) for measure, bits in shown]
         if any(figure for _, figure in figures):
             rows.append([title, "", *(_text(*each) for each in figures)])
     return rows

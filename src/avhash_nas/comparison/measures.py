@@ -105,15 +105,15 @@ PARAMETERS = Measure("parameters_m", "params (M)", ("parameters",), millions_tex
 IN_TRAINING = Measure("training_only_m", "+ in training (M)", ("parameters_of_training_only",), millions_text, 1e6)
 
 IN_FULL = {
-    normalisation: tuple(
-        Measure(key, f"mAP@{k}", ("test", f"map@{k}", normalisation), score_text)
+    normalization: tuple(
+        Measure(key, f"mAP@{k}", ("test", f"map@{k}", normalization), score_text)
         for k, key in zip(
-            (5, 20, 100), (f"test_{normalisation}@5", f"test_{normalisation}@20", f"test_{normalisation}")
+            (5, 20, 100), (f"test_{normalization}@5", f"test_{normalization}@20", f"test_{normalization}")
         )
     )
-    for normalisation in ("retrieved", "standard", "k")
+    for normalization in ("retrieved", "standard", "k")
 }
-"""Every mAP of a test, by normalisation."""
+"""Every mAP of a test, by normalization."""
 
 TEST = (RETRIEVED, STANDARD)
 """Shown at every code length."""

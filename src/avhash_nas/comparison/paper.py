@@ -46,7 +46,7 @@ _TIMES = ("supernet_epoch_s", "search_s", "train_epoch_s", "inference_12500_s")
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One row of the paper's tables for one data set.
+    """One row of the paper's tables for one dataset.
 
     Attributes:
         line: Line of Table 2, or "Table 3".

@@ -94,7 +94,7 @@ class Comparison:
         bits: Code lengths; one run for each.
         dataset: `activitynet` or `fcvid`: shows the paper's figures for it beside ours. Without it, the paper's figures
             of entries that name a row stand in a table of their own.
-        in_full: Also make tables of mAP@5, mAP@20 and mAP@100 in every normalisation.
+        in_full: Also make tables of mAP@5, mAP@20 and mAP@100 in every normalization.
         ranking: Whether and how the strategies' choices are judged.
 
     Raises:

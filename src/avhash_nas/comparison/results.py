@@ -36,7 +36,7 @@ class Results:
         """Mean and spread of a figure over seeds."""
         return statistic(measure.of(self.metrics[run]) for run in self.of(entry, bits))
 
-    def yardstick(self, measure: Measure, name: str, bits: int) -> Statistic | None:
+    def reference_score(self, measure: Measure, name: str, bits: int) -> Statistic | None:
         """Mean and spread over seeds of what a score on test is measured against; all runs of a seed have the same.
 
         Args:

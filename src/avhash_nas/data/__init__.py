@@ -1,4 +1,4 @@
-"""Data sets: layout on disk, checks, memory-mapped features, samplers and the Lightning data module."""
+"""Datasets: layout on disk, checks, memory-mapped features, samplers and the Lightning data module."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what needs torch or Lightning when it is first asked for: checking a data set needs neither."""
+    """Imports what needs torch or Lightning when it is first asked for: checking a dataset needs neither."""
     if name == "Batch":
         from avhash_nas.data.batch import Batch
 

@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """B videos of a data set.
+    """B videos of a dataset.
 
     Args:
         visual: Visual features, (B, T, visual dim), float32.
         audio: Audio features, (B, T, audio dim), float32.
         labels: Multi-hot labels, (B, C), bool.
-        index: The videos' rows, (B,), int64. A row is unique over all splits of a data set; ``HashingData.ids[row]``
+        index: The videos' rows, (B,), int64. A row is unique over all splits of a dataset; ``HashingData.ids[row]``
             is the video's id.
     """
 

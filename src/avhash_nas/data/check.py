@@ -1,4 +1,4 @@
-"""What is in a data set, and everything that is wrong with it."""
+"""What is in a dataset, and everything that is wrong with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Report:
     """All that ``avnas data check`` prints.
 
     Args:
-        root: The data set's folder.
+        root: The dataset's folder.
         files: What each modality's file holds.
         splits: Videos in each split.
         overlaps: Videos that two splits share, for each pair of splits that share some.
@@ -58,7 +58,7 @@ class Report:
         line: Line format of the lists; None where it could not be told.
         label_base: The first class's label in the lists; None where it could not be told.
         database: The split that is searched.
-        problems: One line for each thing that keeps the data set from being used.
+        problems: One line for each thing that keeps the dataset from being used.
         warnings: One line for each thing that is odd but allowed.
     """
 
@@ -77,10 +77,10 @@ class Report:
 
 
 def check(root: str | Path) -> Report:
-    """Reads a whole data set, never stopping at a problem, and writes nothing.
+    """Reads a whole dataset, never stopping at a problem, and writes nothing.
 
     Args:
-        root: The data set's folder.
+        root: The dataset's folder.
     """
     layout, problems = parse_layout(root)
     splits, list_problems = parse_splits(layout)

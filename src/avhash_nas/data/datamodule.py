@@ -1,4 +1,4 @@
-"""A data set as a Lightning data module."""
+"""A dataset as a Lightning data module."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from avhash_nas.data.layout import read_layout
 from avhash_nas.data.loading import ALONE, Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.splits import read_splits
-from avhash_nas.data.stratified_split import cut_stratified
+from avhash_nas.data.stratified_split import split_stratified
 from avhash_nas.errors import AvnasError, DataError
 
 
@@ -89,7 +89,7 @@ class HashingData(LightningDataModule):
         """Converts and opens the data, for use without a Trainer.
 
         Raises:
-            DataError: The data set cannot be used.
+            DataError: The dataset cannot be used.
         """
         self.prepare_data()
         self.setup()
@@ -99,7 +99,7 @@ class HashingData(LightningDataModule):
         """Checks the data and converts it to the cache, on one process of each node.
 
         Raises:
-            DataError: The data set cannot be used.
+            DataError: The dataset cannot be used.
         """
         layout = read_layout(self.root)
         open_both(layout, read_splits(layout).ids, self.cache_dir)
@@ -111,7 +111,7 @@ class HashingData(LightningDataModule):
             stage: Not used: all stages read the same data.
 
         Raises:
-            DataError: The data set cannot be used, or has no split of the database's name.
+            DataError: The dataset cannot be used, or has no split of the database's name.
         """
         if self._videos is not None:
             return
@@ -159,14 +159,14 @@ class HashingData(LightningDataModule):
         seed = self.seed if seed is None else seed
         return self._loader(SampledBatches(self._opened(), rows, sampling or self.sampling, seed, rank=self._rank()))
 
-    def cut(self, portion: float, seed: int) -> tuple[Rows, Rows]:
+    def split_train(self, train_fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Two disjoint parts of the training split, for weights and architecture.
 
-        Each class is cut in the same proportion (see `cut_stratified`), unless training batches are drawn without
+        Each class is cut in the same proportion (see `split_stratified`), unless training batches are drawn without
         labels: then the cut reads none either.
 
         Args:
-            portion: Share of the first part, between 0 and 1.
+            train_fraction: Share of the first part, between 0 and 1.
             seed: Of the draw.
 
         Raises:
@@ -174,7 +174,7 @@ class HashingData(LightningDataModule):
         """
         rows = self._rows("train")
         labels = self.labels[rows] if self.sampling.reads_labels else np.ones((len(rows), 1), dtype=np.bool_)
-        first, second = cut_stratified(labels, portion, seed)
+        first, second = split_stratified(labels, train_fraction, seed)
         return rows[first], rows[second]
 
     def train_on(self, rows: Rows | None) -> None:

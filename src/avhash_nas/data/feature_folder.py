@@ -21,7 +21,7 @@ from avhash_nas.errors import AvnasError, DataError
 class FeatureFolder(LightningDataModule):
     """Videos of a feature folder, open to be encoded by one process or several.
 
-    The folder is that of a data set, of which any of the lists may be missing or empty: labels are known where a list
+    The folder is that of a dataset, of which any of the lists may be missing or empty: labels are known where a list
     gives them. Of the same folder, a run and this share the cached features.
 
     Args:

@@ -1,4 +1,4 @@
-"""Memory-mapped features: every modality of a data set becomes one array in a cache folder, once."""
+"""Memory-mapped features: every modality of a dataset becomes one array in a cache folder, once."""
 
 import hashlib
 import json
@@ -119,10 +119,10 @@ def open_features(
 
 
 def open_both(layout: Layout, ids: Sequence[str], cache_dir: str | Path | None = None) -> tuple[Features, Features]:
-    """Opens the visual and the audio features of a data set, each as `open_features` does.
+    """Opens the visual and the audio features of a dataset, each as `open_features` does.
 
     Args:
-        layout: The data set.
+        layout: The dataset.
         ids: The videos wanted.
         cache_dir: The cache folder; None takes ``default_cache_dir()``.
 

@@ -1,4 +1,4 @@
-"""Reading and checking feature files: HDF5 with one group per video that holds the data set ``vectors``, (T, dim)."""
+"""Reading and checking feature files: HDF5 with one group per video that holds the dataset ``vectors``, (T, dim)."""
 
 import os
 from collections import Counter
@@ -140,7 +140,7 @@ def _shape(file: h5py.File, name: str) -> Shape | None:
 
 
 def _find(file: h5py.File, name: str) -> Any:
-    """The data set of a video, as h5py's low-level `DatasetID`, which is four times as fast, or what is missing."""
+    """The dataset of a video, as h5py's low-level `DatasetID`, which is four times as fast, or what is missing."""
     try:
         found = h5py.h5o.open(file.id, f"{name}/vectors".encode())
     except KeyError:
@@ -149,8 +149,8 @@ def _find(file: h5py.File, name: str) -> Any:
         group = file[name]
         if isinstance(group, h5py.Group) and "vectors" in group:
             raise
-        return "the group has no data set 'vectors'"
-    return found if isinstance(found, h5py.h5d.DatasetID) else "'vectors' is not a data set"
+        return "the group has no dataset 'vectors'"
+    return found if isinstance(found, h5py.h5d.DatasetID) else "'vectors' is not a dataset"
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""What ``dataset.yaml`` says of a data set, or what is taken without it."""
+"""What ``dataset.yaml`` says of a dataset, or what is taken without it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ _KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a data set's parts lie and how its lists are written. None stands for "infer it".
+    """Where a dataset's parts lie and how its lists are written. None stands for "infer it".
 
     Args:
-        root: The data set's folder.
+        root: The dataset's folder.
         files: The HDF5 file of each modality: ``visual`` and ``audio``.
         lists: The list of each split: ``train``, ``val``, ``test`` and any further ones.
         line: Line format: ``id,label...`` or ``id,frames,label...``.
@@ -44,10 +44,10 @@ class Layout:
 
 
 def read_layout(root: str | Path) -> Layout:
-    """Reads ``dataset.yaml`` of a data set, or takes the published names without it.
+    """Reads ``dataset.yaml`` of a dataset, or takes the published names without it.
 
     Args:
-        root: The data set's folder.
+        root: The dataset's folder.
 
     Raises:
         DataError: The folder or ``dataset.yaml`` cannot be read, or has entries that make no sense: all of them.
@@ -62,7 +62,7 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
     """As ``read_layout``, but returns the problems beside a layout in which defaults replace the bad entries.
 
     Args:
-        root: The data set's folder.
+        root: The dataset's folder.
     """
     root = Path(root)
     path = root / "dataset.yaml"
@@ -98,7 +98,7 @@ def different_frames(layout: Layout, visual: int, audio: int) -> str:
     """The problem that the two modalities differ in T.
 
     Args:
-        layout: The data set.
+        layout: The dataset.
         visual: T of the visual file.
         audio: T of the audio file.
     """

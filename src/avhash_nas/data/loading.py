@@ -32,7 +32,7 @@ class Rank:
     count: int = 1
 
     def share(self, rows: Rows) -> Rows:
-        """This rank's part of a global batch: what lies between the parts of its neighbours, as long as theirs or +-1.
+        """This rank's part of a global batch: what lies between the parts of its neighbors, as long as theirs or +-1.
 
         Args:
             rows: The batch, (B,).
@@ -54,7 +54,7 @@ ALONE = Rank()
 
 
 class Videos:
-    """All videos of a data set: both modalities and the labels.
+    """All videos of a dataset: both modalities and the labels.
 
     Args:
         visual: Visual features, V videos.
@@ -89,7 +89,7 @@ class Videos:
 
 
 class Batches(Dataset[Batch], ABC):
-    """A rank's batches of an epoch, as a data set whose items are whole batches.
+    """A rank's batches of an epoch, as a dataset whose items are whole batches.
 
     An item is asked for by its rows, as ``EpochSampler`` does, or by its number in epoch 0, as Lightning does when
     ``overfit_batches`` puts a sequential sampler in its place.
@@ -182,7 +182,7 @@ class OrderedBatches(Batches):
     """A rank's batches of some videos in their order, cut so that all ranks get equally many.
 
     Over all ranks each video comes once. Ranks whose batches differ in number would wait for each other forever where
-    a step synchronises; videos are repeated only when there are fewer of them than it takes to give every rank the same
+    a step synchronizes; videos are repeated only when there are fewer of them than it takes to give every rank the same
     number of non-empty batches.
 
     Args:

@@ -1,4 +1,4 @@
-"""The lists of a data set: which videos each split holds, and their labels."""
+"""The lists of a dataset: which videos each split holds, and their labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Splits:
 
 
 def read_splits(layout: Layout) -> Splits:
-    """Reads the lists of a data set.
+    """Reads the lists of a dataset.
 
     Args:
         layout: Where they lie and how they are written.
@@ -98,8 +98,8 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
     form = layout.line or infer_line([line.fields for line in lines], layout.classes)
     if form is None and lines:
         problems.append(f"{where}: lists fit two line formats; write line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'")
-    labelled = [(line, _labels(line, form, problems)) for line in lines]
-    used = {label for _, labels in labelled for label in labels}
+    labeled = [(line, _labels(line, form, problems)) for line in lines]
+    used = {label for _, labels in labeled for label in labels}
     base = layout.label_base if layout.label_base is not None else infer_base(used, layout.classes)
     if base is None and used:
         problems.append(
@@ -109,7 +109,7 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
     classes = layout.classes or max((label - start + 1 for label in used), default=0)
     videos = [
         Video(line.id, _in_range(line, labels, start, classes, problems), line.split, line.number)
-        for line, labels in labelled
+        for line, labels in labeled
     ]
     names = layout.class_names or tuple(str(start + number) for number in range(classes))
     return Splits(tuple(videos), tuple(layout.lists), names, form, base, overlaps), tuple(problems)

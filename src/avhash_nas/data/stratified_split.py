@@ -6,7 +6,7 @@ from avhash_nas.data.sampling import Labels, Positions, class_members, generator
 from avhash_nas.errors import AvnasError
 
 
-def cut_stratified(labels: Labels, portion: float, seed: int) -> tuple[Positions, Positions]:
+def split_stratified(labels: Labels, train_fraction: float, seed: int) -> tuple[Positions, Positions]:
     """Two disjoint parts of a split that together hold all of it, each class cut in the same proportion.
 
     A video of several labels counts for its rarest one. Of a class with an uneven number, the odd videos go in turn to
@@ -15,7 +15,7 @@ def cut_stratified(labels: Labels, portion: float, seed: int) -> tuple[Positions
 
     Args:
         labels: Multi-hot labels of the split, (V, C).
-        portion: Share of the first part, between 0 and 1.
+        train_fraction: Share of the first part, between 0 and 1.
         seed: Of the draw.
 
     Returns:
@@ -24,8 +24,8 @@ def cut_stratified(labels: Labels, portion: float, seed: int) -> tuple[Positions
     Raises:
         AvnasError: The portion leaves a part empty.
     """
-    if not 0 < portion < 1:
-        raise AvnasError(f"portion must lie between 0 and 1, got {portion}")
+    if not 0 < train_fraction < 1:
+        raise AvnasError(f"portion must lie between 0 and 1, got {train_fraction}")
     random = generator(seed, 0)
     sizes = labels.sum(0)
     rarest = np.where(labels, sizes, len(labels) + 1).argmin(1)
@@ -33,7 +33,7 @@ def cut_stratified(labels: Labels, portion: float, seed: int) -> tuple[Positions
     owner[np.arange(len(labels)), rarest] = True
     order = np.concatenate([random.permutation(members) for members in class_members(owner)])
     # Going through the classes one after the other, a video goes to the first part where the running total of
-    # `portion` passes a whole number: any run of videos is then cut in proportion, to within one video.
-    totals = np.floor(np.arange(len(order) + 1) * portion + 0.5)
+    # `train_fraction` passes a whole number: any run of videos is then cut in proportion, to within one video.
+    totals = np.floor(np.arange(len(order) + 1) * train_fraction + 0.5)
     first = np.diff(totals) > 0
     return np.sort(order[first]), np.sort(order[~first])

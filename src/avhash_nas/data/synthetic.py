@@ -1,4 +1,4 @@
-"""A labelled synthetic data set in the published layout."""
+"""A labeled synthetic dataset in the published layout."""
 
 import shutil
 import tempfile
@@ -38,7 +38,7 @@ def write_synthetic(
     noise: float = 1.2,
     overwrite: bool = False,
 ) -> Path:
-    """Writes a synthetic data set with labels, the same bit for bit for the same arguments.
+    """Writes a synthetic dataset with labels, the same bit for bit for the same arguments.
 
     The generative model. A class is a visual concept and an audio concept. Classes come in pairs (0, 1), (2, 3), ...:
     the pairs 0, 3, 6, ... share the visual concept and differ in the audio concept; the others share the audio concept
@@ -47,7 +47,7 @@ def write_synthetic(
 
     A concept shows in an event of about half of the time steps, at a random place that both modalities share: one
     direction in the first half of the event, another in the second half. With s = 3 (visual) or 2 (audio), a gain g
-    drawn for each video around 1, and unit directions u drawn once for the data set,
+    drawn for each video around 1, and unit directions u drawn once for the dataset,
 
         x_t = s * g * u_concept(t) + sum_k z_k * v_k + noise * e_t,
 
@@ -65,7 +65,7 @@ def write_synthetic(
         frames: T, time steps of a video.
         seed: Seed of everything random.
         noise: Standard deviation of the noise of each value.
-        overwrite: Replaces an earlier synthetic data set in the folder.
+        overwrite: Replaces an earlier synthetic dataset in the folder.
 
     Returns:
         The folder.
@@ -113,9 +113,9 @@ def _refuse(out: Path, overwrite: bool) -> None:
         raise AvnasError(f"{out}: exists and is not a folder")
     held = {entry.name for entry in out.iterdir()}
     if held and not overwrite:
-        raise AvnasError(f"{out}: the folder is not empty; name another, or replace its data set with overwrite")
+        raise AvnasError(f"{out}: the folder is not empty; name another, or replace its dataset with overwrite")
     if foreign := sorted(held - _NAMES):
-        raise AvnasError(f"{out}: the folder holds {foreign[0]}, which is no part of a synthetic data set")
+        raise AvnasError(f"{out}: the folder holds {foreign[0]}, which is no part of a synthetic dataset")
 
 
 def _concepts(classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -13,7 +13,7 @@ Partners: TypeAlias = Callable[[Positions, np.random.Generator], Positions]
 
 
 class Tuples(BatchSampling):
-    """The batches of another sampling, each video followed by its partners, as neighbours found beforehand.
+    """The batches of another sampling, each video followed by its partners, as neighbors found beforehand.
 
     The rows of a batch are ordered anchor, partner 1, ..., partner k, anchor, ..., so ``codes.reshape(-1, 1 + k, q)``
     holds a tuple in each row. The partners are drawn from a stream of their own: the anchors are those of the other

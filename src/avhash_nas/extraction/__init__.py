@@ -2,11 +2,11 @@
 
 from avhash_nas.extraction.clip import Clip, read_clip
 from avhash_nas.extraction.clip_vision import CLIP
-from avhash_nas.extraction.colour_gradients import ColourGradients
+from avhash_nas.extraction.color_gradients import ColorGradients
 from avhash_nas.extraction.extract_folder import Outcome, extract_folder
 from avhash_nas.extraction.extraction import Extraction, VideoFeatures
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, VisualExtractor
-from avhash_nas.extraction.labelling import Labelling
+from avhash_nas.extraction.labeling import Labeling
 from avhash_nas.extraction.log_mel import LogMel
 from avhash_nas.extraction.media_file import Limits, MediaError
 from avhash_nas.extraction.spectrogram_transformer import AST
@@ -16,10 +16,10 @@ __all__ = [
     "CLIP",
     "AudioExtractor",
     "Clip",
-    "ColourGradients",
+    "ColorGradients",
     "Extraction",
     "Extractor",
-    "Labelling",
+    "Labeling",
     "Limits",
     "LogMel",
     "MediaError",

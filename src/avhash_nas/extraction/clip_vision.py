@@ -20,7 +20,7 @@ class CLIP(PretrainedExtractor, VisualExtractor):
     The default is the paper's model (section 5.1): ViT-L/14 at 336 pixels, 24 layers, 16 heads, hidden size 1024, whose
     visual projection, a fully connected layer that was trained with it, gives 768 dimensions. The paper speaks of a
     fully connected layer from 1024 to 768 without saying whose; CLIP's own is of this size and needs no training.
-    Vectors are not normalised to unit length.
+    Vectors are not normalized to unit length.
 
     Other checkpoints: any CLIP (through its visual projection); models with an image embedding for comparison with
     text, such as SigLIP; models of images alone with a pooled output, such as DINOv2 and ViT. Frames are resized and

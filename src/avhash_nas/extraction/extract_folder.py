@@ -1,4 +1,4 @@
-"""A folder of video files becomes a data set of features."""
+"""A folder of video files becomes a dataset of features."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from avhash_nas.extraction.dataset import write_lists, write_videos
 from avhash_nas.extraction.extraction import Extraction
 from avhash_nas.extraction.feature_files import Entry, read_entries, write_features
 from avhash_nas.extraction.folder import alone, begin, check_folder, parts_of
-from avhash_nas.extraction.labelling import Labelling
+from avhash_nas.extraction.labeling import Labeling
 from avhash_nas.extraction.listing import SUFFIXES, Listing, VideoFile, list_videos
 from avhash_nas.extraction.media_file import Limits
 from avhash_nas.extraction.workers import ExtractVideo, count_workers, extract_all
@@ -42,7 +42,7 @@ def extract_folder(
     videos: str | Path,
     out: str | Path,
     extraction: Extraction,
-    labelling: Labelling | None = None,
+    labeling: Labeling | None = None,
     *,
     suffixes: Sequence[str] = SUFFIXES,
     workers: int | None = None,
@@ -64,7 +64,7 @@ def extract_folder(
         videos: Folder with video files at any depth, or one file.
         out: Folder of the features.
         extraction: How to make them.
-        labelling: Labels and splits; none by default.
+        labeling: Labels and splits; none by default.
         suffixes: Endings of video files; other files are passed over.
         workers: Processes; 0 works in this one. By default one for each core, at most 4, as each loads the models.
         timeout: Seconds that reading a video may take; one that takes longer is reported as a problem.
@@ -75,9 +75,9 @@ def extract_folder(
         AvnasError: Options that make no sense, no videos, or a folder that holds something else; all of this before
             anything is extracted. Or the disk is full: what is done stays.
     """
-    labelling, folder, processes = labelling or Labelling(), Path(out), count_workers(workers)
+    labeling, folder, processes = labeling or Labeling(), Path(out), count_workers(workers)
     listing = list_videos(videos, suffixes)
-    labelled = labelling.read(listing.videos)
+    labeled = labeling.read(listing.videos)
     described = extraction.to_dict()
     with alone(folder):
         check_folder(folder, described, overwrite=overwrite)
@@ -91,9 +91,9 @@ def extract_folder(
         problems = extract_all(work, waiting, len(listing.videos) - len(waiting), processes)
         entries, damaged = write_features(folder, listing.videos, parts)
         problems += [(str(video.path), "its features were damaged on disk; run again") for video in damaged]
-        known = {entry.id: labelled[entry.id] for entry in entries if entry.id in labelled}
+        known = {entry.id: labeled[entry.id] for entry in entries if entry.id in labeled}
         kept = {name: media.split for name, media in read_media(folder).items() if media.split and name in known}
-        annotations = labelling.split_up(known, kept)
+        annotations = labeling.split_up(known, kept)
         lists = write_lists(folder, entries, annotations, extraction.steps)
         write_videos(folder, entries, listing.videos, annotations)
         parts.clear()
@@ -107,8 +107,8 @@ def extract_folder(
             _remarks(
                 listing,
                 lists,
-                unlabelled=len(entries) - len(known) if labelled else 0,
-                kept=len(kept) if labelling.draws(known) and not labelling.resplit else 0,
+                unlabeled=len(entries) - len(known) if labeled else 0,
+                kept=len(kept) if labeling.draws(known) and not labeling.resplit else 0,
             )
         ),
     )
@@ -124,13 +124,13 @@ def _refuse_missing(folder: Path, before: Mapping[str, Entry], videos: Sequence[
         )
 
 
-def _remarks(listing: Listing, lists: Mapping[str, int], unlabelled: int, kept: int) -> list[str]:
+def _remarks(listing: Listing, lists: Mapping[str, int], unlabeled: int, kept: int) -> list[str]:
     lines = []
     if listing.others:
         kinds = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in listing.others.most_common(5))
         lines.append(f"files with other endings, passed over: {kinds}")
-    if unlabelled:
-        lines.append(f"videos without a label, in no list: {unlabelled}")
+    if unlabeled:
+        lines.append(f"videos without a label, in no list: {unlabeled}")
     if kept:
         lines.append(f"videos that keep the split of an earlier extraction: {kept}; --resplit draws all anew")
     if any(lists.values()):

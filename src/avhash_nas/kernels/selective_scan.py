@@ -38,7 +38,7 @@ def selective_scan(
 ) -> Tensor:
     """Runs h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t and y_t = C_t h_t + D x_t, with h_0 = 0.
 
-    This is the scan of Mamba (Gu and Dao, 2023, Algorithm 2) with its discretisation: A by zero-order hold, B by
+    This is the scan of Mamba (Gu and Dao, 2023, Algorithm 2) with its discretization: A by zero-order hold, B by
     Euler's rule. It computes in float32 also under autocast and on half-precision input, in float64 where an input
     is float64. It has a first derivative by all inputs and refuses a second one.
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.codes import binarize, pack, unpack
-from avhash_nas.metrics.average_precision import NORMALISATIONS, Normalisation
+from avhash_nas.metrics.average_precision import NORMALISATIONS, Normalization
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.hamming import hamming_distances
 from avhash_nas.metrics.lsh import chance_scores, random_projection_codes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NORMALISATIONS",
-    "Normalisation",
+    "Normalization",
     "PrecisionRecallCurve",
     "RetrievalMetric",
     "RetrievalScores",

@@ -1,4 +1,4 @@
-"""Average precision within the first K ranks, in three normalisations, with ties broken or averaged over.
+"""Average precision within the first K ranks, in three normalizations, with ties broken or averaged over.
 
 AP@K of a query is the sum of the precision at the ranks of its hits within K, divided by
 
@@ -23,15 +23,15 @@ import numpy as np
 
 from avhash_nas.metrics.ranking import Floats, Integers, RankedHits, TieGroups, accumulate, ratio
 
-Normalisation = Literal["retrieved", "standard", "k"]
-NORMALISATIONS: tuple[Normalisation, ...] = ("retrieved", "standard", "k")
+Normalization = Literal["retrieved", "standard", "k"]
+NORMALISATIONS: tuple[Normalization, ...] = ("retrieved", "standard", "k")
 
 # H_n = 1 + 1/2 + ... + 1/n up to where the asymptotic series is exact to the last bit.
 _HARMONIC = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, 65))])
 _LAST = len(_HARMONIC) - 1
 
 
-def average_precision(hits: RankedHits, k: int | None) -> dict[Normalisation, Floats]:
+def average_precision(hits: RankedHits, k: int | None) -> dict[Normalization, Floats]:
     """Computes AP@K of each query.
 
     Args:
@@ -39,7 +39,7 @@ def average_precision(hits: RankedHits, k: int | None) -> dict[Normalisation, Fl
         k: K, at least 1; None takes whole rankings.
 
     Returns:
-        Of each normalisation the AP@K, 0..1, shape (queries,).
+        Of each normalization the AP@K, 0..1, shape (queries,).
     """
     count = len(hits.relevant)
     cutoff = hits.ranked if k is None else np.full(count, k)
@@ -53,7 +53,7 @@ def average_precision(hits: RankedHits, k: int | None) -> dict[Normalisation, Fl
     }
 
 
-def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> list[dict[Normalisation, Floats]]:
+def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> list[dict[Normalization, Floats]]:
     """Computes the mean AP@K of each query over all orders of the items within each distance.
 
     Args:
@@ -61,7 +61,7 @@ def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> l
         ks: Each K, at least 1; None takes whole rankings.
 
     Returns:
-        For each K and normalisation the expected AP@K, 0..1, shape (queries,).
+        For each K and normalization the expected AP@K, 0..1, shape (queries,).
     """
     density = ratio(groups.relevant, groups.items)
     slope = ratio(groups.relevant - 1, groups.items - 1)
@@ -72,7 +72,7 @@ def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> l
 
 def _expected_within(
     groups: TieGroups, k: int | None, earlier: Floats, density: Floats, slope: Floats
-) -> dict[Normalisation, Floats]:
+) -> dict[Normalization, Floats]:
     """Adds to the sums of the whole groups within K what the group that K cuts gives; arguments as computed above."""
     relevant, ranked = groups.relevant_before[:, -1], groups.items_before[:, -1]
     cutoff = ranked if k is None else np.full(len(ranked), k)
@@ -118,7 +118,7 @@ def _harmonic_tail(n: Integers) -> Floats:
 def _cut_group(
     earlier: Floats, before: Integers, hits_before: Integers, places: Integers, items: Integers, relevant: Integers
 ) -> Floats:
-    """Expected AP@K, normalised by the hits within K, where K takes only `places` of the `items` of the last group.
+    """Expected AP@K, normalized by the hits within K, where K takes only `places` of the `items` of the last group.
 
     Args:
         earlier: Expected sum of precisions of the groups before, shape (rows,).
@@ -142,7 +142,7 @@ def _cut_group(
 def _hypergeometric(items: Integers, relevant: Integers, places: Integers) -> tuple[Integers, Floats]:
     """Chances of the numbers of relevant items among `places` drawn of `items` without putting back.
 
-    Built from the ratios of neighbouring chances, whose logarithms are small, so nothing overflows and no digits are
+    Built from the ratios of neighboring chances, whose logarithms are small, so nothing overflows and no digits are
     lost.
 
     Returns:

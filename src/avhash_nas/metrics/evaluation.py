@@ -72,7 +72,7 @@ def evaluate(
         database_codes: Packed codes, uint8, shape (N, bytes).
         database_labels: Whether item j has class c, bool, shape (N, C).
         ks: The K of mAP@K, P@K and R@K, each at least 1; None is the whole database. A K above N is allowed: the list
-            ends with the database, while P@K and the normalisation `k` still divide by K.
+            ends with the database, while P@K and the normalization `k` still divide by K.
         ties: `permuted` or `expected`.
         seed: Seed of the permutation.
         query_ids: Ids of the queries, int64, shape (Q,); read only to exclude queries from their own ranking.

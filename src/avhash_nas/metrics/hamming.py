@@ -20,7 +20,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 
 def popcount_by_masks(words: Words) -> npt.NDArray[np.uint8]:
-    """Counts the bits that are set in each 64-bit word by adding neighbours: pairs, then nibbles, then bytes.
+    """Counts the bits that are set in each 64-bit word by adding neighbors: pairs, then nibbles, then bytes.
 
     Args:
         words: Any shape.

@@ -14,7 +14,7 @@ from avhash_nas.metrics.scores import RetrievalScores
 def random_projection_codes(features: Tensor, bits: int, seed: int = 0, reference: Tensor | None = None) -> Tensor:
     """Hashes features by the signs of random projections (Charikar 2002, "Similarity estimation techniques").
 
-    Each feature is standardised, so that none outweighs the others by its unit; the angle between two videos then
+    Each feature is standardized, so that none outweighs the others by its unit; the angle between two videos then
     decides how many bits they are expected to share. Queries and database must share `seed` and `reference`.
 
     Args:

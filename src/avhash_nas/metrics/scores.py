@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from avhash_nas.metrics.average_precision import Normalisation
+from avhash_nas.metrics.average_precision import Normalization
 from avhash_nas.metrics.precision_recall import PrecisionRecallCurve
 
 Ties = Literal["permuted", "expected"]
@@ -13,8 +13,8 @@ Ties = Literal["permuted", "expected"]
 class RetrievalScores:
     """What `evaluate` finds. All numbers are means over all queries, those without a relevant item included (as 0)."""
 
-    average_precision: dict[int | None, dict[Normalisation, float]]
-    """mAP@K of each K (None: the whole database) in each normalisation."""
+    average_precision: dict[int | None, dict[Normalization, float]]
+    """mAP@K of each K (None: the whole database) in each normalization."""
     precision: dict[int | None, float]
     """P@K of each K."""
     recall: dict[int | None, float]

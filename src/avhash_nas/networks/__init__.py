@@ -1,8 +1,8 @@
 """The audio-visual hashing network, as supernet and as plain network."""
 
-from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_steps
+from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_graph
 from avhash_nas.networks.batch_norm import BatchNorm
-from avhash_nas.networks.binarisers import hard_sign, identity_sign
+from avhash_nas.networks.binarizers import hard_sign, identity_sign
 from avhash_nas.networks.compiling import compile_network, uncompile_network
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
@@ -32,7 +32,7 @@ __all__ = [
     "measure_latency",
     "measure_network",
     "mixture_route",
-    "network_steps",
+    "network_graph",
     "prune",
     "side_by_side",
     "uncompile_network",

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.encoder import CELLS, Encoder
-from avhash_nas.networks.graph import Step, Wired
+from avhash_nas.networks.graph import GraphModule, Node
 from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
-from avhash_nas.networks.init import start_lazy
+from avhash_nas.networks.init import identity_init_
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.space import SearchSpace
 
 
-class AudioVisualNetwork(HashNetwork, Wired):
+class AudioVisualNetwork(HashNetwork, GraphModule):
     """Encoders, fusion, transformation, hash layer: f = tanh(FC(mean_t T(F(I1(v, a), I2(a, v))))), Eq. 12-14, 33, 34.
 
     In a space with choices it is the supernet and needs a route; in one without it is a plain network. Both are wired
@@ -38,11 +38,11 @@ class AudioVisualNetwork(HashNetwork, Wired):
         input_dropout: Of input features, element by element. Not in the paper.
         head_hidden: Width of the hash layer's hidden layer; 0 for the paper's plain FC.
         head_dropout: Of that hidden layer.
-        head_norm: Batch-normalise the pooled features before it; not in the paper.
-        balance: Batch-normalise every bit's value before tanh, for balanced bits; not in the paper.
+        head_norm: Batch-normalize the pooled features before it; not in the paper.
+        balance: Batch-normalize every bit's value before tanh, for balanced bits; not in the paper.
         binary_steps: Code each time step by FC, LayerNorm and a sign with a gradient, and average these codes, as ConMH
             and S5VH do, instead of averaging before FC; for objectives that look at time steps.
-        lazy: Start so that the simplest route passes its input on (networks/init.py), for few training videos.
+        identity_init: Start so that the simplest route passes its input on (networks/init.py), for few training videos.
 
     Raises:
         AvnasError: The space lacks a cell of this wiring or has one that is no part of it, or a candidate cannot be
@@ -69,7 +69,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         head_norm: bool = False,
         balance: bool = False,
         binary_steps: bool = False,
-        lazy: bool = False,
+        identity_init: bool = False,
     ) -> None:
         super().__init__()
         behind = _behind_encoders(space.modalities)
@@ -84,7 +84,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
             "head_norm": head_norm,
             "balance": balance,
             "binary_steps": binary_steps,
-            "lazy": lazy,
+            "identity_init": identity_init,
         }
         sizes: dict[str, float] = {
             **{"model_width": width, "hidden": 4 * width, "expand": space.expand or 1},
@@ -97,16 +97,16 @@ class AudioVisualNetwork(HashNetwork, Wired):
             self.add_module(modality, Encoder(modality, space, width, sizes))
         for step in behind:
             self.add_module(step.module, MixedCell(space[step.module], {**sizes, "width": width}))
-        if lazy:
-            start_lazy(self)
+        if identity_init:
+            identity_init_(self)
         self.hash = HashLayer(
             width, bits, head_hidden, head_dropout, norm=head_norm, balance=balance, binary_steps=binary_steps
         )
         encoders = (
-            (Step(f"{modality}_input", (f"{modality}_features",)), Step(modality, (f"{modality}_input",)))
+            (Node(f"{modality}_input", (f"{modality}_features",)), Node(modality, (f"{modality}_input",)))
             for modality in space.modalities
         )
-        self.wiring = (*chain.from_iterable(encoders), *behind, Step("hash", (behind[-1].module,)))
+        self.graph = (*chain.from_iterable(encoders), *behind, Node("hash", (behind[-1].module,)))
 
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         """Relaxed codes.
@@ -119,7 +119,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         Returns:
             Shape (B, q), values in (-1, 1).
         """
-        return self.walk((visual, audio), route)
+        return self.run_graph((visual, audio), route)
 
     def codes_and_steps(
         self,
@@ -136,7 +136,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
             route: A choice for every cell that has several candidates.
             positions: Not used: the network knows order alone.
         """
-        return self.hash.codes_and_steps(self.walk((visual, audio), route, steps=-1))
+        return self.hash.codes_and_steps(self.run_graph((visual, audio), route, steps=-1))
 
     @property
     def head(self) -> nn.Module:
@@ -149,7 +149,7 @@ class AudioVisualNetwork(HashNetwork, Wired):
         return cls(**{**arguments, "space": SearchSpace.from_dict(arguments["space"])})
 
 
-def network_steps(modalities: Sequence[str]) -> tuple[Step, ...]:
+def network_graph(modalities: Sequence[str]) -> tuple[Node, ...]:
     """What `steps()` gives of a network for some modalities, without building one.
 
     Args:
@@ -157,25 +157,25 @@ def network_steps(modalities: Sequence[str]) -> tuple[Step, ...]:
     """
     found, output_of = [], {}
     for modality in modalities:
-        found.append(Step(f"{modality}_input", (f"{modality}_features",)))
-        for name, inputs in Encoder.wiring:
+        found.append(Node(f"{modality}_input", (f"{modality}_features",)))
+        for name, inputs in Encoder.graph:
             read = (f"{modality}_input" if source in Encoder.inputs else f"{modality}.{source}" for source in inputs)
-            found.append(Step(f"{modality}.{name}", tuple(read)))
+            found.append(Node(f"{modality}.{name}", tuple(read)))
         output_of[modality] = found[-1].module
-    for name, inputs in (*_behind_encoders(modalities), Step("hash", ("T",))):
-        found.append(Step(name, tuple(output_of.get(source, source) for source in inputs)))
+    for name, inputs in (*_behind_encoders(modalities), Node("hash", ("T",))):
+        found.append(Node(name, tuple(output_of.get(source, source) for source in inputs)))
     return tuple(found)
 
 
-def _behind_encoders(modalities: Sequence[str]) -> tuple[Step, ...]:
+def _behind_encoders(modalities: Sequence[str]) -> tuple[Node, ...]:
     """The cells behind the encoders."""
-    fusion: tuple[Step, ...] = (Step("S", tuple(modalities)),)
+    fusion: tuple[Node, ...] = (Node("S", tuple(modalities)),)
     if len(modalities) == 2:
-        fusion = (Step("I1", ("visual", "audio")), Step("I2", ("audio", "visual")), Step("F", ("I1", "I2")))
-    return (*fusion, Step("T", (fusion[-1].module,)))
+        fusion = (Node("I1", ("visual", "audio")), Node("I2", ("audio", "visual")), Node("F", ("I1", "I2")))
+    return (*fusion, Node("T", (fusion[-1].module,)))
 
 
-def _check_wiring(space: SearchSpace, behind: tuple[Step, ...]) -> None:
+def _check_wiring(space: SearchSpace, behind: tuple[Node, ...]) -> None:
     """A cell that no forward pass runs would be searched, counted and written out for nothing."""
     if not space.modalities:
         raise AvnasError("search space: it has no encoder; name cells like visual.M1 or audio.M1")

@@ -1,4 +1,4 @@
-"""Batch normalisation that does not depend on how many processes share a batch."""
+"""Batch normalization that does not depend on how many processes share a batch."""
 
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ class BatchNorm(nn.BatchNorm1d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised rows.
+        """Normalized rows.
 
         Args:
             x: Shape (B, C).

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from avhash_nas.networks.graph import Step, Wired
+from avhash_nas.networks.graph import GraphModule, Node
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.space import SearchSpace
@@ -23,7 +23,7 @@ CELLS = {
 }
 
 
-class Encoder(Wired):
+class Encoder(GraphModule):
     """E1 = U3(Down(D1(M2(U1(M1(Up x))), U2(Up' x)))), then E2 = U4(D2(M3(E1), E1)).
 
     Up and Up' are two matrices, as in the authors' code; like Down they have no bias. The paper does not say how they
@@ -37,19 +37,19 @@ class Encoder(Wired):
     """
 
     inputs = ("x",)
-    wiring = (
-        Step("up", ("x",)),
-        Step("M1", ("up",)),
-        Step("U1", ("M1",)),
-        Step("M2", ("U1",)),
-        Step("up_gate", ("x",)),
-        Step("U2", ("up_gate",)),
-        Step("D1", ("M2", "U2")),
-        Step("down", ("D1",)),
-        Step("U3", ("down",)),  # E1
-        Step("M3", ("U3",)),
-        Step("D2", ("M3", "U3")),
-        Step("U4", ("D2",)),
+    graph = (
+        Node("up", ("x",)),
+        Node("M1", ("up",)),
+        Node("U1", ("M1",)),
+        Node("M2", ("U1",)),
+        Node("up_gate", ("x",)),
+        Node("U2", ("up_gate",)),
+        Node("D1", ("M2", "U2")),
+        Node("down", ("D1",)),
+        Node("U3", ("down",)),  # E1
+        Node("M3", ("U3",)),
+        Node("D2", ("M3", "U3")),
+        Node("U4", ("D2",)),
     )
 
     def __init__(self, modality: str, space: SearchSpace, width: int, sizes: Mapping[str, float]) -> None:
@@ -80,4 +80,4 @@ class Encoder(Wired):
         Returns:
             Shape (B, T, D).
         """
-        return self.walk((x,), route)
+        return self.run_graph((x,), route)

@@ -1,6 +1,6 @@
 """The wiring of a network as data: which module reads whose output.
 
-It is declared once. The forward pass walks it for one route (`Wired.walk`), `SharedRoutes` for many at once.
+It is declared once. The forward pass walks it for one route (`GraphModule.run_graph`), `SharedRoutes` for many at once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ def run_checkpointed(module: nn.Module, inputs: tuple[Tensor, ...], keywords: di
     return result
 
 
-class Step(NamedTuple):
+class Node(NamedTuple):
     """One module of a wiring.
 
     Args:
@@ -52,26 +52,26 @@ class Step(NamedTuple):
     inputs: tuple[str, ...]
 
 
-class Wired(nn.Module):
+class GraphModule(nn.Module):
     """A module that runs submodules as its wiring says.
 
     Attributes:
         inputs: Names of what it is given.
-        wiring: The submodules in the order in which they run; the last one's output is that of the whole.
+        graph: The submodules in the order in which they run; the last one's output is that of the whole.
         checkpointing: Whether cells are run again in the backward pass instead of keeping what they compute.
     """
 
     inputs: tuple[str, ...]
-    wiring: tuple[Step, ...]
+    graph: tuple[Node, ...]
     checkpointing: bool = False
 
     def checkpoint_cells(self, wanted: bool = True) -> None:
         """Less memory for more time: set `checkpointing` here and in all parts that are wired."""
         for part in self.modules():
-            if isinstance(part, Wired):
+            if isinstance(part, GraphModule):
                 part.checkpointing = wanted
 
-    def walk(self, inputs: Sequence[Tensor], route: Route | None, steps: int | None = None) -> Tensor:
+    def run_graph(self, inputs: Sequence[Tensor], route: Route | None, steps: int | None = None) -> Tensor:
         """Run all steps or the first ones, each output kept until its last reader has run.
 
         Args:
@@ -82,12 +82,12 @@ class Wired(nn.Module):
         Returns:
             Output of the last step that ran.
         """
-        wiring = self.wiring[:steps]
+        graph = self.graph[:steps]
         values = dict(zip(self.inputs, inputs, strict=True))
-        last_reader = {name: step.module for step in wiring for name in step.inputs}
-        for step in wiring:
+        last_reader = {name: step.module for step in graph for name in step.inputs}
+        for step in graph:
             part = self.get_submodule(step.module)
-            routed = {"route": route} if isinstance(part, MixedCell | Wired) else {}
+            routed = {"route": route} if isinstance(part, MixedCell | GraphModule) else {}
             given = tuple(values[name] for name in step.inputs)
             if self.checkpointing and isinstance(part, MixedCell) and torch.is_grad_enabled():
                 values[step.module] = run_checkpointed(part, given, routed)
@@ -97,20 +97,20 @@ class Wired(nn.Module):
             for name in set(step.inputs):
                 if last_reader[name] == step.module:
                     del values[name]
-        return values[wiring[-1].module]
+        return values[graph[-1].module]
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[Node]:
         """The wiring down to cells and plain modules: a part that is wired itself gives its own steps."""
         output_of: dict[str, str] = {}
-        for step in self.wiring:
+        for step in self.graph:
             part = self.get_submodule(step.module)
             inputs = tuple(output_of.get(name, name) for name in step.inputs)
-            if isinstance(part, Wired):
+            if isinstance(part, GraphModule):
                 outside = dict(zip(part.inputs, inputs, strict=True))
                 for inner, names in part.steps():
                     output_of[step.module] = f"{step.module}.{inner}"
-                    yield Step(
+                    yield Node(
                         f"{step.module}.{inner}", tuple(outside.get(name, f"{step.module}.{name}") for name in names)
                     )
             else:
-                yield Step(step.module, inputs)
+                yield Node(step.module, inputs)

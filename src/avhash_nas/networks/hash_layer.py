@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks.batch_norm import BatchNorm
-from avhash_nas.networks.binarisers import hard_sign
+from avhash_nas.networks.binarizers import hard_sign
 from avhash_nas.networks.hash_network import CodesAndSteps
 
 
@@ -22,8 +22,8 @@ class HashLayer(nn.Module):
         hidden: Width of a hidden layer between pooling and FC, with ReLU and dropout behind it; 0 for the paper's
             plain FC.
         dropout: Of the hidden layer.
-        norm: Batch-normalise the pooled features, without scale and shift. Not in the paper.
-        balance: Normalise every bit's value over the batch before tanh (batch normalisation without scale and shift),
+        norm: Batch-normalize the pooled features, without scale and shift. Not in the paper.
+        balance: Normalize every bit's value over the batch before tanh (batch normalization without scale and shift),
             so that each bit is +1 for about half of the videos. Not in the paper.
         binary_steps: Code each time step by sign(LayerNorm(FC(h_t))), with the gradient of `hard_sign`, and average
             these codes over time: the code layer of ConMH and S5VH.
@@ -46,7 +46,7 @@ class HashLayer(nn.Module):
         super().__init__()
         if balance and binary_steps:
             raise AvnasError(
-                "hash layer: balance normalises the codes of videos, binary_steps codes time steps: take one"
+                "hash layer: balance normalizes the codes of videos, binary_steps codes time steps: take one"
             )
         self.norm = BatchNorm(width, affine=False) if norm else nn.Identity()
         self.body: nn.Module = nn.Identity()

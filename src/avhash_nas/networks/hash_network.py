@@ -54,13 +54,13 @@ class HashNetwork(nn.Module, ABC):
     Attributes:
         bits: q.
         modalities: What it looks at, `visual`, `audio` or both.
-        goes_with: Classes that other options of the command line take where nothing else is named, by option:
+        default_components: Classes that other options of the command line take where nothing else is named, by option:
             `{"objective": "package.module.Class"}`. It is how a method brings its own loss and sampling.
     """
 
     bits: int
     modalities: tuple[str, ...] = ("visual", "audio")
-    goes_with: ClassVar[Mapping[str, str]] = {}
+    default_components: ClassVar[Mapping[str, str]] = {}
     config_format: ClassVar[int] = 1
     _arguments: Mapping[str, Any]
 

@@ -10,7 +10,7 @@ _SMALLEST_MAP = 32
 
 
 @torch.no_grad()
-def start_lazy(body: nn.Module) -> None:
+def identity_init_(body: nn.Module) -> None:
     """Start a body so that its simplest route passes the input on undistorted.
 
     Linear maps start orthogonal and without bias, the residual branches of operators at zero, and in each encoder

@@ -13,7 +13,7 @@ def prune(supernet: AudioVisualNetwork, architecture: Architecture, *, inherit: 
     Args:
         supernet: The searched network; it is left as it is.
         architecture: A candidate for every cell.
-        inherit: Take over the supernet's weights (Eq. 44), or leave the fresh initialisation.
+        inherit: Take over the supernet's weights (Eq. 44), or leave the fresh initialization.
 
     Returns:
         A network without choices, of the supernet's device, precision and training mode.

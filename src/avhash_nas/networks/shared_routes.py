@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks.graph import Step, Wired
+from avhash_nas.networks.graph import GraphModule, Node
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Mixture
 from avhash_nas.operators import Skip
@@ -37,7 +37,7 @@ class SharedRoutes:
 
     Args:
         network: The network.
-        routes: A candidate's position for every cell that leaves a choice; equal ones cost nothing. Neighbours should
+        routes: A candidate's position for every cell that leaves a choice; equal ones cost nothing. Neighbors should
             have much in common, from the first cells on: sort them.
         memory: Bytes kept from one route to the next, at most. What a route holds while it runs comes on top.
 
@@ -45,7 +45,7 @@ class SharedRoutes:
         AvnasError: A route leaves a cell out or does not fit it.
     """
 
-    def __init__(self, network: Wired, routes: Sequence[Mapping[str, int]], memory: int) -> None:
+    def __init__(self, network: GraphModule, routes: Sequence[Mapping[str, int]], memory: int) -> None:
         self.memory = memory
         self._nodes: list[_Node] = []
         self._readers: list[list[int]] = [[] for _ in network.inputs]
@@ -88,7 +88,7 @@ class SharedRoutes:
         return output
 
     def _lay(
-        self, network: Wired, steps: Sequence[Step], parts: Mapping[str, nn.Module], route: Mapping[str, int]
+        self, network: GraphModule, steps: Sequence[Node], parts: Mapping[str, nn.Module], route: Mapping[str, int]
     ) -> int:
         """Adds the nodes of a route that are not there yet; the place of its output."""
         places = {name: place for place, name in enumerate(network.inputs)}

@@ -7,7 +7,7 @@ from avhash_nas.operators.attention import multi_head_attention
 
 
 class ViTBlock(nn.Module):
-    """x + MHA(LN(x)), then x + MLP(LN(x)): normalised before each branch, without dropout, as in masked autoencoders.
+    """x + MHA(LN(x)), then x + MLP(LN(x)): normalized before each branch, without dropout, as in masked autoencoders.
 
     Queries and values have a bias, keys have none, which would change nothing: it adds the same to all scores of a
     query.

@@ -7,7 +7,7 @@ from avhash_nas.objectives.frame_masking import mask_frames
 from avhash_nas.objectives.info_nce import InfoNCE, TripletInfoNCE, info_nce, info_nce_triplets
 from avhash_nas.objectives.masked_contrastive import MaskedContrastive
 from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, quadruplet, triplet_margin
-from avhash_nas.objectives.slg import SLG, centre_alignment
+from avhash_nas.objectives.slg import SLG, center_alignment
 
 __all__ = [
     "SLG",
@@ -19,7 +19,7 @@ __all__ = [
     "TripletInfoNCE",
     "anchor_alignment",
     "batch_triplet",
-    "centre_alignment",
+    "center_alignment",
     "debiased_contrastive",
     "info_nce",
     "info_nce_triplets",

@@ -20,17 +20,17 @@ class Objective(nn.Module, ABC):
 
     1. `prepare(data, network, seed)` once, before training: offline work such as clustering. What it gives is kept in
        the stage's folder, and computed once for all ranks and restarts.
-    2. `begin(data, network, prepared)` on every rank and at every start: make parameters of its own, such as a decoder
-       that only training needs. The optimiser trains them with the weights, and checkpoints hold them.
+    2. `setup(data, network, prepared)` on every rank and at every start: make parameters of its own, such as a decoder
+       that only training needs. The optimizer trains them with the weights, and checkpoints hold them.
     3. `sampling(chosen)`: which videos meet in a batch, if the objective has a say in it.
     4. `start_epoch(epoch)` before each epoch, then `loss` in each step, random by torch's generator alone.
 
     Attributes:
-        goes_with: Classes that other options of the command line take where nothing else is named, by option:
+        default_components: Classes that other options of the command line take where nothing else is named, by option:
             `{"data.sampling": "avhash_nas.data.Shuffled"}`.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {}
+    default_components: ClassVar[Mapping[str, str]] = {}
 
     def pretraining(self) -> "Objective | None":
         """The objective of a stage before this one, whose network `prepare` is given; by default there is none."""
@@ -40,20 +40,20 @@ class Objective(nn.Module, ABC):
         """Offline work before training; nothing by default.
 
         Args:
-            data: The data set; only the training split is to be used.
+            data: The dataset; only the training split is to be used.
             network: The network of the pretraining, or the one that is about to be trained.
             seed: For everything random.
 
         Returns:
-            Tensors by name, for `begin`.
+            Tensors by name, for `setup`.
         """
         return {}
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         """Make parameters and buffers of its own, torch's random numbers being seeded; nothing by default.
 
         Args:
-            data: The data set.
+            data: The dataset.
             network: The network that is trained.
             prepared: What `prepare` gave.
 
@@ -62,10 +62,10 @@ class Objective(nn.Module, ABC):
         """
 
     def sampling(self, chosen: BatchSampling) -> BatchSampling:
-        """How training batches are drawn, asked after `begin`.
+        """How training batches are drawn, asked after `setup`.
 
         Args:
-            chosen: What the user, or `goes_with`, chose.
+            chosen: What the user, or `default_components`, chose.
         """
         return chosen
 

@@ -25,7 +25,7 @@ def mask_frames(frames: Tensor, chance: Tensor, donors: Tensor, rate: float = 0.
 
 
 def masked(frames: Tensor, rate: float = 0.15) -> Tensor:
-    """`mask_frames` with draws from torch's generator; frames are swapped for any of the batch, not of the data set.
+    """`mask_frames` with draws from torch's generator; frames are swapped for any of the batch, not of the dataset.
 
     Args:
         frames: Features, (B, T, F).

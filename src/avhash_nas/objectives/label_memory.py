@@ -10,7 +10,7 @@ class LabelMemory(nn.Module):
     """Soft pseudo-labels of the training videos. Checkpoints hold them.
 
     Args:
-        rows: The training videos' rows of the data set, (V,).
+        rows: The training videos' rows of the dataset, (V,).
         assignment: The class that each starts with, (V,).
         classes: N.
     """

@@ -38,7 +38,7 @@ class MaskedContrastive(Objective):
         AvnasError: An option is out of range.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
+    default_components: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
     decoder: StepDecoder
 
     def __init__(
@@ -64,7 +64,7 @@ class MaskedContrastive(Objective):
         self.decoder_layers = decoder_layers
         self.decoder_heads = decoder_heads
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
         """Make the decoder.
 
         Raises:

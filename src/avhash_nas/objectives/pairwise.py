@@ -45,7 +45,7 @@ def _squared_distance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def pair_similarity(first: Tensor, second: Tensor, similarity: Tensor) -> Tensor:
-    """Mean over the pairs of (s - <b1, b2> / q)^2 (BTH: Li et al., CVPR 2021, the neighbourhood loss).
+    """Mean over the pairs of (s - <b1, b2> / q)^2 (BTH: Li et al., CVPR 2021, the neighborhood loss).
 
     Args:
         first: Codes of the pairs' first videos, (P, q).

@@ -1,4 +1,4 @@
-"""S5VH's self-local-global objective: reconstruct, contrast, and align with the centres of global clusters."""
+"""S5VH's self-local-global objective: reconstruct, contrast, and align with the centers of global clusters."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -20,18 +20,18 @@ from avhash_nas.objectives.label_memory import LabelMemory
 from avhash_nas.objectives.masked_views import masked_steps, masked_views
 from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder
 from avhash_nas.objectives.two_views import look_at
-from avhash_nas.preparation import pooled_features, semantic_centres
+from avhash_nas.offline import pooled_features, semantic_centers
 
 
-def centre_alignment(codes: Tensor, centres: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
-    """Cross-entropy of the similarities between codes and hash centres, against soft labels.
+def center_alignment(codes: Tensor, centers: Tensor, labels: Tensor, temperature: float = 0.5) -> Tensor:
+    """Cross-entropy of the similarities between codes and hash centers, against soft labels.
 
     A similarity is the inner product divided by q and the temperature. Computed in float32 at least.
 
     Args:
         codes: Relaxed codes, shape (B, q).
-        centres: Shape (N, q).
-        labels: Distributions over the centres, shape (B, N).
+        centers: Shape (N, q).
+        labels: Distributions over the centers, shape (B, N).
         temperature: Above 0.
 
     Returns:
@@ -39,22 +39,22 @@ def centre_alignment(codes: Tensor, centres: Tensor, labels: Tensor, temperature
     """
     with torch.autocast(codes.device.type, enabled=False):
         wide = codes.to(torch.promote_types(codes.dtype, torch.float32))
-        logits = wide @ centres.to(wide.dtype).T / (codes.shape[1] * temperature)
+        logits = wide @ centers.to(wide.dtype).T / (codes.shape[1] * temperature)
         return functional.cross_entropy(logits, labels.to(wide.dtype))
 
 
 class SLG(Objective):
-    """Masked reconstruction, plus alpha times the contrast of two views, plus the alignment with hash centres.
+    """Masked reconstruction, plus alpha times the contrast of two views, plus the alignment with hash centers.
 
     The objective of S5VH (Wang et al., AAAI 2025), for any network that has a code for each time step; labels are never
-    read. Before training the training videos are clustered, and each cluster gets a hash centre
-    (`preparation.semantic_centres`); a video's pseudo-label is its cluster at first, and after some epochs moves with
+    read. Before training the training videos are clustered, and each cluster gets a hash center
+    (`offline.semantic_centers`); a video's pseudo-label is its cluster at first, and after some epochs moves with
     the prediction from the whole video, once an epoch. It owns the decoder, a bidirectional Mamba layer over the codes
     of the visible time steps. The defaults are the published settings for ActivityNet; those for FCVID are mask 0.75,
     alpha 2.5, prior 0.1, alignment 0.01, clusters 450.
 
-    The released code differs from the paper: its hash centres are never used, and a random matrix is trained in their
-    place; pseudo-labels come from another clustering than the centres; and both directions of the decoder's Mamba share
+    The released code differs from the paper: its hash centers are never used, and a random matrix is trained in their
+    place; pseudo-labels come from another clustering than the centers; and both directions of the decoder's Mamba share
     their weights. `legacy` does the same. It also predicts labels without the LayerNorm before the sign and with
     dropped layers; here they are predicted as codes are at test, in either case.
 
@@ -65,7 +65,7 @@ class SLG(Objective):
         prior: Share of other videos that the contrastive loss takes to be of a video's own class, in [0, 1).
         alignment: Weight of the alignment.
         alignment_temperature: Of the alignment, above 0.
-        clusters: Number of clusters and hash centres; at most as many as training videos.
+        clusters: Number of clusters and hash centers; at most as many as training videos.
         warmup: Epochs before the pseudo-labels move.
         smoothing: By how much they move towards the prediction, in [0, 1].
         decoder_width: Width of the decoder, even.
@@ -76,10 +76,10 @@ class SLG(Objective):
         AvnasError: An option is out of range.
     """
 
-    goes_with: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
+    default_components: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
     decoder: StepDecoder
     memory: LabelMemory
-    centres: Tensor
+    centers: Tensor
 
     def __init__(
         self,
@@ -124,10 +124,10 @@ class SLG(Objective):
         self.epoch = 0
 
     def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:
-        """Cluster the training videos and place the hash centres.
+        """Cluster the training videos and place the hash centers.
 
         Returns:
-            `centres` (N, q) and `assignment` (V,), the cluster of each training video.
+            `centers` (N, q) and `assignment` (V,), the cluster of each training video.
 
         Raises:
             AvnasError: There are fewer training videos than clusters, or codes so far apart were not found.
@@ -136,11 +136,11 @@ class SLG(Objective):
         rows = data.splits["train"]
         if len(rows) < self.clusters:
             raise AvnasError(f"objective.clusters={self.clusters}, but there are only {len(rows)} training videos")
-        found = semantic_centres(pooled_features(data, rows, network.modalities), network.bits, self.clusters, seed)
-        return {"centres": torch.from_numpy(found.centres), "assignment": torch.from_numpy(found.assignment)}
+        found = semantic_centers(pooled_features(data, rows, network.modalities), network.bits, self.clusters, seed)
+        return {"centers": torch.from_numpy(found.centers), "assignment": torch.from_numpy(found.assignment)}
 
-    def begin(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
-        """Make decoder, label memory and centres.
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+        """Make decoder, label memory and centers.
 
         Raises:
             AvnasError: The videos are too short for the mask.
@@ -152,9 +152,9 @@ class SLG(Objective):
         self.memory = LabelMemory(data.splits["train"], prepared["assignment"], self.clusters)
         if self.legacy:
             bound = network.bits**-0.5
-            self.centres = nn.Parameter(torch.empty(self.clusters, network.bits).uniform_(-bound, bound))
+            self.centers = nn.Parameter(torch.empty(self.clusters, network.bits).uniform_(-bound, bound))
         else:
-            self.register_buffer("centres", prepared["centres"].clone())
+            self.register_buffer("centers", prepared["centers"].clone())
 
     def start_epoch(self, epoch: int) -> None:
         """Learn whether pseudo-labels move."""
@@ -166,7 +166,7 @@ class SLG(Objective):
         seen = look_at(network, self.decoder, batch, views)
         contrast = debiased_contrastive(*seen.codes, self.temperature, self.prior)
         labels = self._labels(network, batch)
-        aligned = [centre_alignment(each, self.centres, labels, self.alignment_temperature) for each in seen.codes]
+        aligned = [center_alignment(each, self.centers, labels, self.alignment_temperature) for each in seen.codes]
         return seen.reconstruction + self.alpha * contrast + self.alignment * 0.5 * (aligned[0] + aligned[1])
 
     @torch.no_grad()
@@ -176,6 +176,6 @@ class SLG(Objective):
         if self.epoch >= self.warmup:
             with evaluating(network.network):
                 codes = network.codes(batch.visual, batch.audio)
-            logits = gather_rows(codes).float() @ self.centres.float().T
+            logits = gather_rows(codes).float() @ self.centers.float().T
             self.memory.refresh(rows, logits.softmax(dim=1), self.smoothing, self.epoch)
         return self.memory.read(rows)

@@ -84,7 +84,7 @@ class SelfAttention(Operator):
 
 
 class TransformerLayer(Operator):
-    """One Transformer encoder layer (Vaswani et al., 2017), normalised after each residual sum.
+    """One Transformer encoder layer (Vaswani et al., 2017), normalized after each residual sum.
 
     Table 1 prints MHA(X, X, X) for this cell. The authors' code runs a one-layer BERT with position embeddings and
     a frozen class token, which ends in its pooler; here the sequence goes on and the network takes its mean over

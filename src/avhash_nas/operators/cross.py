@@ -14,7 +14,7 @@ from avhash_nas.operators.ssm import MAMBA_KERNEL, scan_control, state_matrix, s
 class CrossAttention(TwoSided):
     """Z = LN(X + Drop(FC(MHA(X, Y, Y)))): queries from X, keys and values from Y.
 
-    Table 1 prints MHA(X, Y, Y). Dropout, residual sum and normalisation after it are the authors' code; the
+    Table 1 prints MHA(X, Y, Y). Dropout, residual sum and normalization after it are the authors' code; the
     parameter counts of Table 2 hold with and without the norm.
 
     Args:
@@ -77,7 +77,7 @@ class CrossSSM(TwoSided):
     - The backward scan (Eq. 27, 28) pairs the reversed X with Y in its own order, as printed and as the authors'
       code does: step t of the reversed X, which is step T + 1 - t of the video, meets the controls of step t.
       `reverse_control` reverses the controls too.
-    - LN is layer normalisation. (The authors' code: RMSNorm.)
+    - LN is layer normalization. (The authors' code: RMSNorm.)
 
     Args:
         width: D, of both inputs and of the output.

@@ -1,4 +1,4 @@
-"""Unary operators: skip, SiLU and layer normalisation (Table 1, type U; skip is also of type M)."""
+"""Unary operators: skip, SiLU and layer normalization (Table 1, type U; skip is also of type M)."""
 
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ class SiLU(Operator):
 
 
 class LayerNorm(Operator):
-    """Layer normalisation over the width of each time step, with scale and shift.
+    """Layer normalization over the width of each time step, with scale and shift.
 
     Epsilon is 1e-5 (the authors' code: 1e-12).
 
@@ -51,5 +51,5 @@ class LayerNorm(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, T, W) to (B, T, W)."""
-        normalised: Tensor = self.norm(x)
-        return normalised
+        normalized: Tensor = self.norm(x)
+        return normalized

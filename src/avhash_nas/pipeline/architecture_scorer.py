@@ -63,7 +63,7 @@ class ArchitectureScorer:
 
     Args:
         supernet: Its weights score.
-        data: An open data set.
+        data: An open dataset.
         scoring: Options.
         device: Where to compute; the supernet is moved there for the time.
         pause: Called between two architectures of a batch, equally often on all ranks: it may end the work by an
@@ -87,7 +87,7 @@ class ArchitectureScorer:
         self._database = _Videos.of(data, data.database, scoring.database)
 
     def scores(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
-        """mAP@100 of each architecture, by normalisation: `retrieved`, `standard`, `k`.
+        """mAP@100 of each architecture, by normalization: `retrieved`, `standard`, `k`.
 
         Raises:
             AvnasError: An architecture does not lie in the space, or its codes are not numbers.

@@ -1,4 +1,4 @@
-"""Scores of a finished network and the yardsticks beside them."""
+"""Scores of a finished network and the reference_scores beside them."""
 
 import platform
 import time
@@ -29,7 +29,7 @@ def evaluate_network(network: HashNetwork, data: HashingData, trainer: L.Trainer
 
 
 def nest(logged: Mapping[str, float], prefix: str) -> dict[str, dict[str, float]]:
-    """Logged average precisions under a prefix, by K and normalisation, as `metrics.json` has them.
+    """Logged average precisions under a prefix, by K and normalization, as `metrics.json` has them.
 
     >>> nest({"val/map@100_k": 0.5, "val/recall@100": 0.1}, "val/")
     {'map@100': {'k': 0.5}}
@@ -37,12 +37,12 @@ def nest(logged: Mapping[str, float], prefix: str) -> dict[str, dict[str, float]
     nested: dict[str, dict[str, float]] = {}
     for name, value in logged.items():
         if name.startswith(f"{prefix}map@"):
-            score, _, normalisation = name[len(prefix) :].partition("_")
-            nested.setdefault(score, {})[normalisation] = value
+            score, _, normalization = name[len(prefix) :].partition("_")
+            nested.setdefault(score, {})[normalization] = value
     return nested
 
 
-def yardsticks(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
+def reference_scores(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
     """What needs no training, on the test split: a random order, and random projections of the raw features.
 
     Returns:

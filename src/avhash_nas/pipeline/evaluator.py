@@ -9,17 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
+from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
 from avhash_nas.pipeline.plan import SCORE, Plan
-from avhash_nas.pipeline.run_folder import RunFolder, rank
+from avhash_nas.pipeline.run_folder import RunFolder
 from avhash_nas.random_streams import seeded, stage_seed
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.training.checkpoint import StopRequest
 from avhash_nas.training.module import HashingModule
-from avhash_nas.training.search_log import Judged
+from avhash_nas.training.search_log import EvaluatedArchitecture
 from avhash_nas.training.stage import Stage, StageResult
 
 
@@ -50,7 +51,7 @@ class Candidates:
         return [scores["retrieved"] for scores in self._scores(architectures, self.plan.scoring)]
 
     def score_fully(self, architecture: Architecture) -> dict[str, float]:
-        """mAP@100 in every normalisation, on all of val."""
+        """mAP@100 in every normalization, on all of val."""
         return self._scores([architecture], Scoring())[0]
 
     def train(self, architecture: Architecture) -> float:
@@ -109,7 +110,7 @@ BLOCK = 100
 """Candidates that are scored between two writes of the file, at most."""
 
 
-class RememberingJudge:
+class CachedEvaluator:
     """A strategy's judge, whose answers lie on disk: after an interruption nothing is scored or trained twice.
 
     Args:
@@ -122,7 +123,7 @@ class RememberingJudge:
         AvnasError: The file was written for another space.
 
     Attributes:
-        judged: Every answer so far, in order.
+        evaluations: Every answer so far, in order.
         seconds: Time spent in `score_many`, in former runs as well.
     """
 
@@ -137,7 +138,7 @@ class RememberingJudge:
         self.file = file
         self._score_many = score_many
         self._train_one = train_one
-        self.judged: list[Judged] = []
+        self.evaluations: list[EvaluatedArchitecture] = []
         self.seconds = 0.0
         self._rounds = 0
         self._known: dict[str, float] = {}
@@ -169,7 +170,9 @@ class RememberingJudge:
 
     def _note(self, weights: str, architectures: Sequence[Architecture], scores: Sequence[float]) -> None:
         pairs = zip(architectures, scores, strict=True)
-        self.judged += [Judged(self._rounds, weights, score, architecture) for architecture, score in pairs]
+        self.evaluations += [
+            EvaluatedArchitecture(self._rounds, weights, score, architecture) for architecture, score in pairs
+        ]
 
     def _add(self, waiting: dict[str, Architecture]) -> None:
         started = time.perf_counter()

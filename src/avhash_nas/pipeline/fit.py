@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from avhash_nas.data import EXTRACTION_FILE, read_extraction
+from avhash_nas.distributed import rank
 from avhash_nas.files import write_json
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
-from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, nest, versions, yardsticks
-from avhash_nas.pipeline.evaluator import Candidates, RememberingJudge, plain_stage, train_plain
+from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, nest, reference_scores, versions
+from avhash_nas.pipeline.evaluator import CachedEvaluator, Candidates, plain_stage, train_plain
 from avhash_nas.pipeline.plan import SCORE, Plan
-from avhash_nas.pipeline.run_folder import RunFolder, rank
+from avhash_nas.pipeline.run_folder import RunFolder
 from avhash_nas.random_streams import seeded, stage_seed
 from avhash_nas.training.checkpoint import StopRequest, stop_requests
 from avhash_nas.training.code_collector import KeepTestCodes
 from avhash_nas.training.module import HashingModule
-from avhash_nas.training.search_log import write_judged
+from avhash_nas.training.search_log import write_evaluations
 from avhash_nas.training.stage import Stage, StageResult
 
 
@@ -37,20 +38,20 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     """Train the supernet, let the strategy choose, prune."""
     strategy = plan.strategy
     module = HashingModule(supernet, plan.objective, plan.search, plan.augmentation, seed=stage_seed(plan.seed, 0))
-    strategy.begin(supernet.space, plan.seed)
+    strategy.setup_search(supernet.space, plan.seed)
     module.attach(strategy.architecture, strategy.parameter_groups())
-    trained = _train(plan, module, folder, stop) if strategy.trains_supernet else None
+    trained = _train(plan, module, folder, stop) if strategy.uses_supernet else None
     candidates = Candidates(plan, supernet, folder, stop)
-    file = folder.stage("search") / "scores.json"
-    judge = RememberingJudge(supernet.space, file, candidates.score, candidates.train)
+    file = folder.stage("search") / "evaluator.json"
+    evaluator = CachedEvaluator(supernet.space, file, candidates.score, candidates.train)
     validated = strategy.derive()  # what the kept epoch's validation has scored
-    strategy.choose(judge)
+    strategy.search(evaluator)
     architecture = strategy.derive()
     if rank() == 0:
         write_json(folder.architecture, architecture.to_dict())
-        if judge.judged:
-            write_judged(file.with_name("judged.csv"), judge.judged)
-    seconds = judge.seconds + candidates.seconds
+        if evaluator.evaluations:
+            write_evaluations(file.with_name("evaluations.csv"), evaluator.evaluations)
+    seconds = evaluator.seconds + candidates.seconds
     metrics = {"strategy": type(strategy).__name__, "search": strategy.report()}
     if trained is None:
         metrics |= {"time": {"search_s": seconds}, "epochs": {}}
@@ -68,13 +69,13 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
 def _train(plan: Plan, module: HashingModule, folder: RunFolder, stop: StopRequest) -> StageResult:
     strategy = plan.strategy
     shown = tuple(f"val/{name}/{SCORE}" for name in ("supernet", "derived"))
-    monitor = None if strategy.selects is None else f"val/{strategy.selects}/{SCORE}"
+    monitor = None if strategy.monitor is None else f"val/{strategy.monitor}/{SCORE}"
     stage = Stage("search", folder.stage("search"), monitor, shown)
     return stage.run(module, plan.data, plan.make_trainer, strategy, stop)
 
 
 def _of_supernet(trained: StageResult, seconds: float) -> dict[str, Any]:
-    """The supernet's own score is that of its best epoch, whichever was kept: no discretisation gap is hidden."""
+    """The supernet's own score is that of its best epoch, whichever was kept: no discretization gap is hidden."""
     scored = nest(trained.peaks, "val/supernet/")  # nothing where no evaluation route has that name
     return {
         **({"supernet": scored} if scored else {}),
@@ -130,7 +131,7 @@ def _test(
         "parameters_of_training_only": tuned.training_only,
         "test": scores.to_dict(),
         "val": nest(tuned.best, "val/"),
-        **yardsticks(plan.data, network.bits, plan.seed),
+        **reference_scores(plan.data, network.bits, plan.seed),
         "time": of_search["time"] | tuning_time,
         "epochs": of_search["epochs"] | {"finetune": tuned.epochs, "best": int(tuned.best["epoch"])},
         "versions": versions(),

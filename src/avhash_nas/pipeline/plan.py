@@ -21,7 +21,7 @@ class Plan:
     """Everything that decides what a run computes, built and ready.
 
     Attributes:
-        data: The data set, opened.
+        data: The dataset, opened.
         make_network: Builds the network; called with the random numbers seeded.
         objective: The loss of both stages.
         search: How the supernet is trained.
@@ -29,9 +29,9 @@ class Plan:
         augmentation: Of training batches, in both stages.
         strategy: Finds the architecture; not used by a network without choices.
         make_trainer: Makes a stage's Trainer.
-        seed: For initialisation, sampling, dropout and augmentation.
+        seed: For initialization, sampling, dropout and augmentation.
         scoring: How candidates are scored after the supernet is trained.
-        from_scratch: Fine-tune from a fresh initialisation instead of the supernet's weights.
+        from_scratch: Fine-tune from a fresh initialization instead of the supernet's weights.
     """
 
     data: HashingData

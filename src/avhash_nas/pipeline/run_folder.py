@@ -10,7 +10,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from avhash_nas.distributed import of_first_rank
+from avhash_nas.distributed import of_first_rank, rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
 
@@ -130,11 +130,6 @@ def changes(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     ]
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     return "; ".join(changed[:3]) + more
-
-
-def rank() -> int:
-    """This process's rank, as Lightning tells it to the processes that it starts; 0 without any."""
-    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from avhash_nas.networks import network_steps
+from avhash_nas.networks import network_graph
 from avhash_nas.report.boxes import Canvas
 from avhash_nas.report.design import HEIGHT, ROWS, WIDTH, Design, differing, places, row_at
 from avhash_nas.report.style import (
@@ -33,7 +33,7 @@ _BEHIND = {"fusion": "I1", "transformation": "T", "hash layer": "hash"}
 def draw_architectures(designs: Sequence[Design], name: str = "architecture") -> Picture:
     """Draw architectures, two abreast.
 
-    Every cell is a box with its operator in the colour of the operator's family, and with a bar for how probable the
+    Every cell is a box with its operator in the color of the operator's family, and with a bar for how probable the
     operator was. Cells that pass their input on, and an encoder that is not there, are faded. Of several architectures,
     the cells that are not the same in all of them have a thick frame and the sign of inequality.
 
@@ -81,7 +81,7 @@ def _draw(canvas: Canvas, design: Design, marked: Sequence[str]) -> None:
     for title, leaf in _BEHIND.items():
         x, side = _MARGIN[" ".join(design.modalities)]
         canvas.text(x, row_at(ROWS[leaf]), title, size=7.5, color=MUTED, ha=side)
-    for step in network_steps(design.modalities):
+    for step in network_graph(design.modalities):
         target = where[step.module]
         for source in (where[name] for name in step.inputs if name in where):
             between = (source.y < each.y < target.y and each.column == source.column for each in where.values())
@@ -118,7 +118,7 @@ def _legend(axes: Axes, designs: Sequence[Design], top: float, width: float, *, 
     handles: list[Any] = [
         Patch(facecolor="none", edgecolor=GRID, linestyle="--", label=family.title)
         if family is SKIP
-        else Patch(facecolor=(family.colour, 0.22), edgecolor=family.colour, label=family.title)
+        else Patch(facecolor=(family.color, 0.22), edgecolor=family.color, label=family.title)
         for family in FAMILIES
         if family.title in present
     ]

@@ -30,7 +30,7 @@ class Canvas:
         self.prefix = prefix
 
     def text(self, x: float, y: float, text: str, **options: Any) -> None:
-        """Text, centred unless told otherwise."""
+        """Text, centered unless told otherwise."""
         self.axes.text(self.left + x, self.top + y, text, **{"ha": "center", "va": "center", **options})
 
     def cell(
@@ -55,8 +55,8 @@ class Canvas:
         """
         skips = family is SKIP
         self._frame(place, PAPER, None, 0)
-        edge = INK if differs else GRID if skips else family.colour
-        tint = None if skips else (family.colour, 0.22)
+        edge = INK if differs else GRID if skips else family.color
+        tint = None if skips else (family.color, 0.22)
         box = self._frame(place, tint, edge, 2 if differs else 1.2, dashed=skips)
         box.set_gid(f"{self.prefix}-{cell}")
         self.text(place.x, place.y - 0.06, words[0], size=8, color=MUTED if skips else INK)
@@ -64,7 +64,7 @@ class Canvas:
         x, y = place.x - place.width / 2, place.y + place.height / 2
         if weight is not None:
             ends = (x + 0.06, x + 0.06 + weight * (place.width - 0.12))
-            self._line([(each, y) for each in ends], color=family.colour, lw=2.5, zorder=2)
+            self._line([(each, y) for each in ends], color=family.color, lw=2.5, zorder=2)
         if differs:
             x, y = x + place.width, place.y - place.height / 2
             self.axes.plot([self.left + x], [self.top + y], "o", color=INK, markersize=9, zorder=5)

@@ -114,10 +114,10 @@ def _by_family(candidates: Mapping[str, None]) -> list[str]:
 
 
 def _look(candidate: str) -> dict[str, Any]:
-    """The family's colour, and a dash for each of its members."""
+    """The family's color, and a dash for each of its members."""
     family = family_of(candidate)
     place = family.members.index(candidate) if candidate in family.members else sum(map(ord, candidate))
-    return {"color": family.colour, "linestyle": _DASHES[place % len(_DASHES)]}
+    return {"color": family.color, "linestyle": _DASHES[place % len(_DASHES)]}
 
 
 def _handles(candidates: Sequence[str]) -> list[Any]:

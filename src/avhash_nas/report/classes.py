@@ -55,7 +55,7 @@ def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[f
     Args:
         query: With labels.
         database: With labels.
-        k: K of mAP@K, normalisation `retrieved`.
+        k: K of mAP@K, normalization `retrieved`.
     """
     assert query.labels is not None
     assert database.labels is not None

@@ -31,10 +31,10 @@ def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes
         figure = new_figure(10.0, 3.4)
         pairs, bits, together = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
         distances = np.arange(query.bits + 1)
-        for counts, label, colour in ((same, "same class", BLUE), (other, "other classes", VERMILLION)):
+        for counts, label, color in ((same, "same class", BLUE), (other, "other classes", VERMILLION)):
             share = counts / max(counts.sum(), 1)
-            pairs.fill_between(distances, share, step="mid", color=colour, alpha=0.25, linewidth=0)
-            pairs.step(distances, share, where="mid", color=colour, label=label)
+            pairs.fill_between(distances, share, step="mid", color=color, alpha=0.25, linewidth=0)
+            pairs.step(distances, share, where="mid", color=color, label=label)
         pairs.set(title="Pairs of query and database", xlabel="Hamming distance (bits)", ylabel="share of pairs")
         pairs.set_ylim(bottom=0)
         pairs.legend()
@@ -95,9 +95,9 @@ def bit_correlation(signs: NDArray[np.float32]) -> Floats:
     Returns:
         Shape (q, q).
     """
-    centred = signs - signs.mean(0, dtype=np.float64)
-    deviation = np.sqrt((centred**2).mean(0))
-    scaled = centred / np.where(deviation > 0, deviation, 1)
+    centered = signs - signs.mean(0, dtype=np.float64)
+    deviation = np.sqrt((centered**2).mean(0))
+    scaled = centered / np.where(deviation > 0, deviation, 1)
     correlation: Floats = scaled.T @ scaled / len(signs)
     np.fill_diagonal(correlation, 1.0)
     return correlation

@@ -161,7 +161,7 @@ def draw_ranking(results: Results, name: str = "ranking") -> Picture | None:
             panel.set_axis_off()
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     caption = (
-        f"{bits} bits; each point is an architecture, each colour a seed; mAP@100 (retrieved) on val. tau is Kendall's "
+        f"{bits} bits; each point is an architecture, each color a seed; mAP@100 (retrieved) on val. tau is Kendall's "
         "tau-b, the mean over seeds: 1 where the supernet puts the architectures in the right order, 0 where it "
         "guesses."
     )
@@ -180,10 +180,8 @@ def _pairs(results: Results, run: Run) -> dict[str, Any] | None:
 
 def _scatter(panel: Axes, title: str, seeds: Sequence[dict[str, Any]]) -> None:
     for place, pairs in enumerate(seeds):
-        colour = PALETTE[place % len(PALETTE)]
-        panel.scatter(
-            pairs["supernet"], pairs["alone"], s=16, color=colour, label=f"seed {pairs['seed']}", linewidths=0
-        )
+        color = PALETTE[place % len(PALETTE)]
+        panel.scatter(pairs["supernet"], pairs["alone"], s=16, color=color, label=f"seed {pairs['seed']}", linewidths=0)
     tau = np.nanmean([pairs["tau"] for pairs in seeds])
     panel.set(title=f"{title}, tau {tau:.2f}", xlabel="with the supernet's weights", ylabel="trained alone")
     panel.title.set_color(INK)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import network_steps
+from avhash_nas.networks import network_graph
 from avhash_nas.space import Architecture, Cell
 
 _MAPS = {"up": "Up", "up_gate": "Up'", "down": "Down"}
@@ -79,8 +79,8 @@ class Place(NamedTuple):
     """Where a box lies, in inches from the upper left corner of its drawing.
 
     Args:
-        x: Of its centre.
-        y: Of its centre, downwards.
+        x: Of its center.
+        y: Of its center, downwards.
         width: Of the box.
         height: Of the box.
         column: `visual.main`, `visual.gate`, `audio.main`, `audio.gate` or `middle`.
@@ -113,17 +113,17 @@ _COLUMNS = {
     "audio.main": (WIDTH - 1.7, 1.3),
     "audio.gate": (WIDTH - 0.54, 0.82),
 }
-"""Centre and width."""
+"""Center and width."""
 
 
 def places(modalities: Sequence[str]) -> dict[str, Place]:
     """Where every module of a network goes, by its name in the wiring."""
     behind = "middle" if len(modalities) > 1 else f"{modalities[0]}.main"
-    return {step.module: _place(step.module, behind) for step in network_steps(modalities)}
+    return {step.module: _place(step.module, behind) for step in network_graph(modalities)}
 
 
 def row_at(row: float) -> float:
-    """How far below the upper edge a row's centre lies, in inches."""
+    """How far below the upper edge a row's center lies, in inches."""
     return _TOP + PITCH * row
 
 

@@ -17,7 +17,7 @@ _ABREAST = 3
 def draw_embedding(
     codes: Mapping[str, CodeSet], classes: int = 10, each: int = 50, seed: int = 0, name: str = "embedding"
 ) -> Picture:
-    """Draw the same videos by the codes of several methods, side by side, with the same seed and colours.
+    """Draw the same videos by the codes of several methods, side by side, with the same seed and colors.
 
     Args:
         codes: By title of the method: codes of the same videos, with labels.
@@ -41,8 +41,8 @@ def draw_embedding(
         for panel, (title, places) in zip(panels, points.items()):
             for number, class_name in enumerate(shown):
                 of_class = places[[name == class_name for name in chosen]]
-                colour, marker = PALETTE[number % 5], _MARKERS[number // 5 % len(_MARKERS)]
-                panel.scatter(*of_class.T, s=14, color=colour, marker=marker, label=class_name, linewidths=0, alpha=0.8)
+                color, marker = PALETTE[number % 5], _MARKERS[number // 5 % len(_MARKERS)]
+                panel.scatter(*of_class.T, s=14, color=color, marker=marker, label=class_name, linewidths=0, alpha=0.8)
             panel.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
             panel.grid(visible=False)
         for panel in panels[len(points) :]:
@@ -52,7 +52,7 @@ def draw_embedding(
     amount = f"{counts[0]}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
     caption = (
         f"The {len(shown)} classes with the most videos, {amount} videos each; codes in {{-1, +1}}, "
-        f"t-SNE with perplexity {_perplexity(len(ids)):g} and seed {seed}. Neighbours mean something, distances "
+        f"t-SNE with perplexity {_perplexity(len(ids)):g} and seed {seed}. Neighbors mean something, distances "
         "between groups do not."
     )
     data = {

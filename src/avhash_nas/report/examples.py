@@ -1,4 +1,4 @@
-"""Queries of a test and their first answers, with pictures where the data set names its video files."""
+"""Queries of a test and their first answers, with pictures where the dataset names its video files."""
 
 import base64
 import io

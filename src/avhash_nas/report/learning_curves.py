@@ -34,7 +34,7 @@ _SCORES = {"supernet": f"val/supernet/{SCORE}", "derived": f"val/derived/{SCORE}
 PANELS = (
     Panel("Loss", "training loss", {"loss": "train/loss"}),
     Panel("Score on val", "mAP@100, retrieved", _SCORES),
-    Panel("Discretisation gap", "supernet minus derived", {"gap": "gap"}, zero=True),
+    Panel("Discretization gap", "supernet minus derived", {"gap": "gap"}, zero=True),
     Panel("Entropy of the choices", "1 uniform, 0 decided", {"entropy": "architecture/entropy"}),
     Panel("Skips", "cells that are skips", {"skips": "architecture/skips"}),
     Panel("Temperature", "of the softmax", {"temperature": "architecture/temperature"}),
@@ -49,7 +49,7 @@ PANELS = (
 """What is drawn if it was logged, in this order. What else a strategy logs gets a plot of its own behind these."""
 
 
-def draw_course(
+def draw_learning_curves(
     rows: Sequence[Row],
     *,
     name: str,

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from avhash_nas.networks import network_steps
+from avhash_nas.networks import network_graph
 from avhash_nas.report.design import Design
 from avhash_nas.report.style import FAMILIES, INK, MUTED, SKIP, Family, family_of, short
 
 
 def mermaid(design: Design) -> str:
-    """A Mermaid flowchart: one node a cell, coloured by the operator's family; cells that pass their input on faded.
+    """A Mermaid flowchart: one node a cell, colored by the operator's family; cells that pass their input on faded.
 
-    Colours are given for nodes and their text alike, so that both are legible on light and dark pages.
+    Colors are given for nodes and their text alike, so that both are legible on light and dark pages.
     """
     lines = ["flowchart TB"]
     for modality in design.modalities:
@@ -20,7 +20,7 @@ def mermaid(design: Design) -> str:
         lines += [f"    {line}" for line in _nodes(design, modality)]
         lines.append("  end")
     lines += [f"  {line}" for line in _nodes(design, "")]
-    for step in network_steps(design.modalities):
+    for step in network_graph(design.modalities):
         if step.module.endswith("_input"):
             continue
         lines += [f"  {_id(source)} --> {_id(step.module)}" for source in step.inputs]
@@ -33,7 +33,7 @@ def mermaid(design: Design) -> str:
 
 
 def _nodes(design: Design, modality: str) -> Iterator[str]:
-    for step in network_steps(design.modalities):
+    for step in network_graph(design.modalities):
         group, _, leaf = step.module.rpartition(".")
         if group != modality or leaf.endswith("_input"):
             continue
@@ -62,14 +62,14 @@ def _slug(family: Family) -> str:
 def _look(family: Family) -> str:
     if family is SKIP:
         return f"fill:#f4f5f6,stroke:{MUTED},color:{MUTED},stroke-dasharray:4 3"
-    return f"fill:{_tint(family.colour)},stroke:{family.colour},color:{INK}"
+    return f"fill:{_tint(family.color)},stroke:{family.color},color:{INK}"
 
 
-def _tint(colour: str, share: float = 0.22) -> str:
-    """A colour on white, as thin as in the drawings.
+def _tint(color: str, share: float = 0.22) -> str:
+    """A color on white, as thin as in the drawings.
 
     >>> _tint("#000000", 0.2)
     '#cccccc'
     """
-    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    parts = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + "".join(f"{round(255 - share * (255 - part)):02x}" for part in parts)

@@ -1,6 +1,6 @@
 """An architecture as text for a terminal."""
 
-from avhash_nas.networks import network_steps
+from avhash_nas.networks import network_graph
 from avhash_nas.report.design import Design
 
 _GATE, _PASSES, _JOINS = "{main}   {gate}", "{main}   │", "{main} ──┘"
@@ -36,7 +36,7 @@ def outline(design: Design) -> str:
             rule = "─" * (length + 2)
             lines.append(form.format(main=left.ljust(length), gate=right, rule=rule).rstrip())
         lines.append("")
-    for step in network_steps(design.modalities):
+    for step in network_graph(design.modalities):
         if "." not in step.module and not step.module.endswith("_input"):
             sources = " and ".join(source.replace(".", " ") for source in step.inputs)
             lines.append(f"{_line(design, step.module, width)}   of {sources}")

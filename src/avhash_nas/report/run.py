@@ -9,11 +9,11 @@ from typing import Any, Literal
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
+from avhash_nas.pipeline import RunFolder
 from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.report.design import Design
 from avhash_nas.space import Architecture, SearchSpace, load_space
-from avhash_nas.training import RunFolder
-from avhash_nas.training.search_log import Judged, Probabilities, read_choices, read_judged
+from avhash_nas.training.search_log import EvaluatedArchitecture, Probabilities, read_evaluations, read_probabilities
 
 Row = dict[str, float]
 """One epoch, by the names of the columns; what was not measured in the epoch is left out."""
@@ -117,14 +117,14 @@ class RunRecord:
     @cached_property
     def choices(self) -> dict[int, Probabilities]:
         """How probable each candidate was, by epoch; empty if the strategy knows no probabilities."""
-        file = self._folder.stage("search") / "choices.csv"
-        return read_choices(file) if file.exists() else {}
+        file = self._folder.stage("search") / "probabilities.csv"
+        return read_probabilities(file) if file.exists() else {}
 
     @cached_property
-    def judged(self) -> tuple[Judged, ...]:
+    def evaluations(self) -> tuple[EvaluatedArchitecture, ...]:
         """The architectures that were scored after the supernet was trained."""
-        file = self._folder.stage("search") / "judged.csv"
-        return read_judged(file) if file.exists() else ()
+        file = self._folder.stage("search") / "evaluations.csv"
+        return read_evaluations(file) if file.exists() else ()
 
     @cached_property
     def architecture(self) -> Architecture | None:
@@ -157,9 +157,9 @@ class RunRecord:
             found = self.choices.get(kept, {})
             known = {cell: found[cell][name] for cell, name in self.architecture.items() if name in found.get(cell, {})}
             return known, "its probability in the epoch whose state was kept"
-        if len(self.judged) < 2 * BEST:
+        if len(self.evaluations) < 2 * BEST:
             return {}, ""
-        best = sorted(self.judged, key=lambda each: -each.score)[:BEST]
+        best = sorted(self.evaluations, key=lambda each: -each.score)[:BEST]
         shares = {
             cell: sum(each.architecture[cell] == name for each in best) / BEST
             for cell, name in self.architecture.items()

@@ -16,7 +16,7 @@ from avhash_nas.report.codes import draw_codes
 from avhash_nas.report.curves import draw_curves
 from avhash_nas.report.embedding import draw_embedding
 from avhash_nas.report.examples import examples
-from avhash_nas.report.learning_curves import draw_course
+from avhash_nas.report.learning_curves import draw_learning_curves
 from avhash_nas.report.methods import methods
 from avhash_nas.report.page import Part, Section
 from avhash_nas.report.run import RunRecord
@@ -42,17 +42,21 @@ def _pictures(record: RunRecord, prefix: str) -> Iterator[Picture]:
     kept = record.kept_epoch
     if rows := record.epochs("search"):
         phases = report.get("phases", [])
-        yield draw_course(rows, name=f"{prefix}-course", title="The search, epoch by epoch", kept=kept, phases=phases)
+        yield draw_learning_curves(
+            rows, name=f"{prefix}-course", title="The search, epoch by epoch", kept=kept, phases=phases
+        )
     if record.choices:
         yield draw_choices(record.choices, record.architecture, name=f"{prefix}-choices", kept=kept)
-    if record.judged:
-        yield draw_rounds(record.judged, name=f"{prefix}-scored", title="Architectures scored before the choice")
-        if len({each.round for each in record.judged}) > 1:
-            yield draw_shares(record.judged, record.space, record.architecture, name=f"{prefix}-shares")
+    if record.evaluations:
+        yield draw_rounds(record.evaluations, name=f"{prefix}-scored", title="Architectures scored before the choice")
+        if len({each.round for each in record.evaluations}) > 1:
+            yield draw_shares(record.evaluations, record.space, record.architecture, name=f"{prefix}-shares")
     elif generations := report.get("generations"):
         yield draw_generations(generations, name=f"{prefix}-scored", title="Scores by generation")
     if rows := record.epochs("finetune"):
-        yield draw_course(rows, name=f"{prefix}-finetune", title="Training of the chosen network, epoch by epoch")
+        yield draw_learning_curves(
+            rows, name=f"{prefix}-finetune", title="Training of the chosen network, epoch by epoch"
+        )
 
 
 def _missing(record: RunRecord) -> Iterator[str]:
@@ -60,10 +64,10 @@ def _missing(record: RunRecord) -> Iterator[str]:
         return
     if not record.epochs("search"):
         yield "There are no epochs of a search: no supernet is trained, or not yet."
-    elif not record.choices and not record.judged:
+    elif not record.choices and not record.evaluations:
         yield (
-            "There are neither probabilities of candidates nor scored architectures (search/choices.csv, "
-            "search/judged.csv): there are none yet, or the run is from a version that did not keep them."
+            "There are neither probabilities of candidates nor scored architectures (search/probabilities.csv, "
+            "search/evaluations.csv): there are none yet, or the run is from a version that did not keep them."
         )
 
 
@@ -138,8 +142,8 @@ def _costs(records: Sequence[RunRecord]) -> Table:
     return Table("Size and time", ["run", "params (M)", *_TIMES.values()], rows)
 
 
-def _score(scores: Mapping[str, Any], kind: str, normalisation: str) -> str:
-    value = scores.get(kind, {}).get(normalisation)
+def _score(scores: Mapping[str, Any], kind: str, normalization: str) -> str:
+    value = scores.get(kind, {}).get(normalization)
     return MISSING if value is None else f"{value:.4f}"
 
 

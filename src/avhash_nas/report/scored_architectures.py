@@ -7,12 +7,12 @@ from typing import Any
 from avhash_nas.report.choices import draw_choices
 from avhash_nas.report.style import BLUE, MUTED, VERMILLION, Axes, Picture, drawing, new_figure
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.training.search_log import Judged
+from avhash_nas.training.search_log import EvaluatedArchitecture
 
 _WEIGHTS = {"shared": "the supernet's weights", "own": "weights trained for each alone"}
 
 
-def draw_rounds(judged: Sequence[Judged], *, name: str, title: str) -> Picture:
+def draw_rounds(judged: Sequence[EvaluatedArchitecture], *, name: str, title: str) -> Picture:
     """Draw scores by round, such as an evolution's generations; of a single round, by rank.
 
     Args:
@@ -61,7 +61,7 @@ def draw_generations(generations: Sequence[Mapping[str, Any]], *, name: str, tit
 
 
 def draw_shares(
-    judged: Sequence[Judged], space: SearchSpace | None, chosen: Architecture | None, *, name: str
+    judged: Sequence[EvaluatedArchitecture], space: SearchSpace | None, chosen: Architecture | None, *, name: str
 ) -> Picture:
     """Draw, for every cell, which share of each round has which candidate.
 

@@ -49,17 +49,18 @@ def draw_scores(results: Results, name: str = "scores") -> Picture | None:
 
 
 def _rows(results: Results) -> list[Row]:
-    """Headings, which have no scores, entries and yardsticks, from the top."""
+    """Headings, which have no scores, entries and reference_scores, from the top."""
     lengths = results.comparison.bits
     rows: list[Row] = []
     for heading, entry in results.comparison.under_headings():
         if heading:
             rows.append({"label": heading, "scores": []})
         rows.append(_row(entry.title, [results.figure(RETRIEVED, entry, bits) for bits in lengths]))
-    yardsticks = [
-        _row(title, [results.yardstick(RETRIEVED, of, bits) for bits in lengths]) for title, of in YARDSTICKS.items()
+    reference_scores = [
+        _row(title, [results.reference_score(RETRIEVED, of, bits) for bits in lengths])
+        for title, of in YARDSTICKS.items()
     ]
-    if shown := [row for row in yardsticks if any(row["scores"])]:
+    if shown := [row for row in reference_scores if any(row["scores"])]:
         rows += [{"label": WITHOUT_TRAINING, "scores": []}] if results.comparison.entries[-1].group else []
         rows += shown
     return rows

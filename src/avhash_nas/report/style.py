@@ -1,4 +1,4 @@
-"""How all pictures look, and how they become files: colours, fonts, SVG that follows light and dark pages."""
+"""How all pictures look, and how they become files: colors, fonts, SVG that follows light and dark pages."""
 
 import io
 import re
@@ -43,7 +43,7 @@ MUTED = "#667079"
 GRID = "#d5dae0"
 PAPER = "#ffffff"
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
-"""Colours that an SVG within a page takes from the page, by the names of the CSS variables.
+"""Colors that an SVG within a page takes from the page, by the names of the CSS variables.
 
 Text and frames are drawn in INK, what recedes in MUTED, rules in GRID, and PAPER covers what lies below a label. The
 background is left out."""
@@ -55,7 +55,7 @@ PURPLE = "#CC79A7"
 SKY = "#56B4E9"
 ORANGE = "#E69F00"
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, MUTED)
-"""Okabe and Ito's colours, which stay apart in all common kinds of colour blindness (yellow, too pale for lines, and
+"""Okabe and Ito's colors, which stay apart in all common kinds of color blindness (yellow, too pale for lines, and
 black left out)."""
 
 _FONTS = "'DejaVu Sans', Verdana, Arial, sans-serif"
@@ -97,9 +97,9 @@ _SETTINGS: dict[str, Any] = {
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """A colour, a dash and a marker for each name, by order.
+    """A color, a dash and a marker for each name, by order.
 
-    Neighbours differ in all three, and of the first 49 any two in one at least.
+    Neighbors differ in all three, and of the first 49 any two in one at least.
 
     >>> [style["color"] for style in line_styles(["a", "b"]).values()]
     ['#0072B2', '#D55E00']
@@ -155,7 +155,7 @@ def settle(figure: Figure) -> None:
 
 
 def svg(picture: Picture) -> str:
-    """The picture as an SVG element in plain colours: the same text for the same picture.
+    """The picture as an SVG element in plain colors: the same text for the same picture.
 
     Text stays text. Ids begin with the picture's name, so that several pictures fit in one page.
 
@@ -179,13 +179,13 @@ def svg(picture: Picture) -> str:
 
 
 def following(text: str) -> str:
-    """An SVG element that takes the colours in VARIABLES from the page, where it sets them.
+    """An SVG element that takes the colors in VARIABLES from the page, where it sets them.
 
     Args:
         text: What `svg` gave.
     """
-    for colour, variable in VARIABLES.items():
-        text = re.sub(rf"(?<=[: ]){colour}\b", f"var({variable}, {colour})", text)
+    for color, variable in VARIABLES.items():
+        text = re.sub(rf"(?<=[: ]){color}\b", f"var({variable}, {color})", text)
     return text
 
 
@@ -215,12 +215,12 @@ class Family:
 
     Attributes:
         title: As in a legend.
-        colour: Of its boxes and lines; fills are a tint of it.
+        color: Of its boxes and lines; fills are a tint of it.
         members: Names of its candidates.
     """
 
     title: str
-    colour: str
+    color: str
     members: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Approximate search by a graph of neighbours (hierarchical navigable small worlds)."""
+"""Approximate search by a graph of neighbors (hierarchical navigable small worlds)."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ class HNSW(IndexKind):
     share a code, parts of the graph are out of reach of others however much is sought (benchmarks/README.md).
 
     Args:
-        m: Neighbours of a code (twice as many on the lowest layer). More find more, take longer and more memory.
-        ef_construction: Candidates that are kept while neighbours are sought. More make a better graph, slower.
+        m: Neighbors of a code (twice as many on the lowest layer). More find more, take longer and more memory.
+        ef_construction: Candidates that are kept while neighbors are sought. More make a better graph, slower.
         ef_search: Candidates that a query keeps, at least as many as it is to find. More find more and take longer.
 
     Raises:

@@ -21,9 +21,9 @@ _TRAINED_ON = 64  # codes of each list: FAISS warns below 39 and takes at most 2
 
 
 class IVF(IndexKind):
-    """Approximate search: codes are sorted into lists by their nearest centre; a query looks into the nearest lists.
+    """Approximate search: codes are sorted into lists by their nearest center; a query looks into the nearest lists.
 
-    The centres are those of the codes the index was built with. A store that has grown to many times its size, or whose
+    The centers are those of the codes the index was built with. A store that has grown to many times its size, or whose
     codes have changed, is better built anew.
 
     Args:

@@ -89,7 +89,7 @@ async def unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T:
 
     Args:
         gone: Whether it has; asked every second.
-        work: The work, which is cancelled then.
+        work: The work, which is canceled then.
 
     Raises:
         RefusalError: It has (499, which nobody reads).

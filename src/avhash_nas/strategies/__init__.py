@@ -5,7 +5,7 @@ from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.darts import DARTS
 from avhash_nas.strategies.enas import ENAS
 from avhash_nas.strategies.gdas import GDAS
-from avhash_nas.strategies.protocols import Judge, Moment, Searchable
+from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress
 from avhash_nas.strategies.proxylessnas import ProxylessNAS
 from avhash_nas.strategies.random import RandomSearch
 from avhash_nas.strategies.shared_random import SharedRandom
@@ -17,10 +17,10 @@ __all__ = [
     "ENAS",
     "GDAS",
     "SPOS",
-    "Judge",
-    "Moment",
+    "Evaluator",
     "ProxylessNAS",
     "RandomSearch",
+    "SearchProgress",
     "SearchStrategy",
     "Searchable",
     "SharedRandom",

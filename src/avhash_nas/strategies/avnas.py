@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route
-from avhash_nas.strategies.protocols import Moment
+from avhash_nas.strategies.protocols import SearchProgress
 from avhash_nas.strategies.relaxed import RelaxedStrategy
 
 
@@ -12,14 +12,14 @@ class AVNAS(RelaxedStrategy):
     """The paper's "coarse search": weights and architecture parameters descend together on the training loss.
 
     Every cell outputs the softmax(alpha)-weighted sum of its candidates (Eq. 39); each mini-batch of the whole
-    training set updates W and alpha in one step (Eq. 40). Alpha is a parameter group of the weights' optimiser, which
-    is the same, bit for bit, as a second optimiser of that kind. Pruning takes the argmax (Eq. 42-43).
+    training set updates W and alpha in one step (Eq. 40). Alpha is a parameter group of the weights' optimizer, which
+    is the same, bit for bit, as a second optimizer of that kind. Pruning takes the argmax (Eq. 42-43).
 
     With the paper's learning rate of 1e-3 and few steps alpha hardly moves from uniform, and the pruned network has
-    little in common with the mixture: the discretisation gap. Three settings that the paper does not have close it:
+    little in common with the mixture: the discretization gap. Three settings that the paper does not have close it:
     a learning rate of alpha's own; a temperature that falls geometrically, and alpha's learning rate with it, so that a
     step moves alpha / temperature, and with it the probabilities, as far as at the start; and an end of the mixture
-    at `harden`, from where every cell runs its most probable candidate alone, and the last epochs train what pruning
+    at `discretize_at`, from where every cell runs its most probable candidate alone, and the last epochs train what pruning
     will leave. Temperature alone does not suffice: Adam moves candidates whose gradients agree in sign by the same
     steps, so that some cells end in ties which no temperature decides.
 
@@ -30,7 +30,7 @@ class AVNAS(RelaxedStrategy):
         init_scale: Standard deviation of alpha's initial values. The authors' code uses 1.
         temperature: What the softmax's temperature falls to; it starts at 1. The paper has 1 throughout.
         warmup: Part of the search, in [0, 1), before which alpha does not move and the temperature stays 1.
-        harden: Part of the search, above `warmup` and at most 1, by which the temperature has fallen and from which
+        discretize_at: Part of the search, above `warmup` and at most 1, by which the temperature has fallen and from which
             each cell runs its most probable candidate alone; 1 (the paper) keeps the mixture to the end.
         select: Which score on val picks the state that is kept: `supernet` is Eq. 41; `derived` asks how good the
             pruned network is as it stands.
@@ -47,13 +47,13 @@ class AVNAS(RelaxedStrategy):
         init_scale: float = 0.0,
         temperature: float = 1.0,
         warmup: float = 0.0,
-        harden: float = 1.0,
+        discretize_at: float = 1.0,
         select: Literal["supernet", "derived"] = "supernet",
     ) -> None:
-        super().__init__(lr, betas, weight_decay, init_scale, temperature, warmup, harden)
+        super().__init__(lr, betas, weight_decay, init_scale, temperature, warmup, discretize_at)
         if select not in ("supernet", "derived"):
             raise AvnasError(f"strategy.select is supernet or derived, got {select!r}")
-        self.selects = select
+        self.monitor = select
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Alpha, with its own learning rate, betas and decay."""
@@ -67,6 +67,6 @@ class AVNAS(RelaxedStrategy):
             },
         ]
 
-    def route(self, moment: Moment) -> Route:
+    def route(self, progress: SearchProgress) -> Route:
         """The mixture, without a gradient for alpha during warm-up; the derived architecture once hardened."""
-        return self.relaxed_route(moment, learns=self.learns(moment))
+        return self.relaxed_route(progress, learns=self.learns(progress))

@@ -15,7 +15,7 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.protocols import Judge, Moment, Searchable, as_searchable, moment_of
+from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress, as_searchable, search_progress
 
 
 class SearchStrategy(Callback, ABC):
@@ -23,13 +23,13 @@ class SearchStrategy(Callback, ABC):
 
     One strategy serves one search. The order of calls:
 
-    1. `begin(space, seed)` once, before training: make the architecture parameters and all other state.
-    2. `parameter_groups()`: which of them the weights' optimiser trains in the same step, with their own settings.
+    1. `setup_search(space, seed)` once, before training: make the architecture parameters and all other state.
+    2. `parameter_groups()`: which of them the weights' optimizer trains in the same step, with their own settings.
     3. Before each weight step `architecture_step(module, batch, moment)`, the strategy's own step if it has one, then
        `route(moment)`, what the weight step runs.
     4. At each validation `evaluation_routes(moment)`, the routes that are scored, by name, and `summary(moment)`. Once
        an epoch `probabilities(moment)`, for whoever wants to see the search go.
-    5. `choose(judge)` once, after training, with the state that was kept.
+    5. `search(judge)` once, after training, with the state that was kept.
     6. `derive()`, at any time: the architecture that the present state stands for. `report()` at the end.
 
     Tensors of the state lie in `architecture`, an nn.Module which is saved and restored with the weights; what is no
@@ -37,21 +37,21 @@ class SearchStrategy(Callback, ABC):
     epoch, batch), so that all ranks draw alike and a resumed search goes on as if never stopped.
 
     Attributes:
-        selects: Name of the evaluation route whose score on val decides which epoch's state is kept; None keeps the
+        monitor: Name of the evaluation route whose score on val decides which epoch's state is kept; None keeps the
             state at the end.
-        portion: Share of the training videos, cut by `HashingData.cut`, that trains the weights. The others make the
+        train_fraction: Share of the training videos, cut by `HashingData.split_train`, that trains the weights. The others make the
             batches of `architecture_batch`. An epoch has as many weight steps whatever the portion.
-        trains_supernet: Whether weights are shared and trained before `choose`.
+        uses_supernet: Whether weights are shared and trained before `search`.
         architecture: Architecture parameters and other tensors; empty by default.
-        optimizer: The strategy's own, made in `begin`; None if it has none.
-        space: What is searched. Set by `begin`.
-        seed: Set by `begin`.
-        data: The data set. Set when training starts.
+        optimizer: The strategy's own, made in `setup_search`; None if it has none.
+        space: What is searched. Set by `setup_search`.
+        seed: Set by `setup_search`.
+        data: The dataset. Set when training starts.
     """
 
-    selects: str | None = "derived"
-    portion: float = 1.0
-    trains_supernet: bool = True
+    monitor: str | None = "derived"
+    train_fraction: float = 1.0
+    uses_supernet: bool = True
     architecture: nn.Module
     optimizer: torch.optim.Optimizer | None = None
     space: SearchSpace
@@ -60,7 +60,7 @@ class SearchStrategy(Callback, ABC):
     _held_out: Callable[[int], Batch]
     _restored: dict[str, Any] | None = None
 
-    def begin(self, space: SearchSpace, seed: int) -> None:
+    def setup_search(self, space: SearchSpace, seed: int) -> None:
         """Prepare for a search; called once, before training.
 
         Args:
@@ -72,7 +72,7 @@ class SearchStrategy(Callback, ABC):
         self.architecture = nn.Module()
 
     @abstractmethod
-    def route(self, moment: Moment) -> Routes:
+    def route(self, progress: SearchProgress) -> Routes:
         """What the next weight step runs: a pure function of the state, the seed and the moment."""
 
     @abstractmethod
@@ -80,51 +80,51 @@ class SearchStrategy(Callback, ABC):
         """The architecture that the present state stands for: deterministic, repeatable, changes nothing."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameter groups, in torch's form, for the optimiser that trains the weights; none by default.
+        """Parameter groups, in torch's form, for the optimizer that trains the weights; none by default.
 
-        A group may hold `factor`: a function from the part of the search that is done, in [0, 1], to what its learning
+        A group may hold `lr_multiplier`: a function from the part of the search that is done, in [0, 1], to what its learning
         rate is multiplied by, which is 1 otherwise.
         """
         return []
 
-    def architecture_step(self, module: Searchable, batch: Batch, moment: Moment) -> None:
+    def architecture_step(self, module: Searchable, batch: Batch, progress: SearchProgress) -> None:
         """The strategy's own step, before a weight step; nothing by default.
 
         Torch's random numbers are seeded before it on (seed, epoch, batch, rank), and the network's buffers are put
         back after it. It must leave the weights and their gradients alone: take gradients by torch.autograd.grad with
-        respect to the strategy's parameters, and average them by `ranks.mean_over_ranks`.
+        respect to the strategy's parameters, and average them by `ranks.all_reduce_mean`.
 
         Args:
             module: What is steered.
             batch: This rank's share of the coming weight step's batch.
-            moment: Of that weight step.
+            progress: Of that weight step.
         """
 
-    def architecture_batch(self, module: Searchable, moment: Moment) -> Batch:
+    def architecture_batch(self, module: Searchable, progress: SearchProgress) -> Batch:
         """This rank's share of a batch of the videos that do not train the weights: a function of the moment alone.
 
         Args:
             module: Whose device and precision the batch gets; it is not augmented.
-            moment: Of the weight step.
+            progress: Of the weight step.
         """
-        return module.receive(self._held_out(moment.step))
+        return module.receive(self._held_out(progress.step))
 
-    def choose(self, judge: Judge) -> None:
+    def search(self, evaluator: Evaluator) -> None:
         """Search on, after training, by the scores of finished candidates; nothing by default.
 
         Deterministic given the state, the seed and the judge's answers. After an interruption it is called anew: the
         judge remembers what it has answered.
         """
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:  # noqa: ARG002
+    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:  # noqa: ARG002
         """The routes that a validation scores, by name; the derived architecture by default."""
         return {"derived": self.space.indices(self.derive())}
 
-    def summary(self, moment: Moment) -> dict[str, float]:  # noqa: ARG002
+    def summary(self, progress: SearchProgress) -> dict[str, float]:  # noqa: ARG002
         """Numbers that describe the state, logged once an epoch; the skips of the derived architecture by default."""
         return {"skips": float(sum(candidate == "skip" for candidate in self.derive().values()))}
 
-    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
         """How probable the candidates of each cell are at present; nothing by default.
 
         Returns:
@@ -138,7 +138,7 @@ class SearchStrategy(Callback, ABC):
         return {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Lightning's hook: bind to the module's supernet before optimisers are made, and cut the training videos."""
+        """Lightning's hook: bind to the module's supernet before optimizers are made, and cut the training videos."""
         if stage != "fit":
             return
         module = as_searchable(pl_module)
@@ -146,13 +146,13 @@ class SearchStrategy(Callback, ABC):
             space = getattr(module.network, "space", None)
             if not isinstance(space, SearchSpace) or not space.choices:
                 raise AvnasError(f"{type(self).__name__}: the network leaves nothing to choose; give it a search space")
-            self.begin(space, int(getattr(pl_module, "seed", 0)))
+            self.setup_search(space, int(getattr(pl_module, "seed", 0)))
         module.attach(self.architecture, self.parameter_groups())
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, HashingData):
             self.data = data
             self._cut(data)
-        elif self.portion < 1:
+        elif self.train_fraction < 1:
             raise AvnasError(f"{type(self).__name__}: cuts the training videos in two, which takes a HashingData")
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -161,7 +161,7 @@ class SearchStrategy(Callback, ABC):
             self.data.train_on(None)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Lightning's hook: restore the optimiser, now that the parameters are on their device."""
+        """Lightning's hook: restore the optimizer, now that the parameters are on their device."""
         if self._restored is not None and self.optimizer is not None:
             self.optimizer.load_state_dict(self._restored)
         self._restored = None
@@ -170,40 +170,40 @@ class SearchStrategy(Callback, ABC):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Lightning's hook: the strategy's own step, then the route of the weight step."""
-        module, moment = as_searchable(pl_module), moment_of(trainer, batch_idx)
-        key = np.random.SeedSequence((self.seed, moment.epoch, batch_idx, trainer.global_rank, 1))
+        module, progress = as_searchable(pl_module), search_progress(trainer, batch_idx)
+        key = np.random.SeedSequence((self.seed, progress.epoch, batch_idx, trainer.global_rank, 1))
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
         with _kept_buffers(module.network):
-            self.architecture_step(module, batch, moment)
-        module.route = self.route(moment)
+            self.architecture_step(module, batch, progress)
+        module.route = self.route(progress)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook: set the routes that are scored."""
-        as_searchable(pl_module).evaluation_routes = self.evaluation_routes(moment_of(trainer))
+        as_searchable(pl_module).evaluation_routes = self.evaluation_routes(search_progress(trainer))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning's hook: log the summary."""
-        values = self.summary(moment_of(trainer))
+        values = self.summary(search_progress(trainer))
         pl_module.log_dict({f"architecture/{name}": value for name, value in values.items()}, rank_zero_only=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """State that is no tensor of `architecture`: the optimiser's. Extend it with plain values and tensors."""
+        """State that is no tensor of `architecture`: the optimizer's. Extend it with plain values and tensors."""
         return {} if self.optimizer is None else {"optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of `state_dict`, after `begin`."""
+        """Inverse of `state_dict`, after `setup_search`."""
         self._restored = state_dict.get("optimizer")
 
     def _cut(self, data: HashingData) -> None:
-        if self.portion >= 1:
+        if self.train_fraction >= 1:
             return
-        weights, held_out = data.cut(self.portion, self.seed)
+        weights, held_out = data.split_train(self.train_fraction, self.seed)
         data.train_on(weights)
         try:
             self._held_out = data.stream(held_out, self.seed + 1)
         except DataError as error:
             raise AvnasError(
-                f"strategy.portion: {self.portion} leaves {len(held_out)} of {len(weights) + len(held_out)} training "
+                f"strategy.train_fraction: {self.train_fraction} leaves {len(held_out)} of {len(weights) + len(held_out)} training "
                 f"videos to the architecture, which are too few: {error}"
             ) from error
 

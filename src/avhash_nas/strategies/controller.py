@@ -1,4 +1,4 @@
-"""Policies over architectures: ENAS's autoregressive controller, and the factorised policy to compare it with."""
+"""Policies over architectures: ENAS's autoregressive controller, and the factorized policy to compare it with."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -124,8 +124,8 @@ class Policy(nn.Module, ABC):
 
         return draw
 
-    def _decode(self, count: int, choose: Callable[[int, Tensor], Tensor], *, tanh: bool = True) -> Decoded:
-        """Walk through the cells, where `choose` makes the choices (N,) of a cell from its log-probabilities."""
+    def _decode(self, count: int, search: Callable[[int, Tensor], Tensor], *, tanh: bool = True) -> Decoded:
+        """Walk through the cells, where `search` makes the choices (N,) of a cell from its log-probabilities."""
         before, memory = None, None
         choices, log_probabilities, entropies = [], [], []
         for cell in range(len(self.sizes)):
@@ -134,7 +134,7 @@ class Policy(nn.Module, ABC):
             if tanh and self.tanh_constant:
                 logits = self.tanh_constant * torch.tanh(logits)
             log_p = torch.log_softmax(logits, 1)  # (N, n)
-            before = choose(cell, log_p).to(log_p.device)
+            before = search(cell, log_p).to(log_p.device)
             choices.append(before)
             log_probabilities.append(log_p.gather(1, before[:, None])[:, 0])
             entropies.append(-(log_p.exp() * log_p).sum(1))
@@ -190,7 +190,7 @@ class Controller(Policy):
         return self.heads[cell](memory[0]), memory
 
 
-class FactorisedPolicy(Policy):
+class FactorizedPolicy(Policy):
     """Independent cells, a vector of logits each: what the controller's context has to beat.
 
     Args:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from avhash_nas.data import Batch
-from avhash_nas.distributed import mean_over_ranks
+from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
 from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.controller import Controller, FactorisedPolicy, Policy
+from avhash_nas.strategies.controller import Controller, FactorizedPolicy, Policy
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.protocols import Judge, Moment, Searchable
+from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.scored import BestScored, describe_scores, score_all
 from avhash_nas.strategies.single_path import uniform_path
@@ -39,7 +39,7 @@ class ENAS(BestScored):
     candidates are scored on the same videos, and the greedy one is among them.
 
     The entropy is added to the reward without a gradient, as in that code. This is only the part of the entropy's
-    gradient that comes from the choice of path, and for a factorised policy, whose entropy is the same on every path,
+    gradient that comes from the choice of path, and for a factorized policy, whose entropy is the same on every path,
     nothing at all: `entropy_gradient` adds the rest.
 
     Args:
@@ -47,7 +47,7 @@ class ENAS(BestScored):
         samples: Architectures of a controller step, at least 2.
         warmup: Part of the search, in [0, 1), during which the weights are trained by uniform paths and the controller
             is not trained.
-        lr: The controller's learning rate (Adam). The logits of a factorised policy need about 100 times as much.
+        lr: The controller's learning rate (Adam). The logits of a factorized policy need about 100 times as much.
         hidden: Width of the LSTM.
         temperature: What logits are divided by.
         tanh_constant: Bound of the logits, by tanh; 0 for none.
@@ -58,7 +58,7 @@ class ENAS(BestScored):
         entropy_gradient: Follow the whole gradient of the policy's entropy.
         advantage: What a reward is compared with: the `moving` baseline, as the authors; the `others` of its step,
             which is as unbiased and also removes what the step's videos and the weights' progress do to all its
-            rewards; or `standardised`, the step's rewards in units of their deviation.
+            rewards; or `standardized`, the step's rewards in units of their deviation.
         reward_batch: `drawn` gives each controller step a batch of val of its own, `fixed` all steps the same one.
         best_of: N, architectures that are scored at the end.
         derive_tanh: Keep tanh when drawing these. ENAS-pytorch leaves it out, which draws nearer to the greedy one; the
@@ -84,7 +84,7 @@ class ENAS(BestScored):
         decay: float = 0.99,
         entropy_weight: float = 1e-4,
         entropy_gradient: bool = False,
-        advantage: Literal["moving", "others", "standardised"] = "moving",
+        advantage: Literal["moving", "others", "standardized"] = "moving",
         reward_batch: Literal["drawn", "fixed"] = "drawn",
         best_of: int = 100,
         derive_tanh: bool = False,
@@ -118,9 +118,9 @@ class ENAS(BestScored):
         self.probes = probes
         self._make((2,), 0)  # refuses the other options out of range
 
-    def begin(self, space: SearchSpace, seed: int) -> None:
-        """Make the controller, its optimiser and the baseline."""
-        super().begin(space, seed)
+    def setup_search(self, space: SearchSpace, seed: int) -> None:
+        """Make the controller, its optimizer and the baseline."""
+        super().setup_search(space, seed)
         self.architecture = self._make([len(cell.candidates) for cell in space.choices], seed)
         self.optimizer = torch.optim.Adam(self.architecture.parameters(), lr=self.lr)
         self.phases: list[dict[str, float]] = []
@@ -137,25 +137,25 @@ class ENAS(BestScored):
         except DataError as error:
             raise AvnasError("ENAS: its rewards need videos of val that share a class and some that do not") from error
 
-    def route(self, moment: Moment) -> Routes:
+    def route(self, progress: SearchProgress) -> Routes:
         """One path, drawn from the controller; a uniform one during warm-up."""
-        if moment.progress < self.warmup:
-            return uniform_path(self.space, self.seed, moment.epoch, moment.batch)
-        return self._paths(1, stream(self.seed, "enas weights", moment.epoch, moment.batch))[0]
+        if progress.fraction < self.warmup:
+            return uniform_path(self.space, self.seed, progress.epoch, progress.batch)
+        return self._paths(1, stream(self.seed, "enas weights", progress.epoch, progress.batch))[0]
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
         """Some architectures of the policy, drawn by the same numbers at every validation, and what is derived."""
         supernet = self._paths(self.probes, stream(self.seed, "enas probes"))
-        return {"supernet": supernet, **super().evaluation_routes(moment)}
+        return {"supernet": supernet, **super().evaluation_routes(progress)}
 
-    def architecture_step(self, module: Searchable, batch: Batch, moment: Moment) -> None:  # noqa: ARG002
+    def architecture_step(self, module: Searchable, batch: Batch, progress: SearchProgress) -> None:  # noqa: ARG002
         """A phase of controller steps at the start of an epoch."""
-        if moment.batch == 0 and moment.epoch > 0 and moment.progress >= self.warmup:
-            self.phases.append({"epoch": float(moment.epoch), **self._phase(module, moment.epoch)})
+        if progress.batch == 0 and progress.epoch > 0 and progress.fraction >= self.warmup:
+            self.phases.append({"epoch": float(progress.epoch), **self._phase(module, progress.epoch)})
 
-    def choose(self, judge: Judge) -> None:
+    def search(self, evaluator: Evaluator) -> None:
         """Have the candidates scored."""
-        self.rounds = (score_all(self.candidates(), judge.scores),)
+        self.rounds = (score_all(self.candidates(), evaluator.scores),)
 
     def candidates(self) -> list[Architecture]:
         """`best_of` distinct architectures of the present policy, the greedy one first.
@@ -178,17 +178,17 @@ class ENAS(BestScored):
         """The best that was scored; before that, the greedy one."""
         return super().derive() if self.rounds else self._greedy()
 
-    def summary(self, moment: Moment) -> dict[str, float]:
+    def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Adds the policy's entropy (1 uniform, 0 decided), and mean reward and baseline of the last phase."""
         policy = self.architecture.policy
         with torch.no_grad():
-            entropy = policy.sample(100, stream(self.seed, "enas entropy", moment.epoch)).entropy.mean()
+            entropy = policy.sample(100, stream(self.seed, "enas entropy", progress.epoch)).entropy.mean()
         last = {name: self.phases[-1][name] for name in ("reward", "baseline")} if self.phases else {}
-        return {"entropy": float(entropy) / float(np.log(policy.sizes).sum()), **last, **super().summary(moment)}
+        return {"entropy": float(entropy) / float(np.log(policy.sizes).sum()), **last, **super().summary(progress)}
 
-    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:
+    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:
         """The policy's marginals, estimated from 200 architectures."""
-        found = self.architecture.policy.marginals(200, stream(self.seed, "enas marginals", moment.epoch))
+        found = self.architecture.policy.marginals(200, stream(self.seed, "enas marginals", progress.epoch))
         return {cell.name: values.tolist() for cell, values in zip(self.space.choices, found, strict=True)}
 
     def report(self) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class ENAS(BestScored):
             gradients = torch.autograd.grad(learner.learn(decoded, rewards[-1]), parameters)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
-            mean_over_ranks(parameters)
+            all_reduce_mean(parameters)
             optimizer.step()
             optimizer.zero_grad()
         seen = torch.cat(rewards)
@@ -251,5 +251,5 @@ class ENAS(BestScored):
         if self.autoregressive:
             policy = Controller(sizes, self.hidden, *bounds, seed=seed)
         else:
-            policy = FactorisedPolicy(sizes, *bounds, seed=seed)
+            policy = FactorizedPolicy(sizes, *bounds, seed=seed)
         return PolicyGradient(policy, self.decay, self.entropy_weight, self.entropy_gradient, self.advantage)

@@ -81,7 +81,7 @@ def rescale(logits: Tensor, before: Tensor, gate: Gate) -> None:
     """Put the joint probability of a gate's candidates back to what it was before a step, in place.
 
     Of two sampled candidates one gains what the other loses; the probabilities of all others stay (paper, section
-    3.2). It takes an optimiser that leaves a logit with gradient 0 alone: Adam without momentum and weight decay.
+    3.2). It takes an optimizer that leaves a logit with gradient 0 alone: Adam without momentum and weight decay.
 
     Args:
         logits: After the step, (n,).

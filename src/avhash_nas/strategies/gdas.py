@@ -9,7 +9,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, Route
 from avhash_nas.strategies.darts import DARTS
 from avhash_nas.strategies.draws import stream
-from avhash_nas.strategies.protocols import Moment
+from avhash_nas.strategies.protocols import SearchProgress
 
 
 class GDAS(DARTS):
@@ -60,31 +60,31 @@ class GDAS(DARTS):
             raise AvnasError(f"strategy.tau must be positive at both ends, got {tau}")
         self.tau = tau
 
-    def tau_at(self, moment: Moment) -> float:
+    def tau_at(self, progress: SearchProgress) -> float:
         """The softmax's temperature at a moment."""
         start, end = self.tau
-        return start + (end - start) * moment.progress
+        return start + (end - start) * progress.fraction
 
-    def route(self, moment: Moment) -> Route:
+    def route(self, progress: SearchProgress) -> Route:
         """One sampled candidate of every cell."""
-        return {cell: int(noisy.detach().argmax()) for cell, noisy in self._noisy(moment, "gdas weights").items()}
+        return {cell: int(noisy.detach().argmax()) for cell, noisy in self._noisy(progress, "gdas weights").items()}
 
-    def architecture_route(self, moment: Moment) -> Route:
+    def architecture_route(self, progress: SearchProgress) -> Route:
         """One sampled candidate of every cell, with the weight h."""
         route: dict[str, Mixture] = {}
-        for cell, noisy in self._noisy(moment, "gdas alpha").items():
+        for cell, noisy in self._noisy(progress, "gdas alpha").items():
             candidate = int(noisy.detach().argmax())
-            probability = torch.softmax(noisy / self.tau_at(moment), dim=0)[candidate : candidate + 1]
+            probability = torch.softmax(noisy / self.tau_at(progress), dim=0)[candidate : candidate + 1]
             route[cell] = Mixture(1 + (probability - probability.detach()), (candidate,))
         return route
 
-    def summary(self, moment: Moment) -> dict[str, float]:
+    def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Entropy and skips as for DARTS, and tau, as the temperature."""
-        return {**super().summary(moment), "temperature": self.tau_at(moment)}
+        return {**super().summary(progress), "temperature": self.tau_at(progress)}
 
-    def _noisy(self, moment: Moment, purpose: str) -> dict[str, Tensor]:
+    def _noisy(self, progress: SearchProgress, purpose: str) -> dict[str, Tensor]:
         """Alpha + G by cell name, with a gradient; G is drawn for a purpose at a moment."""
-        random = stream(self.seed, purpose, moment.epoch, moment.batch)
+        random = stream(self.seed, purpose, progress.epoch, progress.batch)
         return {
             cell.name: logits + torch.from_numpy(random.gumbel(size=len(logits))).to(logits)
             for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from avhash_nas.distributed import mean_over_ranks
+from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.strategies.virtual_step import PullBack, total_norm
 
 P = ParamSpec("P")
@@ -139,5 +139,5 @@ def _gradients(
     by_alpha = [torch.zeros_like(alpha) if one is None else one for alpha, one in zip(alphas, found)]
     for leaf, gradient in zip(leaves.values(), found[len(alphas) :], strict=True):
         leaf.grad = gradient
-    mean_over_ranks(leaves.values())
+    all_reduce_mean(leaves.values())
     return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}, tuple(by_alpha)

@@ -54,7 +54,7 @@ class LatencyTerm:
         self._given = reference
         self._table = LatencyTable.load(path)
 
-    def begin(self, space: SearchSpace) -> None:
+    def setup_search(self, space: SearchSpace) -> None:
         """Look the times of a space up.
 
         Raises:
@@ -95,7 +95,7 @@ class LatencyTerm:
         """Seconds for one video of a single path."""
         return self._fixed + sum(float(times[path[name]]) for name, times in self._seconds.items())
 
-    def penalised(self, loss: Tensor, seconds: Tensor | float) -> Tensor:
+    def penalized(self, loss: Tensor, seconds: Tensor | float) -> Tensor:
         """The loss with the term.
 
         Args:

@@ -28,7 +28,7 @@ class Searchable(Protocol):
     evaluation_routes: Mapping[str, Routes | None]
 
     def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
-        """Train the parameters of `architecture` together with the weights, with their own optimiser settings."""
+        """Train the parameters of `architecture` together with the weights, with their own optimizer settings."""
 
     def receive(self, batch: Batch) -> Batch:
         """A batch on the module's device and in its precision."""
@@ -52,7 +52,7 @@ class Searchable(Protocol):
         """End with `Interrupted` if a stop was asked for; to be called between the units of long work."""
 
 
-class Judge(Protocol):
+class Evaluator(Protocol):
     """Scores finished candidates, once the supernet is trained. It remembers its answers, across restarts too."""
 
     def scores(self, architectures: Sequence[Architecture]) -> list[float]:
@@ -76,7 +76,7 @@ def as_searchable(module: L.LightningModule) -> Searchable:
 
 
 @dataclass(frozen=True)
-class Moment:
+class SearchProgress:
     """A point of a search.
 
     Attributes:
@@ -92,7 +92,7 @@ class Moment:
     batches: int
 
     @property
-    def progress(self) -> float:
+    def fraction(self) -> float:
         """Part of the search that is done, in [0, 1]."""
         within = self.batch / self.batches if self.batches else 0.0
         return min(1.0, (self.epoch + within) / max(self.epochs, 1))
@@ -103,9 +103,9 @@ class Moment:
         return self.epoch * self.batches + self.batch
 
 
-def moment_of(trainer: L.Trainer, batch: int | None = None) -> Moment:
+def search_progress(trainer: L.Trainer, batch: int | None = None) -> SearchProgress:
     """Where a Trainer's fit is; without a batch, at the end of the present epoch."""
     epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else 1
     known = math.isfinite(trainer.num_training_batches)  # not before training, when Lightning tries out the validation
     batches = int(trainer.num_training_batches) if known else 0
-    return Moment(trainer.current_epoch, batches if batch is None else batch, epochs, batches)
+    return SearchProgress(trainer.current_epoch, batches if batch is None else batch, epochs, batches)

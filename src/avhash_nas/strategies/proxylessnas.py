@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avhash_nas.data import Batch
-from avhash_nas.distributed import mean_over_ranks
+from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
 from avhash_nas.space import Architecture, SearchSpace
@@ -19,7 +19,7 @@ from avhash_nas.strategies.draws import stream
 from avhash_nas.strategies.gates import Gate, draw, full_gate, rescale, two_path_gate
 from avhash_nas.strategies.latency_term import LatencyTerm
 from avhash_nas.strategies.logits import ArchitectureLogits
-from avhash_nas.strategies.protocols import Moment, Searchable, as_searchable
+from avhash_nas.strategies.protocols import Searchable, SearchProgress, as_searchable
 from avhash_nas.strategies.reinforce import MovingBaseline, reinforce_loss, rewards_of
 
 
@@ -49,7 +49,7 @@ class ProxylessNAS(SearchStrategy):
         init_scale: Standard deviation of alpha's initial values.
         warmup: Part of the search, in [0, 1), before which alpha does not move: the authors' 40 of 160 epochs.
         every: Weight steps between two steps of alpha.
-        portion: Share of the training videos that trains the weights, between 0 and 1; the rest trains alpha. The paper
+        train_fraction: Share of the training videos that trains the weights, between 0 and 1; the rest trains alpha. The paper
             holds out 5,000 of 50,000 images on CIFAR-10, and 50,000 of 1.28 million on ImageNet.
         samples: Paths of one REINFORCE step, at least 2.
         decay: Of the moving average of rewards that REINFORCE subtracts.
@@ -75,7 +75,7 @@ class ProxylessNAS(SearchStrategy):
         init_scale: float = 1e-3,
         warmup: float = 0.25,
         every: int = 5,
-        portion: float = 0.9,
+        train_fraction: float = 0.9,
         samples: int = 10,
         decay: float = 0.99,
         latency: str | None = None,
@@ -101,33 +101,33 @@ class ProxylessNAS(SearchStrategy):
             raise AvnasError(f"strategy.betas must start with 0 where gates is two, got {betas}")
         if not 0 <= warmup < 1:
             raise AvnasError(f"strategy.warmup must lie in [0, 1), got {warmup}")
-        if not 0 < portion < 1:
-            raise AvnasError(f"strategy.portion must lie between 0 and 1, got {portion}")
+        if not 0 < train_fraction < 1:
+            raise AvnasError(f"strategy.portion must lie between 0 and 1, got {train_fraction}")
         self.gates = gates
         self.lr = lr
         self.betas = betas
         self.init_scale = init_scale
         self.warmup = warmup
         self.every = every
-        self.portion = portion
+        self.train_fraction = train_fraction
         self.samples = samples
         self.probes = probes
-        self.selects = None if select == "last" else select
+        self.monitor = None if select == "last" else select
         self.baseline = MovingBaseline(decay)
         self.latency = (
             LatencyTerm(latency, latency_form, latency_weight, latency_reference) if latency is not None else None
         )
 
-    def begin(self, space: SearchSpace, seed: int) -> None:
-        """Make alpha and its optimiser."""
-        super().begin(space, seed)
+    def setup_search(self, space: SearchSpace, seed: int) -> None:
+        """Make alpha and its optimizer."""
+        super().setup_search(space, seed)
         self.architecture = ArchitectureLogits(space, self.init_scale, seed)
         self.optimizer = torch.optim.Adam(self.architecture.logits, self.lr, self.betas)
         if self.gates == "reinforce":
             self.baseline = MovingBaseline(self.baseline.decay)
             self.architecture.add_module("baseline", self.baseline)
         if self.latency is not None:
-            self.latency.begin(space)
+            self.latency.setup_search(space)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Adds that the latency table has to hold for the network."""
@@ -135,45 +135,45 @@ class ProxylessNAS(SearchStrategy):
         if stage == "fit" and self.latency is not None:
             self.latency.check(as_searchable(pl_module).network)
 
-    def route(self, moment: Moment) -> Route:
+    def route(self, progress: SearchProgress) -> Route:
         """One path, drawn from softmax(alpha)."""
-        return self._path("path", moment.epoch, moment.batch)
+        return self._path("path", progress.epoch, progress.batch)
 
-    def steps_at(self, moment: Moment) -> bool:
+    def steps_at(self, progress: SearchProgress) -> bool:
         """Whether alpha takes a step before the weight step of a moment."""
-        return moment.progress >= self.warmup and moment.step > 0 and moment.step % self.every == 0
+        return progress.fraction >= self.warmup and progress.step > 0 and progress.step % self.every == 0
 
-    def architecture_step(self, module: Searchable, batch: Batch, moment: Moment) -> None:  # noqa: ARG002
+    def architecture_step(self, module: Searchable, batch: Batch, progress: SearchProgress) -> None:  # noqa: ARG002
         """A step of Adam on alpha, if its turn has come; otherwise nothing is run."""
-        if not self.steps_at(moment):
+        if not self.steps_at(progress):
             return
-        held_out = self.architecture_batch(module, moment)
+        held_out = self.architecture_batch(module, progress)
         parameters = list(self.architecture.logits)
         before = [logits.detach().clone() for logits in parameters]
-        gates = self._gates(moment)
-        loss = self._gated_loss(module, held_out, gates) if gates else self._policy_loss(module, held_out, moment)
+        gates = self._gates(progress)
+        loss = self._gated_loss(module, held_out, gates) if gates else self._policy_loss(module, held_out, progress)
         for logits, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             logits.grad = gradient
-        mean_over_ranks(parameters)
+        all_reduce_mean(parameters)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.gates == "two":
             for cell, logits, old in zip(self.space.choices, parameters, before, strict=True):
                 rescale(logits, old, gates[cell.name])
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
         """A few paths drawn from softmax(alpha), and the derived architecture."""
-        paths = tuple(self._path("probe", moment.epoch, number) for number in range(self.probes))
-        return {"supernet": paths, **super().evaluation_routes(moment)}
+        paths = tuple(self._path("probe", progress.epoch, number) for number in range(self.probes))
+        return {"supernet": paths, **super().evaluation_routes(progress)}
 
-    def summary(self, moment: Moment) -> dict[str, float]:
+    def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Adds the mean entropy of the cells (1 uniform, 0 decided) and, with a table, the expected latency in ms."""
         values = {"entropy": float(self.architecture.entropy().detach())}
         if self.latency is not None:
             values["latency_ms"] = 1000 * float(self.latency.expected(self.architecture.probabilities()).detach())
-        return {**values, **super().summary(moment)}
+        return {**values, **super().summary(progress)}
 
-    def probabilities(self, moment: Moment) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
         """softmax(alpha)."""
         return {cell: values.detach().tolist() for cell, values in self.architecture.probabilities().items()}
 
@@ -201,12 +201,12 @@ class ProxylessNAS(SearchStrategy):
         random = stream(self.seed, purpose, *counters)
         return {name: draw(logits, 1, random)[0] for name, logits in self._logits().items()}
 
-    def _gates(self, moment: Moment) -> dict[str, Gate]:
+    def _gates(self, progress: SearchProgress) -> dict[str, Gate]:
         """The gates of a step by cell name; none for REINFORCE."""
         if self.gates == "reinforce":
             return {}
         make = two_path_gate if self.gates == "two" else full_gate
-        random = stream(self.seed, "gates", moment.epoch, moment.batch)
+        random = stream(self.seed, "gates", progress.epoch, progress.batch)
         return {name: make(logits, random) for name, logits in self._logits().items()}
 
     def _gated_loss(self, module: Searchable, batch: Batch, gates: Mapping[str, Gate]) -> Tensor:
@@ -218,15 +218,15 @@ class ProxylessNAS(SearchStrategy):
         loss = module.loss(batch, {name: gate.mixture(probabilities[name]) for name, gate in gates.items()})
         if self.latency is None:
             return loss
-        return self.latency.penalised(loss, self.latency.expected(probabilities, gates))
+        return self.latency.penalized(loss, self.latency.expected(probabilities, gates))
 
-    def _policy_loss(self, module: Searchable, batch: Batch, moment: Moment) -> Tensor:
+    def _policy_loss(self, module: Searchable, batch: Batch, progress: SearchProgress) -> Tensor:
         """REINFORCE's loss over some paths; moves the baseline."""
-        paths = [self._path("sample", moment.epoch, moment.batch, number) for number in range(self.samples)]
+        paths = [self._path("sample", progress.epoch, progress.batch, number) for number in range(self.samples)]
         rewards = rewards_of(module, batch, paths)
         if self.latency is not None:
             costs = [
-                self.latency.penalised(-reward, self.latency.of_path(path)) for reward, path in zip(rewards, paths)
+                self.latency.penalized(-reward, self.latency.of_path(path)) for reward, path in zip(rewards, paths)
             ]
             rewards = -torch.stack(costs)
         advantages = self.baseline.advantages(rewards)

@@ -7,7 +7,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Routes
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.protocols import Judge, Moment
+from avhash_nas.strategies.protocols import Evaluator, SearchProgress
 from avhash_nas.strategies.scored import BestScored, score_all
 
 
@@ -25,23 +25,23 @@ class RandomSearch(BestScored):
         AvnasError: `count` is not positive.
     """
 
-    trains_supernet = False
+    uses_supernet = False
 
     def __init__(self, count: int = 5) -> None:
         if count < 1:
             raise AvnasError(f"strategy.count must be at least 1, got {count}")
         self.count = count
 
-    def route(self, moment: Moment) -> Routes:  # noqa: ARG002
+    def route(self, progress: SearchProgress) -> Routes:  # noqa: ARG002
         """What is derived: under a Trainer of the caller's own, one random architecture is trained alone."""
         return self.space.indices(self.derive())
 
-    def choose(self, judge: Judge) -> None:
+    def search(self, evaluator: Evaluator) -> None:
         """Train them one after the other."""
         drawn = draw_distinct(self.space, self.count, stream(self.seed, "random"))
         if len(drawn) < self.count:
             rank_zero_warn(f"strategy.count is {self.count}, the space has {len(drawn)} architectures: all are trained")
-        self.rounds = (score_all(drawn, lambda architectures: [judge.train(each) for each in architectures]),)
+        self.rounds = (score_all(drawn, lambda architectures: [evaluator.train(each) for each in architectures]),)
 
     def report(self) -> dict[str, Any]:
         """Number, best, mean and spread of the scores, and every architecture with its score, best first."""

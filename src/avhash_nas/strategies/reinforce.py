@@ -59,14 +59,14 @@ def above_others(rewards: Tensor) -> Tensor:
     return rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
 
 
-def standardised(rewards: Tensor) -> Tensor:
+def standardized(rewards: Tensor) -> Tensor:
     """Advantages from the samples of one step alone: (R - mean) / standard deviation, (M,) to (M,).
 
     Free of the rewards' scale as well, but biased: each sample is part of the mean and deviation that it is measured
     by. Equal rewards give zeros.
     """
-    centred = rewards - rewards.mean()
-    return centred / centred.square().mean().sqrt().clamp(min=1e-8)
+    centered = rewards - rewards.mean()
+    return centered / centered.square().mean().sqrt().clamp(min=1e-8)
 
 
 class MovingBaseline(nn.Module):
@@ -137,7 +137,7 @@ class PolicyGradient(nn.Module):
         entropy_weight: Weight, in the reward, of the entropy of a sample's distributions; no gradient flows through it.
         entropy_gradient: Let the gradient flow as well: together they follow the policy's entropy.
         advantage: What a reward is compared with: the `moving` baseline, the `others` of its step, or these in units of
-            their deviation, `standardised`.
+            their deviation, `standardized`.
 
     Raises:
         AvnasError: An option lies outside its range.
@@ -149,13 +149,13 @@ class PolicyGradient(nn.Module):
         decay: float = 0.99,
         entropy_weight: float = 1e-4,
         entropy_gradient: bool = False,
-        advantage: Literal["moving", "others", "standardised"] = "moving",
+        advantage: Literal["moving", "others", "standardized"] = "moving",
     ) -> None:
         super().__init__()
         if not entropy_weight >= 0:
             raise AvnasError(f"strategy.entropy_weight must not be negative, got {entropy_weight}")
-        if advantage not in ("moving", "others", "standardised"):
-            raise AvnasError(f"strategy.advantage must be moving, others or standardised, got {advantage!r}")
+        if advantage not in ("moving", "others", "standardized"):
+            raise AvnasError(f"strategy.advantage must be moving, others or standardized, got {advantage!r}")
         self.policy = policy
         self.baseline = MovingBaseline(decay)
         self.entropy_weight = entropy_weight
@@ -173,7 +173,7 @@ class PolicyGradient(nn.Module):
             A scalar, for the gradient by the policy's parameters.
         """
         rewards = rewards + self.entropy_weight * decoded.entropy.detach()
-        ways = {"moving": self.baseline.advantages, "others": above_others, "standardised": standardised}
+        ways = {"moving": self.baseline.advantages, "others": above_others, "standardized": standardized}
         advantages = ways[self.advantage](rewards)
         self.baseline.update(rewards)
         loss = reinforce_loss(decoded.log_probability, advantages)

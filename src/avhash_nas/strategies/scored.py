@@ -72,19 +72,19 @@ def describe_scores(scored: Sequence[Scored]) -> dict[str, Any]:
 class BestScored(SearchStrategy):
     """A strategy that ends with the best of the architectures that it had scored, in one or several rounds.
 
-    There is nothing to select an epoch by: the state at the end is kept. A subclass fills `rounds` in `choose`. Before
+    There is nothing to select an epoch by: the state at the end is kept. A subclass fills `rounds` in `search`. Before
     that, `derive` gives an architecture drawn by the seed, which stands for nothing but a place in the space.
 
     Attributes:
         rounds: What was scored, in the order of scoring.
     """
 
-    selects = None
+    monitor = None
     rounds: tuple[tuple[Scored, ...], ...] = ()
 
-    def begin(self, space: SearchSpace, seed: int) -> None:
+    def setup_search(self, space: SearchSpace, seed: int) -> None:
         """Start with nothing scored."""
-        super().begin(space, seed)
+        super().setup_search(space, seed)
         self.rounds = ()
 
     @property

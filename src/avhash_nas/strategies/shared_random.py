@@ -2,7 +2,7 @@
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.protocols import Evaluator
 from avhash_nas.strategies.scored import score_all
 from avhash_nas.strategies.single_path import SinglePath
 
@@ -29,7 +29,7 @@ class SharedRandom(SinglePath):
             raise AvnasError(f"strategy.count must be at least 1, got {count}")
         self.count = count
 
-    def choose(self, judge: Judge) -> None:
+    def search(self, evaluator: Evaluator) -> None:
         """Score them all."""
         drawn = draw_distinct(self.space, self.count, stream(self.seed, "shared random"))
-        self.rounds = (score_all(drawn, judge.scores),)
+        self.rounds = (score_all(drawn, evaluator.scores),)

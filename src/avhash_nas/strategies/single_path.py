@@ -9,7 +9,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
 from avhash_nas.space import SearchSpace
 from avhash_nas.strategies.draws import draw_distinct, stream
-from avhash_nas.strategies.protocols import Moment
+from avhash_nas.strategies.protocols import SearchProgress
 from avhash_nas.strategies.scored import BestScored
 
 
@@ -70,18 +70,18 @@ class SinglePath(BestScored):
         self.fair = fair
         self.probes = probes
 
-    def route(self, moment: Moment) -> Routes:
+    def route(self, progress: SearchProgress) -> Routes:
         """A uniform path, or the paths of a fair step."""
         draw = fair_paths if self.fair else uniform_path
-        return draw(self.space, self.seed, moment.epoch, moment.batch)
+        return draw(self.space, self.seed, progress.epoch, progress.batch)
 
-    def evaluation_routes(self, moment: Moment) -> Mapping[str, Routes]:
+    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
         """The probes, the same at every validation; what is derived only once there is something to derive it from."""
         probes = draw_distinct(self.space, self.probes, stream(self.seed, "probes"))
         supernet: tuple[Route, ...] = tuple(map(self.space.indices, probes))
-        derived = super().evaluation_routes(moment) if self.rounds else {}
+        derived = super().evaluation_routes(progress) if self.rounds else {}
         return {"supernet": supernet, **derived}
 
-    def summary(self, moment: Moment) -> dict[str, float]:
+    def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Nothing as long as there is nothing to derive an architecture from."""
-        return super().summary(moment) if self.rounds else {}
+        return super().summary(progress) if self.rounds else {}

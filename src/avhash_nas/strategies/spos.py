@@ -5,7 +5,7 @@ from typing import Any
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.strategies.evolution import evolve
-from avhash_nas.strategies.protocols import Judge
+from avhash_nas.strategies.protocols import Evaluator
 from avhash_nas.strategies.scored import describe_scores
 from avhash_nas.strategies.single_path import SinglePath
 
@@ -69,9 +69,9 @@ class SPOS(SinglePath):
             mutation=mutation,
         )
 
-    def choose(self, judge: Judge) -> None:
+    def search(self, evaluator: Evaluator) -> None:
         """Evolve, by the scores that single paths of the trained supernet reach on val."""
-        self.rounds = self.evolve(self.space, judge.scores, self.seed).generations
+        self.rounds = self.evolve(self.space, evaluator.scores, self.seed).generations
 
     def report(self) -> dict[str, Any]:
         """Scores over all and by generation, and the elites at the end with theirs."""

@@ -1,4 +1,4 @@
-"""The step that one of torch's optimisers will take, as a function of the gradient, and its derivative."""
+"""The step that one of torch's optimizers will take, as a function of the gradient, and its derivative."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ class VirtualStep:
     """w'(g): what `optimizer.step()` would make of the weights and a gradient g, computed beside them.
 
     The authors of DARTS write the step of SGD with momentum into their code, and quietly leave the momentum out where
-    the optimiser keeps none of that name. Here it is the step of the optimiser at hand, gradient clipping included.
+    the optimizer keeps none of that name. Here it is the step of the optimizer at hand, gradient clipping included.
 
     Args:
         optimizer: Of the weights. Its state and its groups' present settings are read at each call.
@@ -25,7 +25,7 @@ class VirtualStep:
         by_value: Clip each element to [-clip, clip] instead of the norm of the whole gradient to `clip`.
 
     Raises:
-        AvnasError: The optimiser is not SGD, Adam or AdamW, or is one with amsgrad or maximize.
+        AvnasError: The optimizer is not SGD, Adam or AdamW, or is one with amsgrad or maximize.
     """
 
     def __init__(self, optimizer: Optimizer, clip: float | None = None, *, by_value: bool = False) -> None:
@@ -44,7 +44,7 @@ class VirtualStep:
         """The weights after the step, and the pull-back through it.
 
         Args:
-            weights: The optimiser's own parameters, by name. They stay as they are.
+            weights: The optimizer's own parameters, by name. They stay as they are.
             gradient: Of those that have one, the mean over ranks. As in torch, the others do not move.
 
         Returns:
@@ -95,7 +95,7 @@ def adam_step(
     Args:
         weight: After weight decay, if that is decoupled.
         gradient: With weight decay, if that is not.
-        state: What the optimiser keeps for this weight; empty before its first step.
+        state: What the optimizer keeps for this weight; empty before its first step.
         group: The settings `lr`, `betas` and `eps`.
 
     Returns:
@@ -122,7 +122,7 @@ def sgd_step(
     Args:
         weight: Before the step.
         gradient: Without weight decay, which is added to it here.
-        state: What the optimiser keeps for this weight; its first buffer is the undampened gradient.
+        state: What the optimizer keeps for this weight; its first buffer is the undampened gradient.
         group: The settings `lr`, `momentum`, `dampening`, `nesterov` and `weight_decay`.
 
     Returns:
@@ -145,14 +145,14 @@ def clip_by_norm(gradient: Mapping[str, Tensor], limit: float) -> tuple[dict[str
     Where it is shortened, J = c I - c / ((n + 1e-6) n) g g^T, which is symmetric.
     """
     norm = total_norm(gradient)
-    factor = limit / (norm + 1e-6)
-    if factor >= 1:
+    lr_multiplier = limit / (norm + 1e-6)
+    if lr_multiplier >= 1:
         return dict(gradient), dict
-    clipped = {name: factor * value for name, value in gradient.items()}
+    clipped = {name: lr_multiplier * value for name, value in gradient.items()}
 
     def pull_back(derivative: Mapping[str, Tensor]) -> dict[str, Tensor]:
         along = sum((gradient[name] * value).sum() for name, value in derivative.items()) / ((norm + 1e-6) * norm)
-        return {name: factor * (value - along * gradient[name]) for name, value in derivative.items()}
+        return {name: lr_multiplier * (value - along * gradient[name]) for name, value in derivative.items()}
 
     return clipped, pull_back
 

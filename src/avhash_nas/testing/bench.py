@@ -14,12 +14,13 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import InfoNCE
+from avhash_nas.pipeline import Plan, RunFolder, Scoring
 from avhash_nas.pipeline.fit import search
 from avhash_nas.random_streams import seeded
 from avhash_nas.space import Cell, SearchSpace
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.testing.videos import AUDIO_DIM, VISUAL_DIM, tiny_data
-from avhash_nas.training import Augmentation, Plan, Recipe, RunFolder, Scoring
+from avhash_nas.training import Augmentation, Recipe
 from avhash_nas.training.callbacks import PlainProgress
 from avhash_nas.training.checkpoint import StopRequest, stop_requests
 from avhash_nas.training.stage import TrainerFactory

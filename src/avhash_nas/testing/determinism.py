@@ -16,13 +16,13 @@ from lightning.pytorch.callbacks import Callback
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Choice, Mixture, Routes
 from avhash_nas.space import Cell
-from avhash_nas.strategies import Moment, SearchStrategy
-from avhash_nas.strategies.protocols import moment_of
+from avhash_nas.strategies import SearchProgress, SearchStrategy
+from avhash_nas.strategies.protocols import search_progress
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference, frozen
-from avhash_nas.testing.fake_evaluator import FitnessJudge
+from avhash_nas.testing.fake_evaluator import FakeEvaluator
 from avhash_nas.testing.interruptions import restored
-from avhash_nas.testing.recorder import Watch, global_generators, once_watched, state_of
+from avhash_nas.testing.recorder import SearchRecorder, global_generators, once_watched, state_of
 
 
 def answers_are_pure(make: Make) -> None:
@@ -33,9 +33,9 @@ def answers_are_pure(make: Make) -> None:
     the global random numbers change, and the search ends as one without questions. Routes and probabilities fit the
     space.
     """
-    if not make().trains_supernet:
+    if not make().uses_supernet:
         return
-    watch = Watch(make())
+    watch = SearchRecorder(make())
     with temporary_folder() as folder:
         run(watch.strategy, SHORT, folder, [watch.before], [_Asking(watch.strategy), watch.behind])
     different = difference(once_watched(make).outcome(), watch.outcome())
@@ -43,17 +43,17 @@ def answers_are_pure(make: Make) -> None:
 
 
 def a_choice_is_of_the_space(make: Make) -> None:
-    """At the start, after the search and after `choose`, `derive` gives an architecture of the space, always the same.
+    """At the start, after the search and after `search`, `derive` gives an architecture of the space, always the same.
 
-    Neither it nor `choose` and `report` draw from global random numbers.
+    Neither it nor `search` and `report` draw from global random numbers.
     """
     strategy = make()
-    strategy.begin(SHORT.space, SEED)
+    strategy.setup_search(SHORT.space, SEED)
     _check_architecture(strategy, "after begin()")
     strategy = restored(make)
     _check_architecture(strategy, "before choose()")
     with _unchanged("choose()", _random_numbers):
-        strategy.choose(FitnessJudge())
+        strategy.search(FakeEvaluator())
     _check_architecture(strategy, "after choose()")
     with _unchanged("report()", _random_numbers):
         strategy.report()
@@ -62,7 +62,7 @@ def a_choice_is_of_the_space(make: Make) -> None:
 def state_and_figures_are_plain(make: Make) -> None:
     """`state_dict` holds tensors and plain values, `report` JSON values, and what `summary` logs is finite."""
     strategy = make()
-    strategy.begin(SHORT.space, SEED)
+    strategy.setup_search(SHORT.space, SEED)
     saved = io.BytesIO()
     torch.save(strategy.state_dict(), saved)
     saved.seek(0)
@@ -74,7 +74,7 @@ def state_and_figures_are_plain(make: Make) -> None:
         odd = [name for name, value in scores.items() if not math.isfinite(value)]
         assert not odd, f"summary() of epoch {epoch} is not finite: {', '.join(odd)}"
     strategy = restored(make)
-    strategy.choose(FitnessJudge())
+    strategy.search(FakeEvaluator())
     try:
         json.dumps(strategy.report(), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -89,7 +89,7 @@ class _Asking(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning tries the validation out before it knows how long an epoch is."""
-        self._ask(pl_module, replace(moment_of(trainer), batch=0, batches=0), "evaluation_routes")
+        self._ask(pl_module, replace(search_progress(trainer), batch=0, batches=0), "evaluation_routes")
 
     def on_train_batch_start(
         self,
@@ -98,26 +98,28 @@ class _Asking(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        moment = moment_of(trainer, batch_idx)
-        other = replace(moment, epoch=(moment.epoch + 1) % moment.epochs, batch=0)
+        progress = search_progress(trainer, batch_idx)
+        other = replace(progress, epoch=(progress.epoch + 1) % progress.epochs, batch=0)
         self._ask(pl_module, other, "route")
-        self._ask(pl_module, moment, "route", other=other)
+        self._ask(pl_module, progress, "route", other=other)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        moment = moment_of(trainer)
-        self._ask(pl_module, moment, "evaluation_routes", "summary", "probabilities")
-        names, selects = self.strategy.evaluation_routes(moment).keys(), self.strategy.selects
-        assert selects is None or selects in names, (
-            f"selects is {selects!r}, evaluation_routes() has {', '.join(names)}"
+        progress = search_progress(trainer)
+        self._ask(pl_module, progress, "evaluation_routes", "summary", "probabilities")
+        names, monitor = self.strategy.evaluation_routes(progress).keys(), self.strategy.monitor
+        assert monitor is None or monitor in names, (
+            f"selects is {monitor!r}, evaluation_routes() has {', '.join(names)}"
         )
 
-    def _ask(self, module: L.LightningModule, moment: Moment, *methods: str, other: Moment | None = None) -> None:
+    def _ask(
+        self, module: L.LightningModule, progress: SearchProgress, *methods: str, other: SearchProgress | None = None
+    ) -> None:
         """Ask, ask something else, and ask again."""
         strategy = self.strategy
         state = partial(_everything, module, strategy)
         questions: dict[str, Callable[[], Any]] = {
             "derive()": strategy.derive,
-            **{f"{method}({moment})": partial(getattr(strategy, method), moment) for method in methods},
+            **{f"{method}({progress})": partial(getattr(strategy, method), progress) for method in methods},
         }
         first = {}
         for name, question in questions.items():

@@ -7,7 +7,7 @@ from avhash_nas.space import Architecture
 from avhash_nas.training import Interrupted
 
 
-class FitnessJudge:
+class FakeEvaluator:
     """Scores architectures by a function of their names alone, remembers its answers, and may be interrupted.
 
     Args:

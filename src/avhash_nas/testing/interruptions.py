@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference, frozen
-from avhash_nas.testing.fake_evaluator import FitnessJudge
-from avhash_nas.testing.recorder import Watch, once_watched
+from avhash_nas.testing.fake_evaluator import FakeEvaluator
+from avhash_nas.testing.recorder import SearchRecorder, once_watched
 from avhash_nas.training import Interrupted
 from avhash_nas.training.checkpoint import StopRequest
 
@@ -22,9 +22,9 @@ def a_stopped_search_ends_the_same(make: Make) -> None:
     Every time a new strategy, with a new network and Trainer, goes on from what lies on disk. Within its step a
     strategy stops where it calls `module.stop_point`; where it does not, the stop waits for the batch.
     """
-    if not make().trains_supernet:
+    if not make().uses_supernet:
         return
-    watch, within = Watch(make()), True
+    watch, within = SearchRecorder(make()), True
     with temporary_folder() as folder:
         while True:
             stop = StopRequest()
@@ -41,18 +41,18 @@ def a_stopped_search_ends_the_same(make: Make) -> None:
 
 
 def an_interrupted_choice_ends_the_same(make: Make) -> None:
-    """`choose`, interrupted at any answer and called anew on a new strategy, chooses what it would have chosen.
+    """`search`, interrupted at any answer and called anew on a new strategy, chooses what it would have chosen.
 
     The judge has remembered its answers, and is asked for no others than without the interruption.
     """
-    whole = FitnessJudge()
+    whole = FakeEvaluator()
     expected = _chosen(make, whole)
     answers = len(whole.known)
     for patience in sorted({0, 1, answers // 2, answers - 1} & set(range(answers))):
-        interrupted = FitnessJudge(patience=patience)
+        interrupted = FakeEvaluator(patience=patience)
         with contextlib.suppress(Interrupted):
             _chosen(make, interrupted)
-        again = FitnessJudge(interrupted.known)
+        again = FakeEvaluator(interrupted.known)
         different = difference(expected, _chosen(make, again))
         assert different is None, f"choose() chooses otherwise, interrupted after {patience} answers: {different}"
         more = len(again.known) - answers
@@ -60,30 +60,30 @@ def an_interrupted_choice_ends_the_same(make: Make) -> None:
 
 
 def no_architecture_is_judged_twice(make: Make) -> None:
-    """`choose` asks the judge for every architecture at most once.
+    """`search` asks the judge for every architecture at most once.
 
     No part of CHECKS, as a judge remembers its answers and asking again costs nothing: for strategies that promise it.
     """
-    judge = FitnessJudge()
-    _chosen(make, judge)
-    twice = next((each for place, each in enumerate(judge.asked) if each in judge.asked[:place]), None)
+    evaluator = FakeEvaluator()
+    _chosen(make, evaluator)
+    twice = next((each for place, each in enumerate(evaluator.asked) if each in evaluator.asked[:place]), None)
     assert twice is None, f"choose() asks for an architecture twice: {twice}"
 
 
 def restored(make: Make) -> SearchStrategy:
-    """A new strategy with the state that the short search has kept, as it is when `choose` is called."""
+    """A new strategy with the state that the short search has kept, as it is when `search` is called."""
     strategy, kept = make(), frozen(once_watched(make).kept)
-    strategy.begin(SHORT.space, SEED)
+    strategy.setup_search(SHORT.space, SEED)
     if kept:
         strategy.architecture.load_state_dict(kept["architecture"])
         strategy.load_state_dict(kept["strategy"])
     return strategy
 
 
-def _chosen(make: Make, judge: FitnessJudge) -> Any:
-    """Everything that `choose` leaves."""
+def _chosen(make: Make, evaluator: FakeEvaluator) -> Any:
+    """Everything that `search` leaves."""
     strategy = restored(make)
-    strategy.choose(judge)
+    strategy.search(evaluator)
     return frozen(
         {
             "derived": dict(strategy.derive()),

@@ -11,7 +11,7 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.strategies.protocols import as_searchable, moment_of
+from avhash_nas.strategies.protocols import as_searchable, search_progress
 from avhash_nas.testing.bench import SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import frozen
 from avhash_nas.training.tensors import read_tensors
@@ -43,13 +43,13 @@ class Step:
     held_out: list[int] = field(default_factory=list)
 
 
-class Watch:
+class SearchRecorder:
     """Callbacks that note what happens around a strategy.
 
     Attributes:
         steps: Every weight step.
         scores: What each validation logged, by epoch.
-        jointly_trained: Names of the architecture parameters that the weights' optimiser trains.
+        jointly_trained: Names of the architecture parameters that the weights' optimizer trains.
         kept: Strategy's state after training, as a run keeps it; None if nothing was trained.
     """
 
@@ -78,7 +78,7 @@ class Watch:
 class _Before(Callback):
     """Called before the strategy."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: SearchRecorder) -> None:
         self.watch = watch
         self.generators: Any = None
 
@@ -93,7 +93,7 @@ class _Before(Callback):
 class _Behind(Callback):
     """Called after the strategy."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: SearchRecorder) -> None:
         self.watch = watch
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
@@ -124,9 +124,9 @@ class _Behind(Callback):
     ) -> None:
         strategy, step = self.watch.strategy, self.watch.steps[trainer.current_epoch, batch_idx]
         step.after = state_of(pl_module, strategy)
-        if strategy.portion < 1:
-            moment = moment_of(trainer, batch_idx)
-            step.held_out = strategy.architecture_batch(as_searchable(pl_module), moment).index.tolist()
+        if strategy.train_fraction < 1:
+            progress = search_progress(trainer, batch_idx)
+            step.held_out = strategy.architecture_batch(as_searchable(pl_module), progress).index.tolist()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         self.watch.scores[trainer.current_epoch] = {
@@ -154,18 +154,18 @@ def global_generators() -> list[Any]:
     return [random.getstate(), pickle.dumps(np.random.get_state())]
 
 
-def watched(make: Make) -> Watch:
+def watched(make: Make) -> SearchRecorder:
     """A short search, watched."""
     strategy = make()
-    watch = Watch(strategy)
+    watch = SearchRecorder(strategy)
     with temporary_folder() as folder:
         run(strategy, SHORT, folder, [watch.before], [watch.behind])
-        if strategy.trains_supernet:
+        if strategy.uses_supernet:
             watch.kept = read_tensors(folder / "search" / "best.pt")
     return watch
 
 
 @lru_cache(maxsize=2)
-def once_watched(make: Make) -> Watch:
+def once_watched(make: Make) -> SearchRecorder:
     """The same, kept for several checks to look at; not to be changed."""
     return watched(make)

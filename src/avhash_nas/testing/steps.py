@@ -9,7 +9,7 @@ from avhash_nas.data import Features
 from avhash_nas.data.loading import Rows
 from avhash_nas.testing.bench import SEED, SHORT, Make, run, temporary_folder
 from avhash_nas.testing.compare import difference
-from avhash_nas.testing.recorder import Watch, once_watched
+from avhash_nas.testing.recorder import SearchRecorder, once_watched
 from avhash_nas.testing.videos import tiny_data
 
 _OF_NETWORK = ("weights", "gradients", "buffers", "trained", "mode")
@@ -75,7 +75,7 @@ def nothing_is_known_of_test(make: Make) -> None:
         touched.update(test.intersection(rows.tolist()))
         return read(features, rows, *more)
 
-    watch = Watch(make())
+    watch = SearchRecorder(make())
     with temporary_folder() as folder, patch.object(Features, "read", spy):
         run(watch.strategy, replace(SHORT, other_test=True), folder, [watch.before], [watch.behind])
     assert not touched, f"the search reads {len(touched)} videos of test"

@@ -1,4 +1,4 @@
-"""The data set of the conformance checks: two classes that differ in the order of two events alone."""
+"""The dataset of the conformance checks: two classes that differ in the order of two events alone."""
 
 import atexit
 import tempfile
@@ -15,9 +15,9 @@ _VIDEOS = {"train": 96, "val": 16, "test": 16}
 
 
 def tiny_data(*, other_test: bool = False, seed: int = 0) -> HashingData:
-    """The data set, opened, in batches of 16 videos: 96 to train on, 16 each in val and test.
+    """The dataset, opened, in batches of 16 videos: 96 to train on, 16 each in val and test.
 
-    In each half of a video the visual features show two events in neighbouring time steps, the one class in one order,
+    In each half of a video the visual features show two events in neighboring time steps, the one class in one order,
     the other in the other; the audio features are empty. What treats time steps alike, and takes the mean over them,
     cannot tell the classes apart.
 

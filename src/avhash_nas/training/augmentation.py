@@ -13,7 +13,7 @@ class Augmentation(nn.Module):
     Args:
         frames: Time steps kept of each video: the T steps are cut into that many equal parts and one step is drawn
             from each, for every video anew, the same ones in both modalities (the sampling of temporal segment
-            networks, Wang et al. 2016). Where T / frames is no whole number, neighbouring parts share a step, which may
+            networks, Wang et al. 2016). Where T / frames is no whole number, neighboring parts share a step, which may
             then be drawn twice. It makes a training step cheaper by T / frames as well. 0 keeps all.
         noise: Standard deviation of Gaussian noise on every feature, in units of the batch's own deviation.
 

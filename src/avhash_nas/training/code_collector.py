@@ -21,7 +21,7 @@ class Collected(NamedTuple):
     """Codes of n videos, each video once, in the order of their rows.
 
     Attributes:
-        rows: The videos' rows in the data set, (n,), ascending.
+        rows: The videos' rows in the dataset, (n,), ascending.
         packed: Packed codes, (n, ceil(q / 8)).
         values: Relaxed codes, (n, q), float16 of the same signs.
         frames: A relaxed code for each time step, (n, T, q), float16, or None.
@@ -47,7 +47,7 @@ class CodeCollector:
 
         Args:
             values: Relaxed codes, (B, q).
-            rows: The videos' rows in the data set, (B,).
+            rows: The videos' rows in the dataset, (B,).
         """
         values = values.detach().float()
         self._rows.append(rows.cpu())

@@ -28,7 +28,7 @@ ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
 
 
 class HashingModule(L.LightningModule):
-    """Trains a hashing network and scores its codes by retrieval, by automatic optimisation.
+    """Trains a hashing network and scores its codes by retrieval, by automatic optimization.
 
     A search strategy, which is a Callback, steers it through the members of `strategies.protocols.Searchable`: it sets
     `route` before each weight step and `evaluation_routes` before each validation, trains parameters of its own along
@@ -90,21 +90,21 @@ class HashingModule(L.LightningModule):
 
         Args:
             architecture: The strategy's parameters.
-            groups: Parameter groups for the optimiser of the weights, with settings of their own; `factor` gives the
+            groups: Parameter groups for the optimizer of the weights, with settings of their own; `lr_multiplier` gives the
                 course of the learning rate (SearchStrategy.parameter_groups).
         """
         self.architecture = architecture
         self._groups = groups
 
     def setup(self, stage: str) -> None:
-        """Let the objective prepare and begin, once, before optimisers and averages of the weights are made."""
+        """Let the objective prepare and begin, once, before optimizers and averages of the weights are made."""
         data = getattr(self.trainer, "datamodule", None)
         if stage != "fit" or not isinstance(data, HashingData):
             return
         if not self._begun:
             prepared = self._prepare(data)
             with seeded(self.seed):
-                self.objective.begin(data, self.network, prepared)
+                self.objective.setup(data, self.network, prepared)
             self._begun = True
         data.draw_by(self.objective.sampling(data.sampling))
 
@@ -209,15 +209,15 @@ class HashingModule(L.LightningModule):
         """
         weights = weight_groups(self.network, self.objective, self.recipe)
         groups = [*weights, *({"part": "architecture", **group} for group in self._groups)]
-        courses: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
+        schedules: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
         fused = self._trainer is None or can_fuse(self.trainer)
         optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
-        factors: list[Callable[[int], float]] = [partial(self._factor, course) for course in courses]
+        factors: list[Callable[[int], float]] = [partial(self._factor, schedule) for schedule in schedules]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
 
-    def _factor(self, course: Callable[[float], float], step: int) -> float:
+    def _factor(self, schedule: Callable[[float], float], step: int) -> float:
         """What a group's learning rate is multiplied by at a step."""
-        return course(self._done(step))
+        return schedule(self._done(step))
 
     def _prepare(self, data: HashingData) -> dict[str, Tensor]:
         """What the objective prepares, once for all ranks and restarts."""

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import compile_network, uncompile_network
-from avhash_nas.networks.graph import Wired
+from avhash_nas.networks.graph import GraphModule
 
 
 class NetworkOptions(Callback):
@@ -19,7 +19,7 @@ class NetworkOptions(Callback):
 
     Args:
         compiled: Compile the network's operators (`compile_network`); validations run without.
-        checkpointing: Run cells again in the backward pass (`Wired.checkpoint_cells`).
+        checkpointing: Run cells again in the backward pass (`GraphModule.checkpoint_cells`).
     """
 
     def __init__(self, *, compiled: bool = False, checkpointing: bool = False) -> None:
@@ -35,7 +35,7 @@ class NetworkOptions(Callback):
         """
         network: Any = pl_module.network
         if self.checkpointing:
-            if not isinstance(network, Wired):
+            if not isinstance(network, GraphModule):
                 raise AvnasError(f"--checkpointing: {type(network).__name__} has no cells to run again")
             network.checkpoint_cells()
         if self.compiled:
@@ -68,7 +68,7 @@ class NetworkOptions(Callback):
 
     def _undo(self, pl_module: L.LightningModule) -> None:
         network: Any = pl_module.network
-        if self.checkpointing and isinstance(network, Wired):
+        if self.checkpointing and isinstance(network, GraphModule):
             network.checkpoint_cells(False)
         if self.compiled:
             uncompile_network(network)

@@ -1,4 +1,4 @@
-"""What the optimiser trains, and AdamW in its fastest form."""
+"""What the optimizer trains, and AdamW in its fastest form."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) ->
     Args:
         network: Its `head` is no part of the body.
         objective: Its parameters learn at the head's rate.
-        recipe: Rates and weight decay; `factor` of a group is the recipe's.
+        recipe: Rates and weight decay; `lr_multiplier` of a group is the recipe's.
     """
     head = {id(parameter) for parameter in network.head.parameters()}
     named = [("head" if id(each) in head else "body", name, each) for name, each in network.named_parameters()]
@@ -37,7 +37,7 @@ def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) ->
             "part": part,
             "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
             "weight_decay": recipe.weight_decay if decays else 0.0,
-            "factor": recipe.factor,
+            "factor": recipe.lr_multiplier,
         }
         for (part, decays), parameters in groups.items()
     ]

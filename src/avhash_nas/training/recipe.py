@@ -15,8 +15,8 @@ class Recipe:
         epochs: Epochs at most.
         lr: Peak learning rate of the weights.
         body_lr: Factor on the learning rate of all weights before the hash layer. Below 1 it keeps the encoders near
-            their initialisation, which few training videos need (experiments/stamps).
-        weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimiser plain Adam.
+            their initialization, which few training videos need (experiments/stamps).
+        weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimizer plain Adam.
         eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
         schedule: Of the weights' learning rate after warm-up: `constant` (the paper), `cosine` down to `floor`, or
             `step`, times `decay` every `decay_every` epochs down to `floor`.
@@ -65,17 +65,17 @@ class Recipe:
             if not fine:
                 raise AvnasError(f"recipe: {name} is out of range: {getattr(self, name)}")
 
-    def factor(self, done: float) -> float:
+    def lr_multiplier(self, done: float) -> float:
         """What the peak learning rate is multiplied by.
 
         Args:
             done: Part of the stage's steps that is done, in [0, 1].
 
-        >>> Recipe(schedule="cosine", warmup=0.1).factor(0.05)
+        >>> Recipe(schedule="cosine", warmup=0.1).lr_multiplier(0.05)
         0.5
-        >>> Recipe(schedule="cosine").factor(0.5)
+        >>> Recipe(schedule="cosine").lr_multiplier(0.5)
         0.5
-        >>> Recipe(schedule="step", epochs=60, floor=0.85).factor(0.34), Recipe(schedule="step", floor=0.85).factor(0.5)
+        >>> Recipe(schedule="step", epochs=60, floor=0.85).lr_multiplier(0.34), Recipe(schedule="step", floor=0.85).lr_multiplier(0.5)
         (0.9, 0.85)
         """
         if done < self.warmup:

@@ -12,14 +12,14 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.space import Architecture
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.strategies.protocols import moment_of
+from avhash_nas.strategies.protocols import search_progress
 
 Probabilities = dict[str, dict[str, float]]
 """By cell, by candidate."""
 
 
 class Choices(Callback):
-    """Writes `choices.csv`: epoch, and `CELL=CANDIDATE`, how probable the strategy finds that candidate.
+    """Writes `probabilities.csv`: epoch, and `CELL=CANDIDATE`, how probable the strategy finds that candidate.
 
     Numbers are those of the epoch's last validation, with averaged weights if there are any, as the derived
     architecture is that; in an epoch without validation, those of its end. The rows lie in the checkpoint, as those of
@@ -34,7 +34,7 @@ class Choices(Callback):
     """
 
     def __init__(self, folder: Path, strategy: SearchStrategy) -> None:
-        self.path = folder / "choices.csv"
+        self.path = folder / "probabilities.csv"
         self.strategy = strategy
         self.rows: list[dict[str, float]] = []
         self._validated: dict[str, float] | None = None
@@ -66,12 +66,12 @@ class Choices(Callback):
     def _ask(self, trainer: L.Trainer) -> dict[str, float]:
         return {
             f"{cell}={candidate}": round(value, 6)
-            for cell, values in self.strategy.probabilities(moment_of(trainer)).items()
+            for cell, values in self.strategy.probabilities(search_progress(trainer)).items()
             for candidate, value in zip(self.strategy.space[cell].candidates, values, strict=True)
         }
 
 
-def read_choices(path: Path) -> dict[int, Probabilities]:
+def read_probabilities(path: Path) -> dict[int, Probabilities]:
     """What `Choices` wrote, by epoch.
 
     Raises:
@@ -91,7 +91,7 @@ def read_choices(path: Path) -> dict[int, Probabilities]:
     return found
 
 
-class Judged(NamedTuple):
+class EvaluatedArchitecture(NamedTuple):
     """An architecture that a strategy had scored before it chose.
 
     Args:
@@ -107,21 +107,21 @@ class Judged(NamedTuple):
     architecture: Architecture
 
 
-def write_judged(path: Path, judged: Sequence[Judged]) -> None:
+def write_evaluations(path: Path, evaluations: Sequence[EvaluatedArchitecture]) -> None:
     """Write one row an architecture: round, weights, score, and the candidate of each cell."""
-    rows = ({**each._asdict(), **each.architecture} for each in judged)
-    _write_rows(path, ["round", "weights", "score", *judged[0].architecture], rows)
+    rows = ({**each._asdict(), **each.architecture} for each in evaluations)
+    _write_rows(path, ["round", "weights", "score", *evaluations[0].architecture], rows)
 
 
-def read_judged(path: Path) -> tuple[Judged, ...]:
-    """What `write_judged` wrote.
+def read_evaluations(path: Path) -> tuple[EvaluatedArchitecture, ...]:
+    """What `write_evaluations` wrote.
 
     Raises:
         AvnasError: The file cannot be read or holds something else.
     """
     try:
         return tuple(
-            Judged(int(row.pop("round")), row.pop("weights"), float(row.pop("score")), Architecture(row))
+            EvaluatedArchitecture(int(row.pop("round")), row.pop("weights"), float(row.pop("score")), Architecture(row))
             for row in _read_rows(path)
         )
     except (KeyError, ValueError) as error:

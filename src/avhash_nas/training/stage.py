@@ -45,7 +45,7 @@ class StageResult:
 class Stage:
     """Trains a HashingModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
 
-    A search leaves `choices.csv` as well, and an objective with offline work `prepared.pt`.
+    A search leaves `probabilities.csv` as well, and an objective with offline work `prepared.pt`.
 
     Args:
         name: `search` or `finetune`, for progress.

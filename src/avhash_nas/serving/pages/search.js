@@ -1,4 +1,4 @@
-// The page's whole behaviour. Ids and labels are what users wrote: they reach the page as text, never as HTML.
+// The page's whole behavior. Ids and labels are what users wrote: they reach the page as text, never as HTML.
 
 const $ = (id) => document.getElementById(id);
 const state = { health: null, query: null, request: null, listing: 0, shown: 0, preview: null };
