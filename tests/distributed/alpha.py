@@ -29,7 +29,7 @@ def searched(rank: int, name: str) -> list[Tensor]:
     network = AudioVisualNetwork(8, 6, 8, space, width=8, heads=2, states=2, rank=2, dropout=0.0)
     module = HashingModule(network, recipe=Recipe(lr=0.01, weight_decay=0.1, eps=1e-3)).double()
     strategy = GDAS(lr=0.1, init_scale=1.0) if name == "gdas" else DARTS(int(name), lr=0.1, init_scale=1.0)
-    strategy.begin(space, 0)
+    strategy.setup_search(space, 0)
     strategy.architecture.double()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.1, eps=1e-3)
     strategy.weight_step = VirtualStep(optimizer, clip=0.5)
