@@ -7,8 +7,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data import ClassBalanced, Triplets
-from avhash_nas.data.sampling import class_members, generator
+from avhash_nas.data.sampling import class_members
 from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.random_streams import batch_stream
 
 
 @st.composite
@@ -78,7 +79,7 @@ def test_seed_epoch_and_batch_change_the_draw(sampling):
 
 def test_generators_of_epoch_and_batches_differ():
     keys = [(0, 0, None), (0, 0, 0), (0, 0, 1), (0, 1, None), (1, 0, None), (0, 1, 0)]
-    assert len({generator(*key).integers(2**62) for key in keys}) == len(keys)
+    assert len({batch_stream(*key).integers(2**62) for key in keys}) == len(keys)
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.space import SearchSpace, load_space
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import SearchSpace, draw_distinct, load_space
 from avhash_nas.strategies.evolution import cross, evolve, mutate
 from reference.strategies_evolution import (
     additive_fitness,

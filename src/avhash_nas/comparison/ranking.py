@@ -10,8 +10,8 @@ import numpy as np
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
-from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import Architecture, SearchSpace, draw_distinct
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members, generator
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members
 from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.random_streams import batch_stream
 
 
 class ClassBalanced(BatchSampling):
@@ -83,8 +84,8 @@ class ClassBalanced(BatchSampling):
         """
         pools = _Pools(labels)
         if self.by == "class":
-            return lambda batch: self._draw(pools, generator(seed, epoch, batch))
-        plan = self._deal(pools, self._count(pools), generator(seed, epoch))
+            return lambda batch: self._draw(pools, batch_stream(seed, epoch, batch))
+        plan = self._deal(pools, self._count(pools), batch_stream(seed, epoch))
         return lambda batch: plan[batch]
 
     def _draw(self, pools: "_Pools", random: np.random.Generator) -> Positions:

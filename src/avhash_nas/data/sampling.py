@@ -11,18 +11,6 @@ Labels: TypeAlias = NDArray[np.bool_]
 Positions: TypeAlias = NDArray[np.int64]
 
 
-def generator(seed: int, epoch: int, batch: int | None = None) -> np.random.Generator:
-    """A random generator that depends on its arguments alone, so that every rank and every resumed run draws the same.
-
-    Args:
-        seed: Seed of the run, at least 0.
-        epoch: Epoch, counted from 0.
-        batch: Batch of the epoch, counted from 0; None gives the stream of the epoch as a whole.
-    """
-    counter = 0 if batch is None else batch + 1
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, counter))))
-
-
 class BatchSampling(ABC):
     """Settings of a sampling. It holds no state: an epoch's batches follow from labels, seed and epoch alone.
 

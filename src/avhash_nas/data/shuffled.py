@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions, generator
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions
 from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.random_streams import batch_stream
 
 
 class Shuffled(BatchSampling):
@@ -52,5 +53,5 @@ class Shuffled(BatchSampling):
             seed: Seed of the run.
             epoch: Epoch, counted from 0.
         """
-        order = generator(seed, epoch).permutation(len(labels)).astype(np.int64, copy=False)
+        order = batch_stream(seed, epoch).permutation(len(labels)).astype(np.int64, copy=False)
         return np.array_split(order, self.batches_per_epoch(labels)).__getitem__

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from avhash_nas.data.sampling import Labels, Positions, class_members, generator
+from avhash_nas.data.sampling import Labels, Positions, class_members
 from avhash_nas.errors import AvnasError
+from avhash_nas.random_streams import batch_stream
 
 
 def split_stratified(labels: Labels, train_fraction: float, seed: int) -> tuple[Positions, Positions]:
@@ -26,7 +27,7 @@ def split_stratified(labels: Labels, train_fraction: float, seed: int) -> tuple[
     """
     if not 0 < train_fraction < 1:
         raise AvnasError(f"portion must lie between 0 and 1, got {train_fraction}")
-    random = generator(seed, 0)
+    random = batch_stream(seed, 0)
     sizes = labels.sum(0)
     rarest = np.where(labels, sizes, len(labels) + 1).argmin(1)
     owner = np.zeros_like(labels)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members, generator
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members
 from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.random_streams import batch_stream
 
 
 class Triplets(BatchSampling):
@@ -57,10 +58,10 @@ class Triplets(BatchSampling):
             epoch: Epoch, counted from 0.
         """
         members = class_members(labels)
-        order = generator(seed, epoch).permutation(_anchors(labels))
+        order = batch_stream(seed, epoch).permutation(_anchors(labels))
 
         def batch(index: int) -> Positions:
-            random = generator(seed, epoch, index)
+            random = batch_stream(seed, epoch, index)
             anchors = order[index * self.anchors : (index + 1) * self.anchors]
             return np.concatenate([self._triplet(int(anchor), labels, members, random) for anchor in anchors])
 

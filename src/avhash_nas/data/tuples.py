@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions, generator
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions
 from avhash_nas.errors import AvnasError
+from avhash_nas.random_streams import batch_stream
 
 Partners: TypeAlias = Callable[[Positions, np.random.Generator], Positions]
 """Positions of n videos and a random generator -> positions of their partners, (n, k)."""
@@ -61,7 +62,7 @@ class Tuples(BatchSampling):
 
         def batch(index: int) -> Positions:
             anchors = anchors_of(index)
-            own_stream = generator(seed, epoch, index).spawn(1)[0]
+            own_stream = batch_stream(seed, epoch, index).spawn(1)[0]
             partners = np.asarray(self.partners(anchors, own_stream), np.int64)
             if partners.shape != (len(anchors), self.size):
                 wanted = (len(anchors), self.size)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.errors import AvnasError, MissingExtraError
+from avhash_nas.random_streams import library_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def k_means(
         niter=iterations,
         nredo=restarts,
         spherical=spherical,
-        seed=int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1),
+        seed=library_seed(seed),
         min_points_per_centroid=1,
         max_points_per_centroid=len(points),
     )

@@ -16,7 +16,7 @@ from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
 from avhash_nas.pipeline.plan import SCORE, Plan
 from avhash_nas.pipeline.run_folder import RunFolder
-from avhash_nas.random_streams import seeded, stage_seed
+from avhash_nas.random_streams import StageKey, seeded, stage_seed
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.training.checkpoint import StopRequest
 from avhash_nas.training.module import HashingModule
@@ -88,7 +88,7 @@ def train_plain(plan: Plan, network: HashNetwork, stage: Stage, stop: StopReques
     An objective with a pretraining first trains a copy in the stage's folder, by the same recipe, from the same
     start, whose last state is kept.
     """
-    seed = stage_seed(plan.seed, 1)
+    seed = stage_seed(plan.seed, StageKey.PLAIN)
     module = HashingModule(network, plan.objective, plan.finetune, plan.augmentation, seed=seed)
     if (objective := plan.objective.pretraining()) is not None:
         recipe = replace(plan.finetune, keep="last", patience=0)

@@ -11,7 +11,7 @@ from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, ne
 from avhash_nas.pipeline.evaluator import CachedEvaluator, Candidates, plain_stage, train_plain
 from avhash_nas.pipeline.plan import SCORE, Plan
 from avhash_nas.pipeline.run_folder import RunFolder
-from avhash_nas.random_streams import seeded, stage_seed
+from avhash_nas.random_streams import StageKey, seeded, stage_seed
 from avhash_nas.training.checkpoint import StopRequest, stop_requests
 from avhash_nas.training.code_collector import KeepTestCodes
 from avhash_nas.training.module import HashingModule
@@ -37,7 +37,9 @@ class Searched:
 def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest) -> Searched:
     """Train the supernet, let the strategy choose, prune."""
     strategy = plan.strategy
-    module = HashingModule(supernet, plan.objective, plan.search, plan.augmentation, seed=stage_seed(plan.seed, 0))
+    module = HashingModule(
+        supernet, plan.objective, plan.search, plan.augmentation, seed=stage_seed(plan.seed, StageKey.SEARCH)
+    )
     strategy.setup_search(supernet.space, plan.seed)
     module.attach(strategy.architecture, strategy.parameter_groups())
     trained = _train(plan, module, folder, stop) if strategy.uses_supernet else None

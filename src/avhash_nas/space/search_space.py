@@ -1,7 +1,8 @@
 """The cells of a network and what each can become."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,33 @@ def load_space(source: str | Path) -> SearchSpace:
         return SearchSpace.from_dict(data)
     except AvnasError as error:
         raise AvnasError(f"{source}: {error}") from error
+
+
+def draw_distinct(
+    space: SearchSpace, count: int, random: np.random.Generator, seen: Collection[Architecture] = frozenset()
+) -> list[Architecture]:
+    """Architectures drawn uniformly from those of a space that are not yet seen, none twice.
+
+    Always ends: once fewer than half of the space would be left, what is left is listed and shuffled instead of drawn
+    until something new comes.
+
+    Args:
+        space: Where to draw from.
+        count: How many are wanted.
+        random: Drawn from.
+        seen: Architectures of the space that must not come.
+
+    Returns:
+        `count` architectures, or fewer where the space holds no more.
+    """
+    if 2 * (len(seen) + count) > space.size:
+        every = itertools.product(*(range(len(cell.candidates)) for cell in space.cells))
+        left = [space.architecture(dict(zip((cell.name for cell in space.cells), indices))) for indices in every]
+        left = [architecture for architecture in left if architecture not in seen]
+        return [left[position] for position in random.permutation(len(left))[:count]]
+    drawn: dict[Architecture, None] = {}
+    while len(drawn) < count:
+        architecture = space.sample(random)
+        if architecture not in seen:
+            drawn[architecture] = None
+    return list(drawn)

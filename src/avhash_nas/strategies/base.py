@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
+from avhash_nas.random_streams import architecture_step_seed
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress, as_searchable, search_progress
 
@@ -171,8 +171,7 @@ class SearchStrategy(Callback, ABC):
     ) -> None:
         """Lightning's hook: the strategy's own step, then the route of the weight step."""
         module, progress = as_searchable(pl_module), search_progress(trainer, batch_idx)
-        key = np.random.SeedSequence((self.seed, progress.epoch, batch_idx, trainer.global_rank, 1))
-        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
+        torch.manual_seed(architecture_step_seed(self.seed, progress.epoch, batch_idx, trainer.global_rank))
         with _kept_buffers(module.network):
             self.architecture_step(module, batch, progress)
         module.route = self.route(progress)

@@ -11,9 +11,9 @@ from avhash_nas.data import Batch
 from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import Routes
-from avhash_nas.space import Architecture, SearchSpace
+from avhash_nas.random_streams import stream
+from avhash_nas.space import Architecture, SearchSpace, draw_distinct
 from avhash_nas.strategies.controller import Controller, FactorizedPolicy, Policy
-from avhash_nas.strategies.draws import draw_distinct, stream
 from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress
 from avhash_nas.strategies.reinforce import PolicyGradient, rewards_of
 from avhash_nas.strategies.scored import BestScored, describe_scores, score_all

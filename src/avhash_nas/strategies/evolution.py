@@ -6,8 +6,8 @@ from itertools import islice
 
 import numpy as np
 
-from avhash_nas.space import Architecture, SearchSpace
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import Architecture, SearchSpace, draw_distinct
 from avhash_nas.strategies.scored import Scored, best_first, score_all
 
 TRIES = 10

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Mixture, Route
+from avhash_nas.random_streams import stream
 from avhash_nas.strategies.darts import DARTS
-from avhash_nas.strategies.draws import stream
 from avhash_nas.strategies.protocols import SearchProgress
 
 

@@ -13,9 +13,9 @@ from avhash_nas.data import Batch
 from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
+from avhash_nas.random_streams import stream
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.base import SearchStrategy
-from avhash_nas.strategies.draws import stream
 from avhash_nas.strategies.gates import Gate, draw, full_gate, rescale, two_path_gate
 from avhash_nas.strategies.latency_term import LatencyTerm
 from avhash_nas.strategies.logits import ArchitectureLogits

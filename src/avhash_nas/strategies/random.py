@@ -6,7 +6,8 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Routes
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import draw_distinct
 from avhash_nas.strategies.protocols import Evaluator, SearchProgress
 from avhash_nas.strategies.scored import BestScored, score_all
 

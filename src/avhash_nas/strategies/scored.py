@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.random_streams import stream
 from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.strategies.base import SearchStrategy
-from avhash_nas.strategies.draws import stream
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Random search with shared weights (Li and Talwalkar 2019): the evolution's honest rival."""
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import draw_distinct
 from avhash_nas.strategies.protocols import Evaluator
 from avhash_nas.strategies.scored import score_all
 from avhash_nas.strategies.single_path import SinglePath

@@ -7,8 +7,8 @@ import numpy as np
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
-from avhash_nas.space import SearchSpace
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import SearchSpace, draw_distinct
 from avhash_nas.strategies.protocols import SearchProgress
 from avhash_nas.strategies.scored import BestScored
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -17,7 +16,7 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
-from avhash_nas.random_streams import seeded
+from avhash_nas.random_streams import seeded, weight_step_seed
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
@@ -127,8 +126,7 @@ class HashingModule(L.LightningModule):
         """Key the step's random numbers on (seed, epoch, batch, rank)."""
         if batch_idx == 0:
             self._loss_sum, self._losses = torch.zeros(()), 0
-        key = np.random.SeedSequence((self.seed, self.current_epoch, batch_idx, self.global_rank))
-        torch.manual_seed(int(key.generate_state(1, np.uint64)[0]) >> 1)
+        torch.manual_seed(weight_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Loss of one batch on the present route, or the mean over the present routes."""

@@ -3,45 +3,15 @@
 import itertools
 from collections import Counter
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avhash_nas.data.sampling import generator
-from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies.draws import draw_distinct, stream
+from avhash_nas.random_streams import stream
+from avhash_nas.space import Cell, SearchSpace, draw_distinct, load_space
 from reference.strategies_evolution import every_architecture, uniform_p
 
 SMALL = SearchSpace((Cell("visual.U1", ("skip", "silu", "layer_norm")), Cell("T", ("self_attention", "self_ssm"))))
-
-
-class TestStream:
-    def test_it_depends_on_its_arguments_alone(self):
-        first = stream(3, "paths", 1, 2).integers(2**62, size=4)
-        np.random.seed(5)
-        assert first.tolist() == stream(3, "paths", 1, 2).integers(2**62, size=4).tolist()
-
-    def test_every_argument_changes_it(self):
-        keys = [
-            *(
-                (seed, purpose, epoch, batch)
-                for seed in (0, 1)
-                for purpose in "ab"
-                for epoch in (0, 1)
-                for batch in (0, 1)
-            ),
-            *((seed, purpose) for seed in (0, 1) for purpose in "ab"),
-            *((seed, purpose, 0) for seed in (0, 1) for purpose in "ab"),
-        ]
-        drawn = {int(stream(*key).integers(2**62)) for key in keys}
-        assert len(drawn) == len(keys)
-
-    def test_it_is_not_the_stream_that_samples_batches(self):
-        """Run and data have one seed: with one stream, a video would always meet the same candidates."""
-        batches = {int(generator(0, epoch, batch).integers(2**62)) for epoch in range(5) for batch in (None, *range(5))}
-        paths = {int(stream(0, "paths", epoch, batch).integers(2**62)) for epoch in range(5) for batch in range(5)}
-        assert not batches & paths
 
 
 class TestDistinct:
