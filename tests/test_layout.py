@@ -18,7 +18,7 @@ MODULES = {
 PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init__.py")
 
 LAYERS = (
-    {"cache", "errors"},
+    {"cache", "errors", "legacy"},
     {"codes", "distributed", "files", "kernels", "random_streams"},
     {"code_set", "operators"},
     {"space"},

@@ -5,6 +5,7 @@ from typing import Any
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
+from avhash_nas.legacy import renamed
 
 EXTRACTION_FILE = "extraction.json"
 """Its name, in a feature folder and in a model folder."""
@@ -20,7 +21,7 @@ def read_extraction(folder: str | Path) -> dict[str, Any] | None:
         AvnasError: The file is damaged.
     """
     path = Path(folder) / EXTRACTION_FILE
-    return read_json(path) if path.exists() else None
+    return renamed(read_json(path)) if path.exists() else None
 
 
 def check_same_extraction(
@@ -40,7 +41,7 @@ def check_same_extraction(
         AvnasError: An extractor differs.
     """
     for modality in ("visual", "audio"):
-        learnt, made = ((record or {}).get(modality) for record in (of_model, of_features))
+        learnt, made = ((renamed(record) or {}).get(modality) for record in (of_model, of_features))
         if learnt is None or made is None:
             continue
         if any(

@@ -11,6 +11,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.clip import Clip, read_clip
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, Vectors, VisualExtractor
 from avhash_nas.extraction.media_file import Limits
+from avhash_nas.legacy import renamed
 
 _FORMAT = 1
 _BASES: dict[str, type[Any]] = {"visual": VisualExtractor, "audio": AudioExtractor}
@@ -144,7 +145,7 @@ class Extraction:
                 f"extraction: format {described.get('format')!r} is not {_FORMAT}, which this version reads"
             )
         try:
-            parts = {name: described[name] for name in _BASES}
+            parts = {name: renamed(described[name]) for name in _BASES}
             made = {
                 name: _import_extractor(part["class"], _BASES[name])(**part["arguments"])
                 for name, part in parts.items()

@@ -14,6 +14,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.feature_files import FILES, Parts
 from avhash_nas.extraction.labels import SPLITS
 from avhash_nas.files import read_json, write_json
+from avhash_nas.legacy import renamed
 
 _OWN = (*FILES.values(), "dataset.yaml", *(f"{split}.txt" for split in SPLITS), MEDIA_FILE, EXTRACTION_FILE)
 
@@ -42,7 +43,7 @@ def check_folder(folder: Path, described: Mapping[str, Any], *, overwrite: bool 
         if held := sorted(entry.name for entry in folder.iterdir()):
             raise AvnasError(f"{folder}: holds {held[0]}, which no extraction has made; name another folder")
         return
-    before = read_json(folder / EXTRACTION_FILE)
+    before = renamed(read_json(folder / EXTRACTION_FILE))
     different = [name for name in described if before.get(name) != described[name]]
     if different and not overwrite:
         was, now = (json.dumps(each.get(different[0])) for each in (before, described))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from avhash_nas.codes import pack
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
+from avhash_nas.legacy import first_names, renamed
 from avhash_nas.networks.route import Route
 
 
@@ -155,7 +156,11 @@ class HashNetwork(nn.Module, ABC):
         """
         digest = hashlib.sha256()
         kind = type(self)
-        digest.update(json.dumps([f"{kind.__module__}.{kind.__qualname__}", self.arguments()], sort_keys=True).encode())
+        digest.update(
+            json.dumps(
+                [f"{kind.__module__}.{kind.__qualname__}", first_names(self.arguments())], sort_keys=True
+            ).encode()
+        )
         for name, tensor in sorted(self.state_dict().items()):
             plain = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
@@ -197,7 +202,7 @@ class HashNetwork(nn.Module, ABC):
         if not issubclass(network_class, cls):
             raise AvnasError(f"{folder / 'config.json'}: holds a {network_class.__name__}, not a {cls.__name__}")
         try:
-            network = network_class.from_arguments(config["arguments"])
+            network = network_class.from_arguments(renamed(config["arguments"]))
             network.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, SafetensorError) as error:
             raise AvnasError(f"{folder / 'model.safetensors'}: cannot be read: {error}") from error

@@ -6,6 +6,7 @@ from typing import Any
 from avhash_nas.data import EXTRACTION_FILE, read_extraction
 from avhash_nas.distributed import rank
 from avhash_nas.files import write_json
+from avhash_nas.legacy import existing
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, nest, reference_scores, versions
 from avhash_nas.pipeline.evaluator import CachedEvaluator, Candidates, plain_stage, train_plain
@@ -44,7 +45,7 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     module.attach(strategy.architecture, strategy.parameter_groups())
     trained = _train(plan, module, folder, stop) if strategy.uses_supernet else None
     candidates = Candidates(plan, supernet, folder, stop)
-    file = folder.stage("search") / "evaluator.json"
+    file = existing(folder.stage("search") / "evaluator.json")
     evaluator = CachedEvaluator(supernet.space, file, candidates.score, candidates.train)
     validated = strategy.derive()  # what the kept epoch's validation has scored
     strategy.search(evaluator)

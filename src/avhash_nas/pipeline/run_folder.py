@@ -13,6 +13,7 @@ from rich.table import Table
 from avhash_nas.distributed import of_first_rank, rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
+from avhash_nas.legacy import renamed
 
 
 class RunFolder:
@@ -97,7 +98,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise AvnasError(f"{self.path}: no run here (config.yaml is missing)")
-        options: dict[str, Any] = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        options: dict[str, Any] = renamed(yaml.safe_load(self.config.read_text(encoding="utf-8")))
         return options
 
     def read_metrics(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
+from avhash_nas.legacy import existing
 from avhash_nas.pipeline import RunFolder
 from avhash_nas.pipeline.evaluator import short_name
 from avhash_nas.report.design import Design
@@ -117,13 +118,13 @@ class RunRecord:
     @cached_property
     def choices(self) -> dict[int, Probabilities]:
         """How probable each candidate was, by epoch; empty if the strategy knows no probabilities."""
-        file = self._folder.stage("search") / "probabilities.csv"
+        file = existing(self._folder.stage("search") / "probabilities.csv")
         return read_probabilities(file) if file.exists() else {}
 
     @cached_property
     def evaluations(self) -> tuple[EvaluatedArchitecture, ...]:
         """The architectures that were scored after the supernet was trained."""
-        file = self._folder.stage("search") / "evaluations.csv"
+        file = existing(self._folder.stage("search") / "evaluations.csv")
         return read_evaluations(file) if file.exists() else ()
 
     @cached_property
