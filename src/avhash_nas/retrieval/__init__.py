@@ -1,4 +1,4 @@
-"""Searching codes: recall by Hamming distance, then rerank."""
+"""Code search: recall by Hamming distance, then rerank."""
 
 from avhash_nas.retrieval.asymmetric import AsymmetricRerank
 from avhash_nas.retrieval.columns import join_codes
@@ -9,7 +9,8 @@ from avhash_nas.retrieval.index_kind import IndexKind
 from avhash_nas.retrieval.ivf import IVF
 from avhash_nas.retrieval.rerank import Rerank
 from avhash_nas.retrieval.reranked_scores import reranked_scores
-from avhash_nas.retrieval.store import CodeStore, Found, StoreHeader, create_store, open_store
+from avhash_nas.retrieval.store import CodeStore, Neighbors, StoreHeader
+from avhash_nas.retrieval.stores import create_store, open_store
 from avhash_nas.retrieval.values import ValueRerank
 
 __all__ = [
@@ -18,9 +19,9 @@ __all__ = [
     "AsymmetricRerank",
     "CodeStore",
     "Flat",
-    "Found",
     "FrameRerank",
     "IndexKind",
+    "Neighbors",
     "Rerank",
     "StoreHeader",
     "ValueRerank",

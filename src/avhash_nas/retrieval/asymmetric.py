@@ -1,36 +1,37 @@
-"""Rerank by the query's real-valued outputs against the database's codes."""
+"""Rerank by the query's relaxed code and the database's codes."""
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval.rerank import Rerank, Scores, part
 
 
 class AsymmetricRerank(Rerank):
-    """Compares the query's relaxed code with the signs of the database's codes; the database keeps nothing more.
+    """Mean product of the query's relaxed code and the candidate's signs; the database stores only codes.
 
-    A bit on which the query is undecided counts less than one of which it is sure (asymmetric distance: Gordo,
+    Bits of which the query is unsure count less (asymmetric distance: Gordo,
     Perronnin, Gong and Lazebnik, "Asymmetric Distances for Binary Embeddings", TPAMI 2014).
 
     Args:
-        depth: k, how many of the nearest codes are compared anew.
+        depth: k, the number of nearest codes to rerank.
     """
 
+    @override
     def scores(self, query: CodeSet, candidates: CodeSet) -> Scores:
-        """Mean over the bits of the query's value times the candidate's sign."""
         return asymmetric_similarity(part(query, "values")[0], candidates.packed)
 
 
 def asymmetric_similarity(values: NDArray[np.floating], packed: NDArray[np.uint8]) -> Scores:
-    """Mean product of real values and the signs that packed codes stand for.
+    """Mean product of real values and the signs of packed codes.
 
     Args:
         values: Shape (q,).
-        packed: Codes as `avhash_nas.codes.pack` packs them, shape (n, ceil(q / 8)).
+        packed: Codes packed by `avhash_nas.codes.pack`, shape (n, ceil(q / 8)).
 
     Returns:
-        Shape (n,), float32; within [-1, 1] for values that are.
+        Shape (n,), float32; within [-1, 1] if the values are.
     """
     values = values.astype(np.float32)
     ones = np.unpackbits(packed, axis=1, count=len(values))  # (n, q)

@@ -1,4 +1,4 @@
-"""Parts of several code sets put together, in memory and as the arrays of a file."""
+"""Concatenation of code sets, in memory and as the columns of a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,25 +17,25 @@ _OPTIONAL = ("values", "frames")
 
 
 def join_codes(sets: Sequence[CodeSet], sources: Sequence[str]) -> CodeSet:
-    """One code set of several; it has the values and frames that all of them have, and the classes of each.
+    """Concatenates code sets. Values and frames remain if all sets have them; classes are merged.
 
     Args:
-        sets: At least one.
-        sources: What each of them is, for messages.
+        sets: At least one set.
+        sources: Name of each set in error messages.
 
     Raises:
-        AvnasError: They are of several networks or lengths, or a video comes twice.
+        AvnasError: The sets belong to different networks or code lengths, or a video occurs twice.
     """
     first = sets[0]
     for codes, source in zip(sets, sources, strict=True):
         if (codes.bits, codes.fingerprint) != (first.bits, first.fingerprint):
             raise AvnasError(
                 f"{source}: {codes.bits} bits of network {codes.fingerprint}; {sources[0]} holds {first.bits} bits of "
-                f"network {first.fingerprint}; one index takes the codes of one network"
+                f"network {first.fingerprint}; an index holds codes of a single network"
             )
     names: tuple[str, ...] = ()
     for codes in sets:
-        names = all_classes(names, codes.class_names)
+        names = merge_classes(names, codes.class_names)
     parts: dict[str, Any] = {
         name: np.concatenate([getattr(codes, name) for codes in sets])
         if all(getattr(codes, name) is not None for codes in sets)
@@ -47,25 +47,17 @@ def join_codes(sets: Sequence[CodeSet], sources: Sequence[str]) -> CodeSet:
     return replace(first, **{"labels": None, **parts}, class_names=names)
 
 
-def all_classes(former: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    """The former classes, and behind them those that are new.
+def merge_classes(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    """The old classes followed by the unknown ones.
 
-    >>> all_classes(("cat", "dog"), ("cow", "cat"))
+    >>> merge_classes(("cat", "dog"), ("cow", "cat"))
     ('cat', 'dog', 'cow')
     """
-    return (*former, *(name for name in new if name not in former))
+    return tuple(dict.fromkeys((*old, *new)))
 
 
 def labels_of(codes: CodeSet, class_names: tuple[str, ...]) -> Labels:
-    """Labels by other classes than the set's own; videos without labels have none of the classes.
-
-    Args:
-        codes: n videos.
-        class_names: C classes, the set's own among them.
-
-    Returns:
-        Shape (n, C).
-    """
+    """Labels with columns for other classes, which include the set's own, (n, C); all false without labels."""
     labels = np.zeros((len(codes), len(class_names)), np.bool_)
     if codes.labels is not None:
         labels[:, [class_names.index(name) for name in codes.class_names]] = codes.labels
@@ -73,14 +65,14 @@ def labels_of(codes: CodeSet, class_names: tuple[str, ...]) -> Labels:
 
 
 def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """What a file keeps of each video.
+    """The columns of a file.
 
-    Ids are UTF-8 of one width, a quarter of what they take in a `CodeSet`; names of files that are not UTF-8 keep their
-    bytes. Labels are a bit for each class, an eighth.
+    Ids are UTF-8 of a fixed width, a quarter of their size in a `CodeSet`; file names that are not UTF-8 keep their
+    bytes. Labels take one bit per class.
 
     Args:
         codes: The videos.
-        class_names: The file's classes, in the order of its bits.
+        class_names: Classes of the file, in the order of the bits.
     """
     columns: dict[str, NDArray[Any]] = {
         "ids": np.char.encode(codes.ids, "utf-8", "surrogateescape"),
@@ -92,45 +84,45 @@ def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArra
     return columns
 
 
-def join_columns(former: Columns, kept: Rows | None, new: Columns) -> dict[str, Joined]:
-    """A file's columns without some rows and with new ones below.
+def join_columns(old: Columns, kept: Rows | None, new: Columns) -> dict[str, Joined]:
+    """Appends rows to columns.
 
     Args:
-        former: As they are.
-        kept: The rows that stay; None for all.
-        new: What `columns_of` made; it has what the file keeps, and what the file does not keep is left out.
+        old: Columns of a file.
+        kept: Rows of `old` to keep; None for all.
+        new: Columns to append; names that `old` lacks are dropped, except labels.
     """
-    names = ["ids", "packed", *(name for name in _OPTIONAL if name in former)]
-    joined = {name: Joined((former[name], kept), (new[name], None)) for name in names}
-    if "labels" in former or "labels" in new:
-        joined["labels"] = Joined((_labels(former), kept), (_labels(new), None))
+    names = ["ids", "packed", *(name for name in _OPTIONAL if name in old)]
+    joined = {name: Joined((old[name], kept), (new[name], None)) for name in names}
+    if "labels" in old or "labels" in new:
+        joined["labels"] = Joined((_labels(old), kept), (_labels(new), None))
     return joined
 
 
 def _labels(columns: Columns) -> NDArray[np.uint8]:
-    """The column of labels; one of no width where there is none."""
+    """The label column, of width 0 if missing."""
     return columns.get("labels", np.zeros((len(columns["ids"]), 0), np.uint8))
 
 
 def code_set(columns: Columns, rows: Rows, leave_out: Sequence[str], **others: Any) -> CodeSet:
-    """Some videos of a file.
+    """Some rows of a file as a code set.
 
     Args:
-        columns: The file's.
-        rows: The videos wanted.
-        leave_out: Names of columns that are not wanted.
-        others: What a `CodeSet` has beside its arrays, with the file's `class_names`.
+        columns: Columns of the file.
+        rows: Selected rows.
+        leave_out: Names of columns to leave out.
+        others: Fields of `CodeSet` besides its arrays, including the file's `class_names`.
     """
     class_names = others.pop("class_names")
-    taken: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         name: columns[name][rows] for name in ("packed", *_OPTIONAL) if name in columns and name not in leave_out
     }
     if "labels" in columns:
-        taken["labels"] = np.unpackbits(columns["labels"][rows], axis=1, count=len(class_names)).astype(np.bool_)
+        arrays["labels"] = np.unpackbits(columns["labels"][rows], axis=1, count=len(class_names)).astype(np.bool_)
         others["class_names"] = class_names
-    return CodeSet(ids=decoded(columns["ids"][rows]), **taken, **others)
+    return CodeSet(ids=decoded(columns["ids"][rows]), **arrays, **others)
 
 
 def decoded(ids: NDArray[np.bytes_]) -> NDArray[np.str_]:
-    """Ids of a file as text."""
+    """Decodes ids of a file."""
     return np.char.decode(ids, "utf-8", "surrogateescape") if ids.size else np.empty(ids.shape, np.str_)

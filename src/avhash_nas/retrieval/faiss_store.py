@@ -1,4 +1,4 @@
-"""A store in one file, searched by FAISS."""
+"""A store in one file, searched with FAISS."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,76 +9,66 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from avhash_nas.code_set import CodeSet, Packed
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.retrieval.archive import Joined, Rows, map_archive, write_archive
-from avhash_nas.retrieval.columns import Columns, all_classes, code_set, columns_of, decoded, join_columns
+from avhash_nas.retrieval.columns import Columns, code_set, columns_of, decoded, join_columns, merge_classes
 from avhash_nas.retrieval.flat import exact_search
 from avhash_nas.retrieval.index_kind import IndexKind, NumberedCodes, Numbers, Progress, faiss, threads_for
 from avhash_nas.retrieval.lock import locked
-from avhash_nas.retrieval.store import CodeStore, Found, StoreHeader
+from avhash_nas.retrieval.store import CodeStore, Neighbors, StoreHeader
 
-_FORMAT = 1
 _NOWHERE = np.iinfo(np.int32).max
 
 
 class FaissStore(CodeStore):
-    """One file with codes, ids, labels, what is kept for reranking, and the index of an approximate kind.
+    """One file with codes, ids, labels, the parts used for reranking, and the graph or lists of an approximate index.
 
-    The file's arrays are mapped (`avhash_nas.retrieval.archive`): opening reads a few hundred bytes, a search only what
-    it needs, and processes that search the same file share its memory. It is written whole or not at all, by one writer
-    at a time; a store that is open goes on as it was when another process writes.
+    The arrays are memory-mapped (`avhash_nas.retrieval.archive`): opening reads a few hundred bytes, and processes
+    that search the same file share its memory. Writes are atomic and serialized by a lock; an open store keeps its
+    content while another process writes.
 
-    Equal distances come in the order in which the videos were added. A query for which an approximate kind finds fewer
-    codes than are wanted is answered exactly.
+    Equal distances are ordered by insertion. If an approximate index finds fewer codes than requested, the query is
+    searched exactly.
 
     Args:
         path: The file.
         header: What holds for all codes.
-        parts: The file's arrays, by name.
-        upcoming: Number of the code that is added next.
+        parts: The file's arrays by name.
+        next_number: Number of the next code to be added.
     """
 
-    def __init__(self, path: Path, header: StoreHeader, parts: Columns, upcoming: int) -> None:
-        self.where = str(path)
+    def __init__(self, path: Path, header: StoreHeader, parts: Columns, next_number: int) -> None:
+        super().__init__(str(path), header)
         self._path = path
-        self._header = header
         self._parts = parts
-        self._upcoming = upcoming
+        self._next_number = next_number
 
     @classmethod
     def open(cls, where: str | Path) -> Self:
-        """Open a file.
+        """Opens a file.
 
         Raises:
-            AvnasError: It is missing, damaged, or no index.
+            AvnasError: It is missing, damaged, or not an index.
             MissingExtraError: FAISS is not installed.
         """
         faiss()
         path = Path(where)
         try:
             parts = map_archive(path)
-            written = json.loads(parts["header"].tobytes())
-            if written["format"] != _FORMAT:
-                raise AvnasError(f"{path}: index of another format than {_FORMAT}, the one that this version reads")
-            header = StoreHeader(
-                bits=written["bits"],
-                fingerprint=written["fingerprint"],
-                kind=IndexKind.from_dict(written["kind"]),
-                class_names=tuple(written["class_names"]),
-                extraction=written["extraction"],
-                values="values" in parts,
-                frames=parts["frames"].shape[1:] if "frames" in parts else None,
-            )
+            data = json.loads(parts["header"].tobytes())
+            frames = parts["frames"].shape[1:] if "frames" in parts else None
+            header = StoreHeader.from_dict(data, "values" in parts, frames, str(path))
             if {len(parts[name]) for name in ("ids", "order", "numbers", "packed")} != {len(parts["ids"])}:
                 raise ValueError("its parts differ in length")
-            return cls(path, header, parts, written["upcoming"])
+            return cls(path, header, parts, data["upcoming"])
         except FileNotFoundError as error:
-            raise AvnasError(f"{path}: no such index; `avnas index build` makes one") from error
+            raise AvnasError(f"{path}: no such index; create it with `avnas index build`") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AvnasError(f"{path}: is no index, or is damaged: {error}") from error
+            raise AvnasError(f"{path}: not an index, or damaged: {error}") from error
 
     @classmethod
     def create(
@@ -89,28 +79,18 @@ class FaissStore(CodeStore):
         replace: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """Write a new file; `avhash_nas.retrieval.create_store` tells the arguments.
-
-        Raises:
-            AvnasError: There is a file already, the kind does not fit, or the file cannot be written.
-            MissingExtraError: FAISS is not installed.
-        """
+        """Writes a new file; arguments and errors as for `create_store`."""
         faiss()
         path = Path(where)
         header = StoreHeader(codes.bits, codes.fingerprint, kind, codes.class_names, codes.extraction)
         with locked(path):
             if path.exists() and not replace:
-                raise AvnasError(f"{path}: there is an index already; add to it, or replace it by --replace")
+                raise AvnasError(f"{path}: the index already exists; add to it, or replace it with --replace")
             numbers = np.arange(len(codes))
             index = kind.build(NumberedCodes(codes.packed, numbers), progress)
             columns = {name: Joined((part, None)) for name, part in columns_of(codes, codes.class_names).items()}
             _write(path, header, columns, numbers, len(numbers), index)
         return cls.open(path)
-
-    @property
-    def header(self) -> StoreHeader:
-        """What holds for all codes."""
-        return self._header
 
     def __len__(self) -> int:
         return len(self._parts["ids"])
@@ -118,17 +98,17 @@ class FaissStore(CodeStore):
     def __contains__(self, video: object) -> bool:
         return isinstance(video, str) and self._rows([video])[0] >= 0
 
+    @override
     def first_ids(self, count: int = 100) -> list[str]:
-        """The ids that were added first."""
-        found: list[str] = decoded(self._parts["ids"][:count]).tolist()
-        return found
+        ids: list[str] = decoded(self._parts["ids"][:count]).tolist()
+        return ids
 
-    def search(self, packed: Packed, top: int) -> Found:
-        """The nearest codes; `CodeStore.search` tells the arguments."""
+    @override
+    def search(self, packed: Packed, top: int) -> Neighbors:
         self.check_queries(packed, top)
         top = min(top, len(self))
         if not top or not len(packed):
-            return Found(np.empty((len(packed), top), np.str_), np.empty((len(packed), top), np.int32))
+            return Neighbors(np.empty((len(packed), top), np.str_), np.empty((len(packed), top), np.int32))
         with threads_for(len(packed)):
             distances, numbers = self.header.kind.search(self._index, self._codes, packed, top)
             distances, rows = self._nearest(distances, numbers, top)
@@ -136,25 +116,25 @@ class FaissStore(CodeStore):
             if len(short):
                 exact = exact_search(self._codes, packed[short], top)
                 distances[short], rows[short] = self._nearest(*exact, top)
-        return Found(decoded(self._parts["ids"][rows]), distances)
+        return Neighbors(decoded(self._parts["ids"][rows]), distances)
 
+    @override
     def fetch(self, ids: Sequence[str], values: bool = True, frames: bool = True) -> CodeSet:
-        """What is kept of some videos; `CodeStore.fetch` tells the arguments."""
         rows = self._rows(ids)
         if (rows < 0).any():
-            raise AvnasError(f"{self.where}: holds no video {ids[int((rows < 0).argmax())]!r}")
+            raise AvnasError(f"{self.where}: no video {ids[int((rows < 0).argmax())]!r}")
         return code_set(
             self._parts,
             rows,
-            leave_out=[name for name, wanted in (("values", values), ("frames", frames)) if not wanted],
+            leave_out=[name for name, included in (("values", values), ("frames", frames)) if not included],
             bits=self.bits,
             fingerprint=self.fingerprint,
             class_names=self.class_names,
             extraction=self.extraction,
         )
 
+    @override
     def add(self, codes: CodeSet, replace: bool = False, progress: Progress | None = None) -> None:
-        """Add codes; `CodeStore.add` tells the arguments."""
         with locked(self._path):
             current = type(self).open(self._path)
             current.check_codes(codes.bits, codes.fingerprint, "new codes")
@@ -162,14 +142,12 @@ class FaissStore(CodeStore):
             rows = current._rows(codes.ids.tolist())
             if not replace and (rows >= 0).any():
                 video = codes.ids[int((rows >= 0).argmax())]
-                raise AvnasError(
-                    f"{self.where}: video {video} is there already; --replace puts the new code in its place"
-                )
+                raise AvnasError(f"{self.where}: video {video} already exists; overwrite its code with --replace")
             current._rewrite(rows[rows >= 0], codes, progress)
         self._reopen()
 
+    @override
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove videos; `CodeStore.remove` tells the arguments."""
         with locked(self._path):
             current = type(self).open(self._path)
             rows = np.unique(current._rows(ids))
@@ -179,8 +157,8 @@ class FaissStore(CodeStore):
         self._reopen()
         return len(rows)
 
+    @override
     def size(self) -> int:
-        """Bytes of the file."""
         return self._path.stat().st_size
 
     @cached_property
@@ -189,74 +167,65 @@ class FaissStore(CodeStore):
 
     @cached_property
     def _index(self) -> Any:
-        """The FAISS index, in memory; None for a kind without."""
+        """The FAISS index, in memory; None for exact search."""
         if "index" not in self._parts:
             return None
         try:
             return faiss().deserialize_index_binary(self._parts["index"])
         except RuntimeError as error:
-            raise AvnasError(f"{self.where}: the index is damaged; build it anew: {error}") from error
+            raise AvnasError(f"{self.where}: the index is damaged; rebuild it: {error}") from error
 
     def _reopen(self) -> None:
-        """Take up what the file holds now."""
+        """Switches to the current content of the file."""
         self.__dict__ = type(self).open(self._path).__dict__
 
     def _rows(self, ids: Sequence[str]) -> Rows:
-        """Rows of videos, -1 for those that are not there: a search in the sorted ids, without reading all of them."""
+        """Rows of videos, -1 for unknown ids: a binary search in the sorted ids, which does not read all of them."""
         stored, order = self._parts["ids"], self._parts["order"]
-        wanted = [video.encode("utf-8", "surrogateescape") for video in ids]
-        if not len(stored) or not wanted:
-            return np.full(len(wanted), -1)
-        places = np.searchsorted(stored, np.array(wanted, stored.dtype), sorter=order)  # too long an id is cut
-        rows = order[np.minimum(places, len(stored) - 1)]
-        same = [found == video for found, video in zip(stored[rows].tolist(), wanted, strict=True)]
+        encoded = [video.encode("utf-8", "surrogateescape") for video in ids]
+        if not len(stored) or not encoded:
+            return np.full(len(encoded), -1)
+        positions = np.searchsorted(stored, np.array(encoded, stored.dtype), sorter=order)  # truncates longer ids
+        rows = order[np.minimum(positions, len(stored) - 1)]
+        same = [candidate == video for candidate, video in zip(stored[rows].tolist(), encoded, strict=True)]
         return np.where(same, rows, -1)
 
     def _nearest(self, distances: NDArray[np.int32], numbers: Numbers, top: int) -> tuple[NDArray[np.int32], Rows]:
-        """By distance and, at equal distance, by number: the first `top`, as rows; -1 where there are fewer."""
-        known = self._parts["numbers"]
-        rows = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
-        there = known[rows] == numbers
-        distances, rows = np.where(there, distances, _NOWHERE), np.where(there, rows, -1)
+        """The first `top` rows by distance, then number; padded with -1."""
+        stored = self._parts["numbers"]
+        rows = np.minimum(np.searchsorted(stored, numbers), len(stored) - 1)
+        exists = stored[rows] == numbers
+        distances, rows = np.where(exists, distances, _NOWHERE), np.where(exists, rows, -1)
         first = np.lexsort((rows, distances))[:, :top]
         distances, rows = (np.take_along_axis(array, first, 1) for array in (distances, rows))
         return np.where(rows < 0, np.int32(-1), distances), rows
 
     def _rewrite(self, removed: Rows, new: CodeSet, progress: Progress | None = None) -> None:
-        """Write the file without some rows and with new codes at the end; this store is of no use afterwards."""
+        """Writes the file without some rows and with new codes appended; invalidates this object."""
         kept = np.delete(np.arange(len(self)), removed) if len(removed) else None
-        header = changed(self.header, class_names=all_classes(self.class_names, new.class_names))
+        header = changed(self.header, class_names=merge_classes(self.class_names, new.class_names))
         columns = join_columns(self._parts, kept, columns_of(new, header.class_names))
-        kind, numbers, upcoming = header.kind, self._parts["numbers"], self._upcoming + len(new)
+        kind, numbers, next_number = header.kind, self._parts["numbers"], self._next_number + len(new)
         left = numbers if kept is None else numbers[kept]
         index = self._index
         if kept is None or kind.remove(index, numbers[removed], len(left)):
-            added = np.arange(self._upcoming, upcoming)
+            added = np.arange(self._next_number, next_number)
             kind.add(index, NumberedCodes(new.packed, added), progress)
             numbers = np.concatenate([left, added])
         else:
             numbers = np.arange(len(left) + len(new))
-            upcoming = len(numbers)
+            next_number = len(numbers)
             index = kind.build(NumberedCodes(columns["packed"].whole(), numbers), progress)
-        _write(self._path, header, columns, numbers, upcoming, index)
+        _write(self._path, header, columns, numbers, next_number, index)
 
 
 def _write(
-    path: Path, header: StoreHeader, columns: Mapping[str, Joined], numbers: Numbers, upcoming: int, index: Any
+    path: Path, header: StoreHeader, columns: Mapping[str, Joined], numbers: Numbers, next_number: int, index: Any
 ) -> None:
-    """Write a file, whole or not at all."""
-    written = {
-        "format": _FORMAT,
-        "bits": header.bits,
-        "fingerprint": header.fingerprint,
-        "kind": header.kind.to_dict(),
-        "class_names": list(header.class_names),
-        "extraction": header.extraction,
-        "upcoming": upcoming,
-    }
+    data = header.to_dict() | {"upcoming": next_number}
     ids = columns["ids"].whole()
     parts: dict[str, NDArray[Any] | Joined] = {
-        "header": np.frombuffer(json.dumps(written).encode(), np.uint8),
+        "header": np.frombuffer(json.dumps(data).encode(), np.uint8),
         **columns,
         "order": np.argsort(ids, kind="stable"),
         "numbers": numbers,

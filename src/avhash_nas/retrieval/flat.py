@@ -3,50 +3,53 @@
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from avhash_nas.retrieval.index_kind import Distances, IndexKind, NumberedCodes, Numbers, Packed, Progress, faiss
+from avhash_nas.retrieval.index_kind import Answers, IndexKind, NumberedCodes, Numbers, Packed, Progress, faiss
 
 _MEMORY = 2**28
-"""Bytes that an exact search may work in."""
+"""Working memory of an exact search, in bytes."""
 
 
 class Flat(IndexKind):
-    """Exact search: every code is compared; nothing is kept beside the codes.
+    """Exact search: every code is compared, and no index is stored.
 
-    A million codes of 64 bits are 8 MB, which one core goes through in about a millisecond; approximate search pays off
-    from some ten million on (benchmarks/README.md).
+    A million codes of 64 bits are 8 MB, which one core scans in about a millisecond; approximate search pays off from
+    about ten million codes on (benchmarks/README.md).
     """
 
+    @override
     def arguments(self) -> dict[str, Any]:
-        """None."""
         return {}
 
+    @override
     def build(self, codes: NumberedCodes, progress: Progress | None = None) -> None:
-        """Nothing to make."""
+        pass
 
+    @override
     def add(self, index: None, codes: NumberedCodes, progress: Progress | None = None) -> None:
-        """Nothing to do."""
+        pass
 
-    def remove(self, index: None, numbers: Numbers, left: int) -> bool:  # noqa: ARG002
-        """Nothing to do."""
+    @override
+    def remove(self, index: None, numbers: Numbers, left: int) -> bool:
         return True
 
-    def search(self, index: None, codes: NumberedCodes, queries: Packed, top: int) -> tuple[Distances, Numbers]:  # noqa: ARG002
-        """Compare all codes (`faiss.knn_hamming`)."""
+    @override
+    def search(self, index: None, codes: NumberedCodes, queries: Packed, top: int) -> Answers:
         return exact_search(codes, queries, top)
 
-    def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:  # noqa: ARG002
-        """`BIN_FLAT`."""
+    @override
+    def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
         return "BIN_FLAT", {}, {}
 
 
-def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> tuple[Distances, Numbers]:
-    """The nearest codes, by distance and at equal distance by number; which ones are cut off follows the same order.
+def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> Answers:
+    """The nearest codes, ordered by distance, then number; the cutoff follows the same order.
 
-    FAISS counts codes by distance, which beats its heap but takes room for `top` codes at every distance.
+    FAISS counts codes by distance, which is faster than its heap but needs room for `top` codes at every distance.
 
     Args:
-        codes: n codes; a mapped array is read as it is, without a copy.
+        codes: n codes; a memory-mapped array is not copied.
         queries: Shape (m, bytes).
         top: At most n.
 
@@ -55,9 +58,10 @@ def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> tuple[Dista
     """
     room = 8 * (8 * codes.packed.shape[1] + 1) * top  # bytes for one query
     step = max(1, _MEMORY // room)
-    how = "mc" if room <= _MEMORY else "hc"  # counters or heap
-    found = [
-        faiss().knn_hamming(np.ascontiguousarray(queries[start : start + step]), codes.packed, top, how)
+    method = "mc" if room <= _MEMORY else "hc"  # counters or heap
+    chunks = [
+        faiss().knn_hamming(np.ascontiguousarray(queries[start : start + step]), codes.packed, top, method)
         for start in range(0, len(queries), step)
     ]
-    return np.concatenate([each for each, _ in found]), codes.numbers[np.concatenate([rows for _, rows in found])]
+    distances, rows = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    return distances, codes.numbers[rows]

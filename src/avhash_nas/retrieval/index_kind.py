@@ -1,4 +1,4 @@
-"""Ways to search codes: exact, or approximate and faster."""
+"""The interface of an index: exact, or approximate and faster."""
 
 import importlib
 from abc import ABC, abstractmethod
@@ -14,20 +14,21 @@ from avhash_nas.errors import AvnasError, MissingExtraError
 
 Packed = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
-Distances = NDArray[np.int32]
+Answers = tuple[NDArray[np.int32], Numbers]
+"""Distances and numbers."""
 Progress = Callable[[int, int], None]
 
 BLOCK = 100_000
-"""Codes that are handed to FAISS in one call; an interrupt gets through between calls."""
+"""Codes passed to FAISS in one call; Ctrl-C takes effect between calls."""
 
 
 @dataclass(frozen=True)
 class NumberedCodes:
-    """Codes and the numbers by which an index knows them.
+    """Codes and their numbers in an index.
 
     Attributes:
         packed: 8 bits to a byte, shape (n, bytes).
-        numbers: Ascending, shape (n,); none is ever given to another code.
+        numbers: Ascending, shape (n,); never reused for another code.
     """
 
     packed: Packed
@@ -37,11 +38,17 @@ class NumberedCodes:
         return len(self.numbers)
 
 
-class IndexKind(ABC):
-    """A way to search codes.
+def blocks(codes: NumberedCodes, progress: Progress | None) -> Iterator[NumberedCodes]:
+    """Contiguous blocks of codes; progress is reported after each."""
+    for start in range(0, len(codes), BLOCK):
+        part = slice(start, start + BLOCK)
+        yield NumberedCodes(np.ascontiguousarray(codes.packed[part]), codes.numbers[part])
+        if progress:
+            progress(min(start + BLOCK, len(codes)), len(codes))
 
-    A subclass returns all arguments of its constructor, as JSON values, from `arguments()`.
-    """
+
+class IndexKind(ABC):
+    """A way to search codes."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
@@ -49,54 +56,54 @@ class IndexKind(ABC):
 
     @abstractmethod
     def build(self, codes: NumberedCodes, progress: Progress | None = None) -> Any:
-        """Make an index.
+        """Builds an index.
 
         Args:
-            codes: With the numbers 0 to n - 1.
-            progress: Called with the number of codes that are in and the number of all.
+            codes: Numbered 0 to n - 1.
+            progress: Called with the number of codes added so far and the total.
 
         Returns:
-            A FAISS index, or None if nothing is kept beside the codes.
+            A FAISS index, or None if the codes alone are enough.
 
         Raises:
-            AvnasError: The options do not fit that many codes.
+            AvnasError: The options do not suit the number of codes.
         """
 
     @abstractmethod
     def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> None:
-        """Add codes to an index; their numbers are above all former ones."""
+        """Adds codes; their numbers are larger than all previous ones."""
 
     @abstractmethod
     def remove(self, index: Any, numbers: Numbers, left: int) -> bool:
-        """Take codes out of an index.
+        """Removes codes from an index.
 
         Args:
-            index: What `build` made.
-            numbers: Of the codes that are removed.
-            left: How many codes are left.
+            index: Result of `build`.
+            numbers: Numbers of the removed codes.
+            left: Number of remaining codes.
 
         Returns:
-            Whether the index can be used on; if not, it must be built anew.
+            Whether the index remains usable; otherwise it must be rebuilt.
         """
 
     @abstractmethod
-    def search(self, index: Any, codes: NumberedCodes, queries: Packed, top: int) -> tuple[Distances, Numbers]:
-        """The nearest codes of each query.
+    def search(self, index: Any, codes: NumberedCodes, queries: Packed, top: int) -> Answers:
+        """Finds the nearest codes of each query.
 
         Args:
-            index: What `build` made.
+            index: Result of `build`.
             codes: All codes of the store.
             queries: Shape (n, bytes).
-            top: How many are wanted, at most the number of codes.
+            top: Number of neighbors, at most the number of codes.
 
         Returns:
-            Distances and numbers, both (n, k) with k at least `top`, in any order; number -1 where fewer were found.
-            Numbers of codes that were removed may be among them.
+            Distances and numbers, both (n, k) with k >= `top`, in any order, padded with the number -1. They may
+            include removed codes.
         """
 
     @abstractmethod
     def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """The same way in Milvus: type of the index, its parameters, parameters of a search.
+        """The equivalent in Milvus: index type, index parameters and search parameters.
 
         Args:
             codes: Number of codes.
@@ -118,12 +125,12 @@ class IndexKind(ABC):
         """
         module, _, name = str(data.get("class")).rpartition(".")
         try:
-            found = getattr(importlib.import_module(module), name)
-            if not (isinstance(found, type) and issubclass(found, cls)):
-                raise AvnasError(f"{module}.{name}: is no {cls.__name__}")
-            return found(**data["arguments"])
+            kind = getattr(importlib.import_module(module), name)
+            if not (isinstance(kind, type) and issubclass(kind, cls)):
+                raise AvnasError(f"{module}.{name}: not an {cls.__name__}")
+            return kind(**data["arguments"])
         except (ImportError, AttributeError, ValueError, KeyError, TypeError) as error:
-            raise AvnasError(f"{module}.{name}: cannot be made: {error}") from error
+            raise AvnasError(f"{module}.{name}: cannot be created: {error}") from error
 
 
 def faiss() -> Any:
@@ -140,13 +147,10 @@ def faiss() -> Any:
 
 @contextmanager
 def threads_for(queries: int) -> Iterator[None]:
-    """One OpenMP thread for a single query.
+    """Limits a single query to one OpenMP thread, for the calling thread and the duration of the block.
 
-    It takes less time than the threads need to find each other, and threads that spin while they wait make it a hundred
-    times slower on a busy machine. The setting is the calling thread's own and is put back.
-
-    Args:
-        queries: How many are searched at once.
+    A single query takes less time than synchronizing threads, and on a busy machine spinning threads slow it down a
+    hundredfold.
     """
     if queries != 1:
         yield

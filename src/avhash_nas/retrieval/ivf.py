@@ -1,34 +1,25 @@
-"""Approximate search by an inverted file: the codes are sorted into lists, of which a query looks into a few."""
+"""Approximate search by an inverted file: codes are grouped into lists, and a query scans only the nearest."""
 
 import math
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.retrieval.index_kind import (
-    BLOCK,
-    Distances,
-    IndexKind,
-    NumberedCodes,
-    Numbers,
-    Packed,
-    Progress,
-    faiss,
-)
+from avhash_nas.retrieval.index_kind import Answers, IndexKind, NumberedCodes, Numbers, Packed, Progress, blocks, faiss
 
-_TRAINED_ON = 64  # codes of each list: FAISS warns below 39 and takes at most 256
+_TRAINED_ON = 64  # training codes per list: FAISS warns below 39 and takes at most 256
 
 
 class IVF(IndexKind):
-    """Approximate search: codes are sorted into lists by their nearest center; a query looks into the nearest lists.
+    """Approximate search: codes are grouped by their nearest cluster center; a query scans the nearest lists.
 
-    The centers are those of the codes the index was built with. A store that has grown to many times its size, or whose
-    codes have changed, is better built anew.
+    The centers are computed once, when the index is built: rebuild a store that has grown many times over.
 
     Args:
         nlist: Number of lists; by default the square root of the number of codes.
-        nprobe: How many lists a query looks into; by default a sixteenth of them. More find more and take longer.
+        nprobe: Number of lists scanned per query; by default a sixteenth of them. Larger: better recall, slower.
 
     Raises:
         AvnasError: An argument is out of range.
@@ -41,48 +32,46 @@ class IVF(IndexKind):
         self.nlist = nlist
         self.nprobe = nprobe
 
+    @override
     def arguments(self) -> dict[str, Any]:
-        """`nlist`, `nprobe`."""
         return {"nlist": self.nlist, "nprobe": self.nprobe}
 
+    @override
     def build(self, codes: NumberedCodes, progress: Progress | None = None) -> Any:
-        """Cluster a sample of the codes, then sort all into the lists."""
         lists = self._lists(len(codes))
         width = 8 * codes.packed.shape[1]
         index = faiss().IndexBinaryIVF(faiss().IndexBinaryFlat(width), width, lists)
-        index.cp.min_points_per_centroid = 1  # small stores are the user's affair: no warning
+        index.cp.min_points_per_centroid = 1  # no warning for small stores
         step = max(1, len(codes) // (_TRAINED_ON * lists))
         index.train(np.ascontiguousarray(codes.packed[::step]))
         self.add(index, codes, progress)
         return index
 
+    @override
     def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> None:
-        """Sort codes into the lists there are."""
-        for start in range(0, len(codes), BLOCK):
-            part = slice(start, start + BLOCK)
-            index.add_with_ids(np.ascontiguousarray(codes.packed[part]), codes.numbers[part])
-            if progress:
-                progress(min(start + BLOCK, len(codes)), len(codes))
+        for block in blocks(codes, progress):
+            index.add_with_ids(block.packed, block.numbers)
 
-    def remove(self, index: Any, numbers: Numbers, left: int) -> bool:  # noqa: ARG002
-        """Take codes out of the lists."""
+    @override
+    def remove(self, index: Any, numbers: Numbers, left: int) -> bool:
         index.remove_ids(numbers)
         return True
 
-    def search(self, index: Any, codes: NumberedCodes, queries: Packed, top: int) -> tuple[Distances, Numbers]:  # noqa: ARG002
-        """Compare the codes of the nearest lists."""
-        probed = min(index.nlist, self.nprobe or max(1, index.nlist // 16))
-        found: tuple[Distances, Numbers] = index.search(
-            np.ascontiguousarray(queries), top, params=faiss().IVFSearchParameters(nprobe=probed)
-        )
-        return found
+    @override
+    def search(self, index: Any, codes: NumberedCodes, queries: Packed, top: int) -> Answers:
+        parameters = faiss().IVFSearchParameters(nprobe=self._probes(index.nlist))
+        answers: Answers = index.search(np.ascontiguousarray(queries), top, params=parameters)
+        return answers
 
+    @override
     def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """`BIN_IVF_FLAT`."""
         lists = self._lists(codes)
-        return "BIN_IVF_FLAT", {"nlist": lists}, {"nprobe": min(lists, self.nprobe or max(1, lists // 16))}
+        return "BIN_IVF_FLAT", {"nlist": lists}, {"nprobe": self._probes(lists)}
 
     def _lists(self, codes: int) -> int:
         if self.nlist is not None and self.nlist > codes:
-            raise AvnasError(f"ivf: nlist {self.nlist} is more than there are codes, {codes}")
+            raise AvnasError(f"ivf: nlist {self.nlist} exceeds the number of codes, {codes}")
         return self.nlist or max(1, math.isqrt(codes))
+
+    def _probes(self, lists: int) -> int:
+        return min(lists, self.nprobe or max(1, lists // 16))

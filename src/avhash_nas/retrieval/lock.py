@@ -1,4 +1,4 @@
-"""One writer at a time."""
+"""A lock for writing a file, across processes and threads."""
 
 import fcntl
 import os
@@ -13,38 +13,38 @@ from avhash_nas.errors import AvnasError
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Within the block no other process and no other thread holds the lock of this file; it waits for its turn.
+    """Holds an exclusive lock on a file for the duration of the block, waiting for it if necessary.
 
-    The lock is `NAME.lock` beside the file, as the file itself is replaced when it is written. It ends with the
+    The lock file is `NAME.lock` beside the file, as the file itself is replaced on writing. The lock ends with the
     process, however that ends.
 
     Args:
-        path: The file that is to be written; its folder is made if missing.
+        path: The file to be written; its folder is created if missing.
 
     Raises:
-        AvnasError: The folder cannot be written.
+        AvnasError: The folder is not writable.
     """
     name = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = _hold(name)
+        lock = _acquire(name)
     except OSError as error:
         raise AvnasError(f"{name}: cannot be locked: {error.strerror or error}") from error
-    with held:
+    with lock:
         try:
             yield
         finally:
             name.unlink(missing_ok=True)
 
 
-def _hold(name: Path) -> IO[str]:
-    """The locked file; the one before us removes it, and then the lock of what we had opened is worth nothing."""
+def _acquire(name: Path) -> IO[str]:
+    """The locked file. The previous holder removes it, which voids a lock on the file that we had opened."""
     while True:
         file = name.open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            warnings.warn(f"{name}: another process writes; waiting until it is done", stacklevel=4)
+            warnings.warn(f"{name}: another process is writing; waiting until it is done", stacklevel=4)
             fcntl.flock(file, fcntl.LOCK_EX)
         if name.exists() and os.path.samestat(os.fstat(file.fileno()), name.stat()):
             return file

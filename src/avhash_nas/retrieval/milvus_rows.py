@@ -1,4 +1,4 @@
-"""Videos as rows of a Milvus collection."""
+"""Conversion between videos and rows of a Milvus collection."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from avhash_nas.retrieval.store import StoreHeader
 
 _TEXT = 65_535  # Milvus: bytes of a VARCHAR
 _KEY = 1024  # bytes of an id
-_BATCH = 2**22  # bytes sent at once; a server takes 64 MiB
+_BATCH = 2**22  # bytes per request; the limit of a server is 64 MiB
 _MOST_ROWS = 5000
 
 
 def key_of(video: str) -> str:
-    """An id as a primary key: percent-encoded, as Milvus Lite takes no quotes and no backslashes in keys.
+    """An id as a primary key: percent-encoded, as Milvus Lite accepts neither quotes nor backslashes in keys.
 
     >>> key_of("cats/it's ü.mp4")
     'cats/it%27s%20%C3%BC.mp4'
@@ -33,10 +33,10 @@ def video_of(key: str) -> str:
 
 
 def fields_of(header: StoreHeader) -> dict[str, dict[str, Any]]:
-    """The fields of the collection, as Milvus takes them.
+    """The fields of the collection.
 
     Raises:
-        AvnasError: What is kept of a video is more than Milvus takes.
+        AvnasError: A field exceeds the limits of Milvus.
     """
     text = {"type": "VARCHAR", "max_length": _TEXT}
     fields: dict[str, dict[str, Any]] = {
@@ -47,34 +47,34 @@ def fields_of(header: StoreHeader) -> dict[str, dict[str, Any]]:
     sizes = {"values": header.bits if header.values else 0, "frames": int(np.prod(header.frames or 0))}
     for name, size in sizes.items():
         if 4 * -(-2 * size // 3) > _TEXT:
-            raise AvnasError(f"milvus: {name} of {size} numbers a video are more than Milvus keeps; leave them out")
+            raise AvnasError(f"milvus: {name} of {size} numbers per video exceed the limit of Milvus; leave them out")
         if size:
             fields[name] = text
     return fields
 
 
 def rows_of(codes: CodeSet, header: StoreHeader) -> Iterator[dict[str, Any]]:
-    """A row for each video.
+    """One row per video.
 
     Raises:
-        AvnasError: An id is longer than Milvus takes.
+        AvnasError: An id is too long for Milvus.
     """
     names = np.array(codes.class_names, np.str_)
     for row, video in enumerate(codes.ids.tolist()):
         key = key_of(video)
         if len(key) > _KEY:
-            raise AvnasError(f"milvus: the id {video[:60]}... takes {len(key)} bytes; Milvus takes {_KEY} at most")
+            raise AvnasError(f"milvus: the id {video[:60]}... takes {len(key)} bytes; the limit of Milvus is {_KEY}")
         labels = [] if codes.labels is None else names[codes.labels[row]].tolist()
-        made = {"id": key, "code": codes.packed[row].tobytes(), "labels": labels}
+        fields = {"id": key, "code": codes.packed[row].tobytes(), "labels": labels}
         if header.values and codes.values is not None:
-            made["values"] = _text(codes.values[row])
+            fields["values"] = _text(codes.values[row])
         if header.frames and codes.frames is not None:
-            made["frames"] = _text(codes.frames[row])
-        yield made
+            fields["frames"] = _text(codes.frames[row])
+        yield fields
 
 
 def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows in lists that are small enough to be sent."""
+    """Splits rows into batches of the size of one request."""
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
@@ -88,14 +88,7 @@ def batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def code_set(rows: Sequence[Mapping[str, Any]], header: StoreHeader, values: bool, frames: bool) -> CodeSet:
-    """The videos of some rows.
-
-    Args:
-        rows: In the order wanted.
-        header: Of the store.
-        values: Whether the rows have values.
-        frames: Whether the rows have frames.
-    """
+    """Rows as a code set; `values` and `frames` say whether the rows have them."""
     width = -(-header.bits // 8)
     packed = np.frombuffer(b"".join(row["code"][0] for row in rows), np.uint8).reshape(len(rows), width)
     labels = np.array([[name in row["labels"] for name in header.class_names] for row in rows], np.bool_)

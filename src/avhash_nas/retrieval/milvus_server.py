@@ -1,4 +1,4 @@
-"""A connection to Milvus whose errors are one line."""
+"""A connection to Milvus with one-line errors."""
 
 import importlib
 import logging
@@ -13,17 +13,17 @@ from avhash_nas.errors import AvnasError, MissingExtraError
 
 _LOCAL = ".db"
 _DEFAULT_COLLECTION = "avhash"
-_SECONDS = 30.0  # to wait for a server that does not answer
+_SECONDS = 30.0  # timeout of a request
 
 
 def split_place(place: str) -> tuple[str, str]:
-    """URI and collection of `URI#collection`.
+    """Splits `URI#collection`.
 
     Args:
-        place: What follows `milvus:`.
+        place: The address after `milvus:`.
 
     Raises:
-        AvnasError: The URI is neither a server's nor a local file's, or the collection's name is none.
+        AvnasError: The URI is neither a server nor a local file, or the collection name is invalid.
 
     >>> split_place("http://localhost:19530#videos"), split_place("codes.db")
     (('http://localhost:19530', 'videos'), ('codes.db', 'avhash'))
@@ -31,14 +31,14 @@ def split_place(place: str) -> tuple[str, str]:
     uri, _, collection = place.partition("#")
     collection = collection or _DEFAULT_COLLECTION
     if "://" not in uri and not uri.endswith(_LOCAL):
-        raise AvnasError(f"milvus:{place}: takes a file whose name ends with .db, or a server, http://host:19530")
+        raise AvnasError(f"milvus:{place}: expected a file name that ends with .db, or a server, http://host:19530")
     if not re.fullmatch(r"[A-Za-z_]\w{0,200}", collection, re.ASCII):
-        raise AvnasError(f"milvus:{place}: a collection's name has letters, digits and _ and begins with no digit")
+        raise AvnasError(f"milvus:{place}: a collection name has letters, digits and _, and starts with no digit")
     return uri, collection
 
 
 def is_local(uri: str) -> bool:
-    """Whether a URI is a file of Milvus Lite's."""
+    """Whether a URI is a file of Milvus Lite."""
     return "://" not in uri
 
 
@@ -46,10 +46,10 @@ class MilvusServer:
     """A connection.
 
     Args:
-        uri: A server (`http://host:19530`), or a local file whose name ends with `.db`, which is made if missing.
+        uri: A server (`http://host:19530`), or a local file whose name ends with `.db`, created if missing.
 
     Raises:
-        AvnasError: There is no connection.
+        AvnasError: The connection fails.
         MissingExtraError: pymilvus or Milvus Lite is not installed.
     """
 
@@ -64,13 +64,13 @@ class MilvusServer:
                 Path(uri).absolute().parent.mkdir(parents=True, exist_ok=True)
         except ImportError as error:
             raise MissingExtraError(error.name or "pymilvus", "milvus", "a store in Milvus") from error
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs the stack of every error that it raises
-        with self.asked():
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error it raises
+        with self.errors():
             self.client = self._pymilvus.MilvusClient(uri=uri, timeout=_SECONDS)
 
     @contextmanager
-    def asked(self) -> Iterator[Any]:
-        """The client; what it raises within the block becomes an AvnasError."""
+    def errors(self) -> Iterator[Any]:
+        """Yields the client and turns its errors into AvnasError."""
         grpc = importlib.import_module("grpc")
         try:
             yield getattr(self, "client", None)
@@ -79,24 +79,21 @@ class MilvusServer:
             hint = " (has another process opened the file?)" if "Open local" in reason else ""
             raise AvnasError(f"milvus:{self.uri}: {reason}{hint}") from error
 
-    def collection(self, name: str, fields: dict[str, dict[str, Any]], index: dict[str, Any]) -> None:
-        """Make a collection; one of that name is dropped.
+    def create_collection(self, collection: str, fields: dict[str, dict[str, Any]], index: dict[str, Any]) -> None:
+        """Creates a collection, dropping an existing one of the same name.
 
         Args:
-            name: Its name.
-            fields: What Milvus takes for each field; types by name.
-            index: What Milvus takes for the index of the vector field.
+            collection: Its name.
+            fields: Options of each field, as Milvus takes them, with `type` by name.
+            index: Options of the vector field's index, as Milvus takes them.
         """
-        with self.asked() as client:
-            if client.has_collection(name):
-                client.drop_collection(name)
+        with self.errors() as client:
+            if client.has_collection(collection):
+                client.drop_collection(collection)
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             for field, options in fields.items():
-                schema.add_field(field, getattr(self._pymilvus.DataType, options["type"]), **_without_type(options))
+                kind = getattr(self._pymilvus.DataType, options["type"])
+                schema.add_field(field, kind, **{name: value for name, value in options.items() if name != "type"})
             params = client.prepare_index_params()
             params.add_index(**index)
-            client.create_collection(name, schema=schema, index_params=params, consistency_level="Strong")
-
-
-def _without_type(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != "type"}
+            client.create_collection(collection, schema=schema, index_params=params, consistency_level="Strong")

@@ -1,7 +1,7 @@
-"""The second stage of a search: the nearest codes, put in order by something finer than whole bits.
+"""The second stage of a search: the nearest codes are reordered by a finer measure of similarity.
 
-Ranking by Hamming distance is cheap and leaves many ties; only the first k videos of it (recall) are compared by what
-costs more (rerank), as coarse-to-fine retrieval does (EERCF, Tian et al., AAAI 2024, arXiv:2401.00701).
+Ranking by Hamming distance is cheap but leaves many ties. Only its first k videos (recall) are compared by a more
+expensive measure (rerank), as in coarse-to-fine retrieval (EERCF, Tian et al., AAAI 2024, arXiv:2401.00701).
 """
 
 from abc import ABC, abstractmethod
@@ -18,17 +18,16 @@ Scores = NDArray[np.float32]
 
 
 class Rerank(ABC):
-    """A way to put the first k videos of a Hamming ranking in order.
+    """Reorders the first k videos of a Hamming ranking.
 
-    `scores` says how alike a query and its candidates are; `order` is what a search calls. What lies below k stays
-    where it is, and so do videos of equal score among each other.
+    Subclasses implement `scores`; a search calls `order`. Videos below k, and videos of equal score, keep their order.
 
     Args:
-        depth: k, how many of the nearest codes are compared anew.
+        depth: k, the number of nearest codes to rerank.
 
     Attributes:
-        query_parts: Parts of a `CodeSet` that the query must have.
-        database_parts: Parts that the database must keep beside its codes.
+        query_parts: Parts of a `CodeSet` that the query needs.
+        database_parts: Parts that the database stores besides its codes.
 
     Raises:
         AvnasError: The depth is below 1.
@@ -44,25 +43,25 @@ class Rerank(ABC):
 
     @abstractmethod
     def scores(self, query: CodeSet, candidates: CodeSet) -> Scores:
-        """How alike a query and some videos are.
+        """Similarity of a query and some videos.
 
         Args:
-            query: The query alone, n = 1, with `query_parts`.
+            query: A single query, n = 1, with `query_parts`.
             candidates: n videos with `database_parts`.
 
         Returns:
-            Shape (n,); the higher, the more alike.
+            Shape (n,); higher is more similar.
         """
 
     def order(self, query: CodeSet, candidates: CodeSet) -> tuple[NDArray[np.int64], Scores]:
-        """The candidates in their new order.
+        """Ranks the candidates.
 
         Args:
-            query: The query alone, n = 1.
+            query: A single query, n = 1.
             candidates: n videos, nearest code first.
 
         Returns:
-            Positions among the candidates, shape (n,): the first k by score, the rest as they came. And the scores of
+            Positions among the candidates, shape (n,), the first k by score and the rest unchanged; and the scores of
             the first k in this order, shape (min(n, k),).
         """
         whole = len(candidates) <= self.depth
@@ -71,14 +70,10 @@ class Rerank(ABC):
         return np.concatenate([first, np.arange(len(first), len(candidates))]), scores[first]
 
     def check(self, query: CodeSet, database: CodeSet) -> None:
-        """See that both sides have what the comparison needs, before long work starts.
-
-        Args:
-            query: Any queries.
-            database: Any videos of the database.
+        """Checks that both sides have the required parts.
 
         Raises:
-            AvnasError: A part is missing, or the codes are those of two networks.
+            AvnasError: A part is missing, or the codes belong to different networks.
         """
         for codes, parts in ((query, self.query_parts), (database, self.database_parts)):
             for name in parts:
@@ -89,17 +84,17 @@ class Rerank(ABC):
             )
 
     def bytes_per_video(self, database: CodeSet) -> int:
-        """Bytes that the database keeps of a video beside its code for this comparison."""
+        """Bytes that the database stores per video, besides its code, for this rerank."""
         return sum(part(database, name).nbytes for name in self.database_parts) // max(1, len(database))
 
 
 def part(codes: CodeSet, name: Part) -> NDArray[np.float16]:
-    """What a code set keeps beside its codes.
+    """The values or frames of a code set.
 
     Raises:
-        AvnasError: It does not.
+        AvnasError: They are missing.
     """
-    found = codes.values if name == "values" else codes.frames
-    if found is None:
-        raise AvnasError(f"rerank: these codes were stored without {name}, which this way of reranking compares")
-    return found
+    array = codes.values if name == "values" else codes.frames
+    if array is None:
+        raise AvnasError(f"rerank: these codes were stored without {name}, which this rerank needs")
+    return array

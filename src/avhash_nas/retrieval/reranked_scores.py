@@ -1,4 +1,4 @@
-"""Retrieval measures of recall and rerank together."""
+"""Retrieval measures of a reranked search."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from avhash_nas.code_set import CodeSet, Labels
 from avhash_nas.errors import AvnasError
 from avhash_nas.retrieval.rerank import Rerank
 
-if TYPE_CHECKING:  # it brings torch, which a search does not need
+if TYPE_CHECKING:  # imports torch, which a search does not need
     from avhash_nas.metrics import RetrievalScores
     from avhash_nas.metrics.ranking import Reorder
 
@@ -23,22 +23,21 @@ def reranked_scores(
     ks: Sequence[int | None] = (5, 20, 100),
     seed: int = 0,
 ) -> "RetrievalScores":
-    """All measures of a ranking by Hamming distance whose first places are reranked.
+    """Evaluates a ranking by Hamming distance whose first k videos are reranked.
 
-    Videos at one distance from a query are ordered by a permutation drawn from the seed and their ids, as in
-    `avhash_nas.metrics.evaluate`: it decides who is among the first k, and the order of equal scores there. Measures
-    that look past the first k see below them the ranking by distance alone. So mAP@K and P@K with K above the depth
-    can change by the order within the depth alone, and P@K and R@K for K = depth cannot change at all.
+    Ties in distance are broken by a permutation of the ids drawn from the seed, as in `avhash_nas.metrics.evaluate`: it
+    decides which videos are among the first k, and the order of equal scores there. Below k the ranking is by distance
+    alone, so P@K and R@K for K = k do not depend on the rerank.
 
     Args:
-        queries: Codes with labels and what the reranking compares.
-        database: Likewise.
-        rerank: How and how deep; None for Hamming distance alone.
+        queries: Codes with labels and the rerank's `query_parts`.
+        database: Codes with labels and the rerank's `database_parts`.
+        rerank: The rerank; None for Hamming distance alone.
         ks: The K of mAP@K, P@K and R@K; None is the whole database.
-        seed: Of the permutation.
+        seed: Seed of the permutation.
 
     Raises:
-        AvnasError: The two sides do not fit, or lack labels or what the reranking compares.
+        AvnasError: The two sides do not match, or lack labels or a required part.
     """
     import torch
 
@@ -46,7 +45,7 @@ def reranked_scores(
 
     labels = [_labels(codes, side) for codes, side in ((queries, "query"), (database, "database"))]
     if queries.class_names != database.class_names:
-        raise AvnasError("codes: the classes of the query codes are not those of the database codes")
+        raise AvnasError("codes: query and database codes have different classes")
     if rerank is not None:
         rerank.check(queries, database)
 
@@ -63,7 +62,7 @@ def reranked_scores(
 
 
 def _reorder(queries: CodeSet, database: CodeSet, rerank: Rerank) -> "Reorder":
-    """The reranking as `evaluate` takes it."""
+    """The rerank as an argument of `evaluate`."""
 
     def reorder(query: int, nearest: NDArray[np.int64]) -> NDArray[np.int64]:
         return rerank.order(queries.take([query]), database.take(nearest[: rerank.depth]))[0]
@@ -73,5 +72,5 @@ def _reorder(queries: CodeSet, database: CodeSet, rerank: Rerank) -> "Reorder":
 
 def _labels(codes: CodeSet, side: str) -> Labels:
     if codes.labels is None:
-        raise AvnasError(f"codes: the {side} codes come without labels, so that nothing can be scored")
+        raise AvnasError(f"codes: the {side} codes have no labels, which scores need")
     return codes.labels

@@ -1,9 +1,9 @@
-"""A store of codes: what is searched, and where it is kept."""
+"""The interface of a store of codes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,16 @@ from avhash_nas.code_set import CodeSet, Ids, Packed
 from avhash_nas.errors import AvnasError
 from avhash_nas.retrieval.index_kind import IndexKind, Progress
 
-_MILVUS = "milvus:"
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Found:
+class Neighbors:
     """The nearest codes of each of n queries, nearest first.
 
     Attributes:
-        ids: Shape (n, k), k = min(top, number of codes), less if an approximate search found fewer for each query; `""`
-            where it found fewer for one.
+        ids: Shape (n, k), k = min(top, number of codes), or less if an approximate search finds fewer for every query.
+            A query with fewer than k neighbors is padded with `""`.
         distances: Hamming distances, int32, same shape; -1 where the id is `""`.
     """
 
@@ -29,23 +29,23 @@ class Found:
     distances: NDArray[np.int32]
 
     def of(self, query: int) -> list[tuple[str, int]]:
-        """Ids and distances of one query, as many as were found."""
+        """Ids and distances of one query, without padding."""
         pairs = zip(self.ids[query].tolist(), self.distances[query].tolist(), strict=True)
-        return [(found, distance) for found, distance in pairs if distance >= 0]
+        return [(video, distance) for video, distance in pairs if distance >= 0]
 
 
 @dataclass(frozen=True)
 class StoreHeader:
-    """What a store says of all of its codes.
+    """What holds for all codes of a store.
 
     Attributes:
         bits: Code length q.
-        fingerprint: Of the network that made the codes (`HashNetwork.fingerprint`).
-        kind: How they are searched.
+        fingerprint: Fingerprint of the network that computed the codes (`HashNetwork.fingerprint`).
+        kind: Index kind.
         class_names: Names of the C classes; empty without labels.
-        extraction: How features were made from video files, or None.
-        values: Whether the network's relaxed codes are kept.
-        frames: Shape (T, d) of what is kept for each time step, or None.
+        extraction: Settings of the feature extraction, or None.
+        values: Whether relaxed codes are stored.
+        frames: Shape (T, d) of the vectors per time step, or None.
     """
 
     bits: int
@@ -56,23 +56,51 @@ class StoreHeader:
     values: bool = False
     frames: tuple[int, int] | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; `values` and `frames` follow from what is stored."""
+        return {
+            "format": _FORMAT,
+            "bits": self.bits,
+            "fingerprint": self.fingerprint,
+            "kind": self.kind.to_dict(),
+            "class_names": list(self.class_names),
+            "extraction": self.extraction,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], values: bool, frames: tuple[int, int] | None, where: str) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises:
+            AvnasError: The format is unknown.
+        """
+        if data["format"] != _FORMAT:
+            raise AvnasError(f"{where}: unknown index format {data['format']}; this version reads format {_FORMAT}")
+        return cls(
+            bits=data["bits"],
+            fingerprint=data["fingerprint"],
+            kind=IndexKind.from_dict(data["kind"]),
+            class_names=tuple(data["class_names"]),
+            extraction=data["extraction"],
+            values=values,
+            frames=frames,
+        )
+
 
 class CodeStore(ABC):
-    """Codes of one network, found by Hamming distance and by id.
+    """Codes of one network, searched by Hamming distance and looked up by id.
 
-    What `add` and `remove` did is kept when they return. Equal distances come in an order that is the same each time;
-    the store's class says which.
+    `add` and `remove` are durable when they return. The order of equal distances is deterministic; each subclass
+    documents its own.
 
     Attributes:
-        where: What `open_store` was given.
+        where: Address, as passed to `open_store`.
+        header: What holds for all codes.
     """
 
-    where: str
-
-    @property
-    @abstractmethod
-    def header(self) -> StoreHeader:
-        """What holds for all codes."""
+    def __init__(self, where: str, header: StoreHeader) -> None:
+        self.where = where
+        self.header = header
 
     @property
     def bits(self) -> int:
@@ -81,7 +109,7 @@ class CodeStore(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Of the network that made the codes."""
+        """Fingerprint of the network that computed the codes."""
         return self.header.fingerprint
 
     @property
@@ -91,7 +119,7 @@ class CodeStore(ABC):
 
     @property
     def extraction(self) -> dict[str, Any] | None:
-        """How features were made from video files (`extraction.json`), or None."""
+        """Settings of the feature extraction (`extraction.json`), or None."""
         return self.header.extraction
 
     @abstractmethod
@@ -100,82 +128,67 @@ class CodeStore(ABC):
 
     @abstractmethod
     def __contains__(self, video: object) -> bool:
-        """Whether there is a code of that id."""
+        """Whether a video is in the store."""
 
     @abstractmethod
     def first_ids(self, count: int = 100) -> list[str]:
-        """Ids of some videos, always the same ones, for a user to begin with.
-
-        Args:
-            count: How many at most.
-        """
+        """Ids of up to `count` videos, the same ones on every call."""
 
     @abstractmethod
-    def search(self, packed: Packed, top: int) -> Found:
-        """The nearest codes.
+    def search(self, packed: Packed, top: int) -> Neighbors:
+        """Finds the nearest codes.
 
-        A single query is answered by one thread, several by as many as OpenMP is allowed (`OMP_NUM_THREADS`).
+        A single query runs on one thread, several on all threads of OpenMP (`OMP_NUM_THREADS`).
 
         Args:
-            packed: n queries, packed as `avhash_nas.codes.pack` does, shape (n, ceil(q / 8)).
-            top: How many are wanted for each, at least 1; more than there are gives all.
+            packed: n queries, packed by `avhash_nas.codes.pack`, shape (n, ceil(q / 8)).
+            top: Number of neighbors per query, at least 1; capped by the size of the store.
 
         Raises:
-            AvnasError: The queries have another length than the store's codes.
+            AvnasError: Queries and stored codes differ in length.
         """
 
     @abstractmethod
     def fetch(self, ids: Sequence[str], values: bool = True, frames: bool = True) -> CodeSet:
-        """What is kept of some videos.
+        """Looks videos up.
 
         Args:
-            ids: Distinct ids, in the order wanted.
-            values: Whether to bring the relaxed codes, where they are kept.
-            frames: Whether to bring the vectors of the time steps, where they are kept.
+            ids: Distinct ids; the result has their order.
+            values: Whether to include relaxed codes, if stored.
+            frames: Whether to include the vectors per time step, if stored.
 
         Raises:
-            AvnasError: There is no code of that id.
+            AvnasError: An id is not in the store.
         """
 
     @abstractmethod
     def add(self, codes: CodeSet, replace: bool = False, progress: Progress | None = None) -> None:
-        """Add codes; all or none.
+        """Adds all codes, or none on error.
 
-        What the store keeps beside the codes (values, frames) they must have; what it does not keep is left out.
-        Classes that the store has not met before are added to its own.
+        New codes need every part (values, frames) that the store holds; other parts are dropped. Unknown classes are
+        appended to the store's.
 
         Args:
-            codes: Of the store's network.
-            replace: Whether codes of ids that are there take the place of the old ones.
-            progress: Called with the number of codes that are in and the number of all.
+            codes: Codes of the store's network.
+            replace: Whether codes overwrite those with the same id.
+            progress: Called with the number of codes added so far and the total.
 
         Raises:
-            AvnasError: Codes of another network or length, an id that is there, or the store cannot be written.
+            AvnasError: The codes belong to another network, an id already exists, or writing fails.
         """
 
     @abstractmethod
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove videos.
-
-        Args:
-            ids: Those that are not there are passed over.
-
-        Returns:
-            How many were there.
-        """
+        """Removes videos, ignoring unknown ids, and returns the number removed."""
 
     @abstractmethod
     def size(self) -> int:
-        """Bytes that the store takes, as far as they can be told; 0 where they cannot."""
+        """Size in bytes; 0 if unknown."""
 
     def check_kept(self, codes: CodeSet) -> None:
-        """See that codes have what the store keeps beside them.
-
-        Raises:
-            AvnasError: They do not.
-        """
-        wanted = {"values": (self.bits,) if self.header.values else None, "frames": self.header.frames}
-        for name, shape in wanted.items():
+        """Raises AvnasError unless codes have the parts (values, frames) that the store holds."""
+        shapes = {"values": (self.bits,) if self.header.values else None, "frames": self.header.frames}
+        for name, shape in shapes.items():
             array = getattr(codes, name)
             if shape is not None and (array is None or array.shape[1:] != shape):
                 has = f"no {name}" if array is None else f"{name} of shape {array.shape[1:]}"
@@ -184,15 +197,15 @@ class CodeStore(ABC):
                 )
 
     def check_codes(self, bits: int, fingerprint: str, source: str) -> None:
-        """See that codes can be compared with the store's.
+        """Checks that codes are comparable with the store's.
 
         Args:
-            bits: Their length.
-            fingerprint: Of the network that made them.
-            source: What they are, for the message.
+            bits: Code length.
+            fingerprint: Fingerprint of their network.
+            source: Name of the codes in the error message.
 
         Raises:
-            AvnasError: They cannot.
+            AvnasError: They are not.
         """
         if bits != self.bits:
             raise AvnasError(f"{source}: codes of {bits} bits; {self.where} holds codes of {self.bits} bits")
@@ -203,7 +216,7 @@ class CodeStore(ABC):
             )
 
     def check_queries(self, packed: Packed, top: int) -> None:
-        """Raises AvnasError unless these are codes of the store's length and `top` is at least 1."""
+        """Raises AvnasError unless queries have the store's code length and `top` is at least 1."""
         width = -(-self.bits // 8)
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != width:
             raise AvnasError(
@@ -212,59 +225,3 @@ class CodeStore(ABC):
             )
         if top < 1:
             raise AvnasError(f"top must be at least 1, got {top}")
-
-
-def open_store(where: str) -> CodeStore:
-    """Open a store that `create_store` made.
-
-    Args:
-        where: The path of a file with a FAISS index, or `milvus:URI` with an optional `#collection`; the URI is a local
-            file (`milvus:codes.db`) or a server (`milvus:http://localhost:19530`).
-
-    Raises:
-        AvnasError: There is none, or it is damaged.
-        MissingExtraError: FAISS or Milvus is not installed.
-    """
-    if where.startswith(_MILVUS):
-        from avhash_nas.retrieval.milvus_store import MilvusStore
-
-        return MilvusStore.open(where.removeprefix(_MILVUS))
-    from avhash_nas.retrieval.faiss_store import FaissStore
-
-    return FaissStore.open(where)
-
-
-def create_store(
-    where: str,
-    codes: CodeSet,
-    kind: IndexKind | None = None,
-    replace: bool = False,
-    progress: Progress | None = None,
-) -> CodeStore:
-    """Make a store of codes.
-
-    A store that is there stays as it is until the new one is whole.
-
-    Args:
-        where: As `open_store` takes it.
-        codes: At least one; what they have beside the codes (values, frames, labels) is kept with them.
-        kind: How they are searched; exactly by default.
-        replace: Whether the store takes the place of one that is there.
-        progress: Called with the number of codes that are in and the number of all.
-
-    Raises:
-        AvnasError: There is one already, the kind does not fit, or it cannot be written.
-        MissingExtraError: FAISS or Milvus is not installed.
-    """
-    from avhash_nas.retrieval.flat import Flat
-
-    if not len(codes):
-        raise AvnasError(f"{where}: an index needs at least one code")
-    kind = kind or Flat()
-    if where.startswith(_MILVUS):
-        from avhash_nas.retrieval.milvus_store import MilvusStore
-
-        return MilvusStore.create(where.removeprefix(_MILVUS), codes, kind, replace, progress)
-    from avhash_nas.retrieval.faiss_store import FaissStore
-
-    return FaissStore.create(where, codes, kind, replace, progress)

@@ -1,30 +1,31 @@
-"""Rerank by the network's real-valued outputs on both sides."""
+"""Rerank by the relaxed codes of both sides."""
 
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval.rerank import Part, Rerank, Scores, part
 
 
 class ValueRerank(Rerank):
-    """Compares what both codes were before the sign was taken, by their cosine; 2 q bytes a video.
+    """Cosine of the relaxed codes of query and candidate; the database stores 2 q bytes per video.
 
     Args:
-        depth: k, how many of the nearest codes are compared anew.
+        depth: k, the number of nearest codes to rerank.
     """
 
     database_parts: ClassVar[tuple[Part, ...]] = ("values",)
 
+    @override
     def scores(self, query: CodeSet, candidates: CodeSet) -> Scores:
-        """Cosine of the query's and each candidate's relaxed codes."""
         return cosine(part(query, "values")[0], part(candidates, "values"))
 
 
 def cosine(query: NDArray[np.floating], vectors: NDArray[np.floating]) -> Scores:
-    """Cosine of one vector with others; 0 where either is zero.
+    """Cosine of one vector with others; 0 if either is zero.
 
     Args:
         query: Shape (d,).
@@ -33,12 +34,12 @@ def cosine(query: NDArray[np.floating], vectors: NDArray[np.floating]) -> Scores
     Returns:
         Shape (n,), within [-1, 1], float32.
     """
-    alike: Scores = unit(vectors) @ unit(query)
-    return alike
+    cosines: Scores = unit(vectors) @ unit(query)
+    return cosines
 
 
 def unit(vectors: NDArray[np.floating]) -> Scores:
-    """Vectors brought to length 1 along the last axis, float32; a zero stays zero."""
+    """Normalizes vectors to length 1 along the last axis, float32; zeros stay zero."""
     single: Scores = vectors.astype(np.float32)
     norms: Scores = np.sqrt(np.square(single).sum(axis=-1, keepdims=True))
     norms[norms == 0] = 1

@@ -1,5 +1,6 @@
-"""Answering queries: from a video file, an id or a code to the videos most like it, in Python and over HTTP."""
+"""Search by video file, id or code, in Python and over HTTP."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.serving.catalogue import Catalogue
@@ -14,13 +15,7 @@ __all__ = ["Answer", "Catalogue", "Service", "ServiceLimits", "VideoSearch", "cr
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what decodes videos, and torch with it, when it is first asked for: a query by id needs neither."""
-    if name == "create_app":
-        from avhash_nas.serving.app import create_app
-
-        return create_app
-    if name == "Service":
-        from avhash_nas.serving.service import Service
-
-        return Service
+    """Imports video decoding and torch on first use: a query by id needs neither."""
+    if name in (modules := {"create_app": "app", "Service": "service"}):
+        return getattr(import_module(f"avhash_nas.serving.{modules[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

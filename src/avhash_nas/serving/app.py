@@ -1,4 +1,4 @@
-"""The service as an ASGI app: routes, errors, pages."""
+"""The ASGI app: routes, error handlers and static pages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from avhash_nas import __version__
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.serving.catalogue import media_type
-from avhash_nas.serving.middleware import Guard
+from avhash_nas.serving.middleware import SecurityMiddleware
 from avhash_nas.serving.schemas import (
     DEFAULT_TOP,
     FoundVideo,
@@ -32,15 +32,15 @@ _PAGES = {
     "/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""Addresses of the pages' files. They are read once; no part of a request is ever taken for a path."""
+"""Files by URL path. They are read at start: no part of a request is used as a file path."""
 
 
 def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
-    """The ASGI app of a service; it starts and closes the service with its lifespan.
+    """Creates the ASGI app of a service, which starts and closes the service.
 
     Args:
-        service: What answers.
-        hosts: Names that the service goes by (`Guard`); empty for any.
+        service: The service.
+        hosts: Accepted host names (`SecurityMiddleware`); empty for any.
 
     Raises:
         MissingExtraError: FastAPI or python-multipart is not installed.
@@ -60,21 +60,21 @@ def create_app(service: Service, hosts: Iterable[str] = ()) -> Any:
     app = FastAPI(
         exception_handlers=_error_handlers(),
         title="avnas serve",
-        summary="Finds the videos most like one.",
+        summary="Search for similar videos.",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        responses={"4XX": {"model": Problem, "description": "The request cannot be fulfilled; `error` says why."}},
+        responses={"4XX": {"model": Problem, "description": "The request failed; `error` says why."}},
     )
     for routes in (_pages(), _search(service), _videos(service)):
         app.include_router(routes)
     app.openapi = with_descriptions(app.openapi, (FoundVideo, Health, Listed, ListPage, Problem, Reply))  # type: ignore[method-assign]
-    return Guard(app, hosts)
+    return SecurityMiddleware(app, hosts)
 
 
 def _error_handlers() -> dict[Any, Any]:
-    """By exception: every error is a JSON object with one line in `error`."""
+    """Error handlers by exception: every error is a JSON object with one line in `error`."""
     from fastapi import HTTPException, Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -96,7 +96,7 @@ def _error_handlers() -> dict[Any, Any]:
         return problem(error.status_code, str(error.detail), dict(error.headers or {}))
 
     async def broken(_: Request, __: Exception) -> JSONResponse:
-        return problem(500, "the service failed at this request; its log says where")
+        return problem(500, "internal error; see the log of the service")
 
     return {AvnasError: refused, RequestValidationError: invalid, AnyHTTPException: not_found, Exception: broken}
 
@@ -130,13 +130,13 @@ def _search(service: Service) -> Any:
         "properties": {
             VIDEO: {"type": "string", "format": "binary", "description": "The video file."},
             "top": {"type": "integer", "minimum": 1, "maximum": service.limits.top, "default": DEFAULT_TOP},
-            "rerank": {"type": "boolean", "description": "Whether to rerank; by default where the service can."},
+            "rerank": {"type": "boolean", "description": "Whether to rerank; by default if the service can."},
         },
     }
     routes = APIRouter()
     body = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
-    @routes.post("/api/search", summary="The videos most like one that is sent", openapi_extra=body)
+    @routes.post("/api/search", summary="Search by an uploaded video", openapi_extra=body)
     async def by_upload(request: Request) -> Reply:
         length = request.headers.get("content-length")
         kind = request.headers.get("content-type", "")
@@ -144,15 +144,15 @@ def _search(service: Service) -> Any:
         try:
             return await service.by_upload(request.stream(), kind, size, request.is_disconnected)
         except ClientDisconnect as error:
-            raise RefusalError(499, "the client has hung up") from error
+            raise RefusalError(499, "the client has disconnected") from error
 
-    @routes.get("/api/search", summary="The videos most like one of the store, or with codes nearest to one")
+    @routes.get("/api/search", summary="Search by id or by code")
     async def search(
         request: Request,
         id: Annotated[str | None, Query(description="Id of a video.", max_length=1024)] = None,  # noqa: A002
         code: Annotated[str | None, Query(description="A code in hexadecimal digits.", max_length=4096)] = None,
-        top: Annotated[int, Query(ge=1, le=service.limits.top, description="Most answers.")] = DEFAULT_TOP,
-        rerank: Annotated[bool | None, Query(description="By default where the service can.")] = None,
+        top: Annotated[int, Query(ge=1, le=service.limits.top, description="Maximum number of answers.")] = DEFAULT_TOP,
+        rerank: Annotated[bool | None, Query(description="Whether to rerank; by default if the service can.")] = None,
     ) -> Reply:
         if (id is None) == (code is None):
             raise RefusalError(422, "give either id or code")
@@ -169,11 +169,11 @@ def _videos(service: Service) -> Any:
 
     routes = APIRouter()
 
-    @routes.get("/api/videos", summary="The videos that can be chosen, in the order of their ids")
+    @routes.get("/api/videos", summary="The videos that can be selected, sorted by id")
     async def videos(
-        prefix: Annotated[str, Query(description="How the ids begin.", max_length=1024)] = "",
-        start: Annotated[int, Query(ge=0, le=10**9, description="How many to pass over.")] = 0,
-        count: Annotated[int, Query(ge=1, le=100, description="Most videos of a page.")] = 24,
+        prefix: Annotated[str, Query(description="Prefix of the ids.", max_length=1024)] = "",
+        start: Annotated[int, Query(ge=0, le=10**9, description="Number of videos to skip.")] = 0,
+        count: Annotated[int, Query(ge=1, le=100, description="Maximum number of videos.")] = 24,
     ) -> ListPage:
         return service.gallery.videos(prefix, start, count)
 
@@ -187,7 +187,7 @@ def _videos(service: Service) -> Any:
         path = service.gallery.file(video)
         return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
-    @routes.get("/thumbnails/{video:path}", summary="A frame of a video, JPEG", response_class=Response)
+    @routes.get("/thumbnails/{video:path}", summary="A thumbnail of a video, JPEG", response_class=Response)
     async def thumbnail(video: str) -> Response:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(await service.gallery.thumbnail(video), media_type="image/jpeg", headers=headers)

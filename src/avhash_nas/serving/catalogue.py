@@ -1,4 +1,4 @@
-"""The videos that a user may choose and play: those of `videos.csv`, and no other file."""
+"""The videos that a user can select and play: those of `videos.csv`, and no other file."""
 
 import bisect
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the videos, in the order of their ids.
+    """A page of the catalogue, sorted by id.
 
     Attributes:
-        total: How many there are with this prefix.
-        videos: Those of the page.
+        total: Number of videos with the prefix.
+        videos: Videos of the page.
     """
 
     total: int
@@ -38,7 +38,7 @@ class Catalogue:
     """Videos by id.
 
     Args:
-        videos: By id, with absolute paths; an empty path where there is no file.
+        videos: By id, with absolute paths; an empty path if there is no file.
     """
 
     def __init__(self, videos: Mapping[str, Media]) -> None:
@@ -49,23 +49,17 @@ class Catalogue:
         return len(self._ids)
 
     def get(self, video: str) -> Media | None:
-        """A video; None where it is not listed."""
+        """A video, or None if it is not listed."""
         return self._videos.get(video)
 
     def file(self, video: str) -> Path | None:
-        """A video's file, if it is listed and is there."""
+        """A video's file, or None if it is not listed or missing."""
         listed = self._videos.get(video)
         path = Path(listed.path) if listed and listed.path else None
         return path if path and path.is_file() else None
 
     def page(self, prefix: str, start: int, count: int) -> Page:
-        """Videos whose ids begin alike.
-
-        Args:
-            prefix: How they begin.
-            start: How many to pass over.
-            count: How many at most.
-        """
+        """Up to `count` videos whose ids have a prefix, after skipping `start`."""
         first = bisect.bisect_left(self._ids, prefix)
         end = bisect.bisect_left(self._ids, True, lo=first, key=lambda each: not each.startswith(prefix))
         ids = self._ids[first + start : min(first + start + count, end)]
@@ -73,5 +67,5 @@ class Catalogue:
 
 
 def media_type(path: Path) -> str:
-    """What a file is served as: a video, or bytes that a browser does not run or show as a page."""
+    """Media type of a file: a video, or bytes that a browser neither runs nor renders."""
     return _TYPES.get(path.suffix.lower(), "application/octet-stream")

@@ -1,4 +1,4 @@
-"""A bounded line of work in front of a few threads."""
+"""A bounded job queue in front of a few threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -9,97 +9,93 @@ from typing import Any, TypeVar
 from avhash_nas.serving.schemas import RefusalError
 
 T = TypeVar("T")
-Gone = Callable[[], Awaitable[bool]]
-"""Whether the client has hung up."""
+Disconnected = Callable[[], Awaitable[bool]]
+"""Whether the client has disconnected."""
 
 _RETRY_AFTER = 5
 
 
-class WaitingLine:
-    """Runs blocking functions on threads, first come, first served; who comes when it is full is sent away.
+class JobQueue:
+    """Runs blocking functions on threads, first come, first served; rejects jobs when it is full.
 
-    All methods but `close` belong to the event loop's thread.
+    All methods but `close` must be called from the event loop's thread.
 
     Args:
-        name: Of the threads.
-        workers: How many run at a time.
-        waiting: How many may wait besides.
+        name: Prefix of the threads' names.
+        workers: Number of threads.
+        waiting: Number of jobs that may wait for a thread.
     """
 
     def __init__(self, name: str, workers: int, waiting: int) -> None:
         self.workers = workers
-        self.places = workers + waiting
-        self.taken = 0
+        self.capacity = workers + waiting
+        self.occupied = 0
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix=name)
 
     @property
     def waiting(self) -> int:
-        """How many wait for a worker, or are about to."""
-        return max(0, self.taken - self.workers)
+        """Number of jobs that wait for a thread."""
+        return max(0, self.occupied - self.workers)
 
     @contextmanager
-    def place(self) -> Iterator[Callable[..., Any]]:
-        """A place in the line, for the time of the block; gives the function that runs work in it.
+    def slot(self) -> Iterator[Callable[..., Any]]:
+        """Reserves a slot for the duration of the block; yields the function that runs work in it.
 
-        The place is free again when the block is left and the work is over: work that nobody waits for any more, and
-        that a thread has begun, keeps it.
+        The slot is released when the block is left and its work is finished: work that a thread has started keeps the
+        slot even if nobody awaits it any more.
 
         Raises:
-            RefusalError: The line is full (503).
+            RefusalError: The queue is full (503).
         """
-        if self.taken >= self.places:
+        if self.occupied >= self.capacity:
             raise RefusalError(503, "the service is busy; try again in a few seconds", _RETRY_AFTER)
-        self.taken += 1
-        begun: list[Future[Any]] = []
+        self.occupied += 1
+        futures: list[Future[Any]] = []
 
         async def run(work: Callable[..., T], *arguments: Any) -> T:
-            begun.append(self._threads.submit(work, *arguments))
-            return await asyncio.wrap_future(begun[-1])
+            futures.append(self._threads.submit(work, *arguments))
+            return await asyncio.wrap_future(futures[-1])
 
         loop = asyncio.get_running_loop()
         try:
             yield run
         finally:
-            left = [future for future in begun if not future.cancel() and not future.done()]
-            if left:
-                left[0].add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+            unfinished = [future for future in futures if not future.cancel() and not future.done()]
+            if unfinished:
+                unfinished[0].add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
             else:
-                self._leave()
+                self._release()
 
-    def _leave(self) -> None:
-        self.taken -= 1
+    def _release(self) -> None:
+        self.occupied -= 1
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Take a place for one function.
+        """Runs one function in a slot of its own.
 
         Raises:
-            RefusalError: The line is full (503).
+            RefusalError: The queue is full (503).
         """
-        with self.place() as run:
+        with self.slot() as run:
             result: T = await run(work, *arguments)
         return result
 
     def close(self) -> None:
-        """Drop what waits; what runs is awaited."""
+        """Drops waiting jobs and awaits running ones."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-async def unless(gone: Gone, work: Coroutine[Any, Any, T]) -> T:
-    """Await work, but not for a client that has hung up.
-
-    Args:
-        gone: Whether it has; asked every second.
-        work: The work, which is canceled then.
+async def unless_disconnected(disconnected: Disconnected, work: Coroutine[Any, Any, T]) -> T:
+    """Awaits work, and cancels it if the client disconnects (polled every second).
 
     Raises:
-        RefusalError: It has (499, which nobody reads).
+        RefusalError: The client has disconnected (499, which nobody reads).
     """
     task = asyncio.ensure_future(work)
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=1)
-            if not task.done() and await gone():
-                raise RefusalError(499, "the client has hung up")
+            if not task.done() and await disconnected():
+                raise RefusalError(499, "the client has disconnected")
         return task.result()
     finally:
         task.cancel()

@@ -1,4 +1,4 @@
-"""What holds for every request and every answer: hosts, other sites, headers."""
+"""Security checks on every request and security headers on every response."""
 
 import asyncio
 import json
@@ -22,19 +22,19 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
-"""Pages load nothing from elsewhere and run no script but their own files; no other site embeds them or reads answers.
-`blob:` is the video that the user has just chosen."""
+"""Pages load and run only files of this service; other sites can neither embed them nor read responses. `blob:` is the
+video that the user has selected."""
 
 
-class Guard:
-    """Checks requests and adds headers around an ASGI app.
+class SecurityMiddleware:
+    """Checks requests to an ASGI app and adds headers to its responses.
 
-    A request whose `Host` is not the service's own is refused: a site elsewhere whose name is made to lead to this
-    machine (DNS rebinding) would otherwise read the answers. So is one that a page of another site sends.
+    Requests with a foreign `Host` are rejected, as another site could read responses through a name that resolves to
+    this machine (DNS rebinding). So are requests sent by pages of other sites.
 
     Args:
         app: The app.
-        hosts: Names that the service goes by, without port; empty for any.
+        hosts: Host names of the service, without port; empty to accept any.
     """
 
     def __init__(self, app: App, hosts: Iterable[str] = ()) -> None:
@@ -42,17 +42,17 @@ class Guard:
         self.hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+        """Handles one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
 
-        begun = False
+        started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal begun
+            nonlocal started
             if message["type"] == "http.response.start":
-                begun = True
+                started = True
                 message["headers"] = [*message["headers"], *_encoded(HEADERS)]
             await send(message)
 
@@ -62,22 +62,22 @@ class Guard:
             return
         try:
             await self.app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:  # the server cuts off what still runs when it is asked to stop
-            if not begun:
+        except asyncio.CancelledError:  # the server cancels running requests when it stops
+            if not started:
                 await _answer(send_with_headers, 503, "the service is shutting down")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = _without_port(headers.get(b"host", "").lower())
         if self.hosts and host not in self.hosts:
-            return 421, f"this service does not go by the name {host!r}; its --hosts option adds names"
+            return 421, f"unknown host name {host!r}; add it with --hosts"
         if scope["method"] not in ("GET", "HEAD") and _from_elsewhere(headers):
             return 403, "pages of other sites may not use this service"
         return None
 
 
 def _from_elsewhere(headers: dict[bytes, str]) -> bool:
-    """Whether a page of another site sends the request; programs that are no browsers send neither header."""
+    """Whether a page of another site sends the request; only browsers send these headers."""
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")

@@ -1,4 +1,4 @@
-"""What is read from a video file in the sandbox: the clip of a query, a thumbnail."""
+"""Decoding of video files in the sandbox: the clip of a query, and thumbnails."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -17,39 +17,33 @@ from avhash_nas.serving.schemas import ServiceLimits
 
 
 def query_clip(sandbox: Sandbox, path: str, steps: int, rate: int, limits: ServiceLimits) -> Clip:
-    """The clip of a video file, decoded in the sandbox.
+    """Decodes the clip of a video file in the sandbox.
 
     Args:
-        sandbox: Where.
+        sandbox: The sandbox.
         path: The file.
-        steps: T, frames and segments.
-        rate: Samples a second.
-        limits: Of the service.
+        steps: T, number of frames and audio segments.
+        rate: Audio samples per second.
+        limits: Limits of the service.
 
     Raises:
-        SandboxError: The file is no video that can be read within the limits.
+        SandboxError: The file cannot be decoded within the limits.
     """
-    done = sandbox.run(_clip, path, steps, rate, _media_limits(limits))
-    frames, segments = done.buffers
+    result = sandbox.run(_clip, path, steps, rate, _media_limits(limits))
+    frames, segments = result.buffers
     return Clip(
-        frames=np.frombuffer(bytearray(frames), np.uint8).reshape(done.header["frames"]),
-        segments=np.frombuffer(bytearray(segments), np.float32).reshape(done.header["segments"]),
-        seconds=float(done.header["seconds"]),
-        notes=tuple(done.header["notes"]),
+        frames=np.frombuffer(bytearray(frames), np.uint8).reshape(result.header["frames"]),
+        segments=np.frombuffer(bytearray(segments), np.float32).reshape(result.header["segments"]),
+        seconds=float(result.header["seconds"]),
+        notes=tuple(result.header["notes"]),
     )
 
 
 def thumbnail(sandbox: Sandbox, path: str, side: int, limits: ServiceLimits) -> bytes:
-    """The frame in the middle of a video file as a JPEG, made in the sandbox.
-
-    Args:
-        sandbox: Where.
-        path: The file.
-        side: Pixels of its shorter side, at most.
-        limits: Of the service.
+    """The middle frame of a video file as a JPEG with a shorter side of at most `side` pixels.
 
     Raises:
-        SandboxError: As `query_clip`.
+        SandboxError: The file cannot be decoded within the limits.
     """
     return sandbox.run(_thumbnail, path, side, _media_limits(limits)).buffers[0]
 
@@ -60,7 +54,7 @@ def _media_limits(limits: ServiceLimits) -> Limits:
 
 @contextmanager
 def _without_path() -> Iterator[None]:
-    """Errors that do not name the file, whose path is the service's own."""
+    """Hides the path of the file, which is internal to the service, from errors."""
     try:
         yield
     except MediaError as error:
@@ -86,6 +80,6 @@ def _thumbnail(path: str, side: int, limits: Limits) -> tuple[dict[str, Any], Se
         file = MediaFile(path, limits)
         timeline = read_timeline(file)
         frames, _ = read_pictures(file, timeline, timeline.chosen(1), side)
-    written = io.BytesIO()
-    Image.fromarray(frames[0]).save(written, "JPEG", quality=80)
-    return {}, [written.getbuffer()]
+    jpeg = io.BytesIO()
+    Image.fromarray(frames[0]).save(jpeg, "JPEG", quality=80)
+    return {}, [jpeg.getbuffer()]

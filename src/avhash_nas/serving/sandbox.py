@@ -1,7 +1,7 @@
-"""Work on files that nobody vouches for, each in a process of its own that has little memory and little time.
+"""Decodes untrusted files in processes with limited memory and time.
 
-A file that crashes FFmpeg, fills the memory or never ends takes its process with it and nothing else. Only numbers and
-bytes come back from there, nothing that would be unpickled.
+A file that crashes FFmpeg, exhausts memory or never ends affects only its own process. Results are JSON values and
+bytes; nothing is unpickled.
 """
 
 import contextlib
@@ -24,36 +24,31 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.workers import idle_process
 
 Work = Callable[..., tuple[dict[str, Any], Sequence[Any]]]
-"""A function of a module, called with plain arguments: JSON values and buffers of bytes."""
+"""A module-level function that returns JSON values and buffers of bytes."""
 
 _PRELOAD = ("avhash_nas.serving.reading", "av", "numpy", "PIL.Image")
-_START = 300  # seconds that the imports may take
+_START = 300  # time limit of the imports, in seconds
 _CLOSING = "the service is shutting down"
 
 
 class SandboxError(AvnasError):
-    """The work came to no end within its bounds. The message says why, in one line without the file's name."""
+    """The work failed or exceeded its limits. The message is one line without the file's name."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """What the work gave.
-
-    Attributes:
-        header: JSON values.
-        buffers: Bytes.
-    """
+class WorkResult:
+    """Result of the work."""
 
     header: dict[str, Any]
     buffers: tuple[bytes, ...]
 
 
 class Sandbox:
-    """Runs functions, each in a fresh process that is forked from an idle one with the imports done.
+    """Runs each function in a new process, forked from an idle one with all imports done.
 
     Args:
-        seconds: Time that one may take, in real time and on the processor.
-        memory: Bytes that one may take beyond what the imports take.
+        seconds: Limit of both wall-clock and CPU time.
+        memory: Memory limit in bytes, excluding the imports.
     """
 
     def __init__(self, seconds: float, memory: int) -> None:
@@ -65,26 +60,22 @@ class Sandbox:
         self._closed = False
 
     def start(self) -> None:
-        """Start the idle process and await its imports, which the first work would otherwise wait for.
+        """Starts the idle process and awaits its imports.
 
         Raises:
-            SandboxError: Processes cannot be started here.
+            SandboxError: Processes cannot be started.
         """
         self._run(_START, _nothing, ())
 
-    def run(self, work: Work, *arguments: Any) -> Done:
-        """Run a function; blocks until it is done or stopped. Any number of threads may call at once.
-
-        Args:
-            work: The function.
-            arguments: What it is called with.
+    def run(self, work: Work, *arguments: Any) -> WorkResult:
+        """Runs a function and blocks until it is finished or stopped; thread-safe.
 
         Raises:
-            SandboxError: The function raised an AvnasError, took too long or too much memory, or crashed.
+            SandboxError: The function raised an AvnasError, exceeded the limits, or crashed.
         """
         return self._run(self.seconds, work, arguments)
 
-    def _run(self, seconds: float, work: Work, arguments: Sequence[Any]) -> Done:
+    def _run(self, seconds: float, work: Work, arguments: Sequence[Any]) -> WorkResult:
         reader, writer = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_child, args=(writer, work, arguments, seconds, self.memory), daemon=True
@@ -95,34 +86,34 @@ class Sandbox:
                     raise SandboxError(_CLOSING)
                 process.start()
                 self._running.add(process)
-            late = threading.Timer(seconds, self._stop, (process,))
-            late.start()
-            done = None
+            timer = threading.Timer(seconds, self._stop, (process,))
+            timer.start()
+            result = None
             try:
-                with contextlib.suppress(EOFError, OSError, ValueError):  # the exit code says more
-                    done = self._received(reader)
+                with contextlib.suppress(EOFError, OSError, ValueError):  # the exit code tells more
+                    result = self._receive(reader)
             finally:
-                in_time = late.is_alive()
-                late.cancel()
-                code = self._end(process, patience=0 if done else 1)
-        if done:
-            return done
+                in_time = timer.is_alive()
+                timer.cancel()
+                code = self._end(process, patience=0 if result else 1)
+        if result:
+            return result
         raise SandboxError(self._reason(code, None if in_time else seconds))
 
-    def _received(self, reader: Connection) -> Done:
+    def _receive(self, reader: Connection) -> WorkResult:
         message = json.loads(reader.recv_bytes(self.memory))
         if "error" in message:
             raise SandboxError(str(message["error"]))
-        return Done(message["header"], tuple(reader.recv_bytes(self.memory) for _ in range(message["buffers"])))
+        return WorkResult(message["header"], tuple(reader.recv_bytes(self.memory) for _ in range(message["buffers"])))
 
     def _stop(self, process: BaseProcess) -> None:
-        """Kill a process, if it has not been seen to its end. multiprocessing wants one thread at a time."""
+        """Kills a process unless it has ended. multiprocessing is not thread-safe, hence the lock."""
         with self._lock:
             if process in self._running:
                 process.kill()
 
     def _end(self, process: BaseProcess, patience: float) -> int | None:
-        """See a process to its end and give its exit code."""
+        """Ends a process and returns its exit code."""
         with self._lock:
             self._running.discard(process)
             process.join(patience)
@@ -140,7 +131,7 @@ class Sandbox:
         return f"reading it crashed (exit code {code})"
 
     def close(self) -> None:
-        """Stop what runs and take nothing more."""
+        """Stops running work and refuses new work."""
         with self._lock:
             self._closed = True
             for process in self._running:
@@ -148,7 +139,7 @@ class Sandbox:
 
 
 def begin_imports() -> None:
-    """Start the idle process in the background: its imports take seconds, in which a program can do other things."""
+    """Starts the idle process in the background, as its imports take seconds."""
     _context()
     multiprocessing.forkserver.ensure_running()
 
@@ -159,9 +150,9 @@ def _context() -> ForkServerContext:
 
 
 def _child(writer: Connection, work: Work, arguments: Sequence[Any], seconds: float, memory: int) -> None:
-    """The process's life: bounds first, then the work, then what it gave."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the service decides
-    _bound(seconds, memory)
+    """Entry point of a process: sets limits, runs the work, and sends the result."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the service handles it
+    _set_limits(seconds, memory)
     buffers: Sequence[Any] = ()
     try:
         header, buffers = work(*arguments)
@@ -170,7 +161,7 @@ def _child(writer: Connection, work: Work, arguments: Sequence[Any], seconds: fl
         message = {"error": f"needs more than {memory // 2**20} MiB of memory to read"}
     except AvnasError as error:
         message = {"error": str(error)}
-    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+    with contextlib.suppress(BrokenPipeError):  # nobody awaits the result any more
         writer.send_bytes(json.dumps(message).encode())
         for buffer in buffers:
             writer.send_bytes(buffer)
@@ -180,18 +171,18 @@ def _nothing() -> tuple[dict[str, Any], Sequence[Any]]:
     return {}, ()
 
 
-def _bound(seconds: float, memory: int) -> None:
-    """Bounds that the system enforces; memory counts from what the process has already."""
+def _set_limits(seconds: float, memory: int) -> None:
+    """Limits enforced by the system; memory counts on top of current usage."""
     _lower(resource.RLIMIT_CPU, math.ceil(seconds) + 1)
     _lower(resource.RLIMIT_FSIZE, 0)
     _lower(resource.RLIMIT_CORE, 0)
     pages = Path("/proc/self/statm")
-    taken = int(pages.read_text().split()[5]) * resource.getpagesize() if pages.exists() else 0
-    _lower(resource.RLIMIT_DATA, taken + memory)
+    used = int(pages.read_text().split()[5]) * resource.getpagesize() if pages.exists() else 0
+    _lower(resource.RLIMIT_DATA, used + memory)
 
 
 def _lower(which: int, value: int) -> None:
-    """Set a bound, unless a tighter one holds."""
+    """Lowers a limit, unless a lower one is set."""
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))

@@ -1,4 +1,4 @@
-"""What the JSON API answers."""
+"""Types of the JSON API: limits and errors, responses, and form options."""
 
 import inspect
 import re
@@ -13,18 +13,67 @@ from avhash_nas.serving.catalogue import Catalogue
 from avhash_nas.serving.video_search import Answer
 
 
+class RefusalError(AvnasError):
+    """A request that is answered with an error.
+
+    Args:
+        status: HTTP status.
+        message: One line for the user.
+        retry_after: Seconds after which to retry, or None.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """Limits on requests, each at least 1.
+
+    Attributes:
+        upload_bytes: Size of an uploaded file.
+        upload_seconds: Duration of an upload.
+        video_seconds: Duration of a video.
+        pixels: Pixels of a frame; the default admits 4K.
+        decode_seconds: Wall-clock and CPU time to decode a file.
+        decode_bytes: Memory to decode a file.
+        workers: Files decoded at a time.
+        waiting: Searches that wait for a worker; further ones are rejected.
+        top: Answers to one query.
+    """
+
+    upload_bytes: int = 200 * 2**20
+    upload_seconds: int = 120
+    video_seconds: int = 3600
+    pixels: int = 4096 * 2304
+    decode_seconds: int = 30
+    decode_bytes: int = 2**30
+    workers: int = 2
+    waiting: int = 16
+    top: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises AvnasError if a limit is below 1."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value < 1:
+                raise AvnasError(f"limits.{field.name} must be at least 1, got {value}")
+
+
 @dataclass(frozen=True)
 class Listed:
-    """A video that can be chosen and played.
+    """A video that can be selected and played.
 
     Attributes:
         id: Its id.
         labels: Names of its classes.
-        split: The split that lists it; empty without lists.
-        seconds: Duration; 0 where it is not known.
-        notes: What was met while its features were made: `no_audio`, `short`, `truncated`, ...
-        media: Address of its file, or null.
-        thumbnail: Address of a frame of it, or null.
+        split: Its split; empty if unknown.
+        seconds: Duration; 0 if unknown.
+        notes: Warnings of the feature extraction: `no_audio`, `short`, `truncated`, ...
+        media: URL of its file, or null.
+        thumbnail: URL of its thumbnail, or null.
     """
 
     id: str
@@ -38,11 +87,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class ListPage:
-    """Some of the videos, in the order of their ids.
+    """A page of the list, sorted by id.
 
     Attributes:
-        total: How many there are with this prefix.
-        videos: Those of the page.
+        total: Number of videos with the prefix.
+        videos: Videos of the page.
     """
 
     total: int
@@ -51,15 +100,15 @@ class ListPage:
 
 @dataclass(frozen=True)
 class FoundVideo:
-    """A video that was found.
+    """An answer to a query.
 
     Attributes:
         id: Its id.
         distance: Hamming distance of its code to the query's, 0 to q.
-        score: What reranking gave it, the higher the more alike; null where it was not reranked.
+        score: Similarity by rerank, higher is more similar; null if not reranked.
         labels: Names of its classes.
-        media: Address of its file, or null.
-        thumbnail: Address of a frame of it, or null.
+        media: URL of its file, or null.
+        thumbnail: URL of its thumbnail, or null.
     """
 
     id: str
@@ -75,10 +124,10 @@ class Reply:
     """Answers to a query.
 
     Attributes:
-        query: What was looked for: the id, the code, or the name of the uploaded file.
+        query: The id, the code, or the name of the uploaded file.
         bits: Code length q.
-        seconds: How long the answer took, waiting included, the upload not.
-        notes: What was met while reading an uploaded file: `no_audio`, `short`, `truncated`, ...
+        seconds: Time to answer, including waiting, excluding the upload.
+        notes: Warnings on the uploaded file: `no_audio`, `short`, `truncated`, ...
         answers: Best first.
     """
 
@@ -95,17 +144,17 @@ class Health:
 
     Attributes:
         status: `ok`.
-        videos: Codes in the store.
+        videos: Number of codes in the store.
         bits: Code length q.
-        fingerprint: Of the network that made the codes.
-        uploads: Whether videos can be sent; without a network or an extraction only ids and codes can.
+        fingerprint: Fingerprint of the network that computed the codes.
+        uploads: Whether videos can be uploaded; this needs a network and an extraction.
         rerank: Whether answers can be reranked.
-        running: Files that are being decoded.
-        waiting: Searches by file that wait for that.
-        capacity: How many may wait.
-        upload_bytes: Largest file that is taken.
-        top: Most answers to one query.
-        version: Of this package.
+        running: Number of files being decoded.
+        waiting: Number of searches waiting for a decoder.
+        capacity: Number of searches that may wait.
+        upload_bytes: Size limit of an uploaded file.
+        top: Maximum number of answers to a query.
+        version: Version of this package.
     """
 
     status: str
@@ -124,17 +173,17 @@ class Health:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is no answer.
+    """An error.
 
     Attributes:
-        error: One line: what is wrong and what to do.
+        error: One line: the cause and what to do.
     """
 
     error: str
 
 
 def listed(video: Media, catalogue: Catalogue) -> Listed:
-    """A line of the list."""
+    """A video of the list."""
     return Listed(
         video.id,
         _words(video.labels),
@@ -145,11 +194,11 @@ def listed(video: Media, catalogue: Catalogue) -> Listed:
     )
 
 
-def found(answer: Answer, catalogue: Catalogue) -> FoundVideo:
-    """An answer, with where to see it."""
+def found_video(answer: Answer, catalogue: Catalogue) -> FoundVideo:
+    """An answer with its URLs."""
     labels = answer.labels
-    if not labels and (known := catalogue.get(answer.id)):
-        labels = _words(known.labels)
+    if not labels and (video := catalogue.get(answer.id)):
+        labels = _words(video.labels)
     return FoundVideo(answer.id, answer.distance, answer.score, labels, *_addresses(answer.id, catalogue))
 
 
@@ -158,65 +207,12 @@ def _words(joined: str) -> tuple[str, ...]:
 
 
 def _addresses(video: str, catalogue: Catalogue) -> tuple[str, str] | tuple[None, None]:
-    """Of the file and of the thumbnail."""
-    known = catalogue.get(video)
-    if known is None or not known.path:
+    """URLs of the file and of the thumbnail."""
+    listed = catalogue.get(video)
+    if listed is None or not listed.path:
         return None, None
     name = quote(video, safe="")
     return f"/media/{name}", f"/thumbnails/{name}"
-
-
-class RefusalError(AvnasError):
-    """A request that is answered by an error.
-
-    Args:
-        status: HTTP status.
-        message: One line for the user: what is wrong and what to do.
-        retry_after: Seconds after which the same request may succeed, or None.
-    """
-
-    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
-        self.status = status
-        self.retry_after = retry_after
-        super().__init__(message)
-
-
-@dataclass(frozen=True)
-class ServiceLimits:
-    """Bounds on requests; every one is at least 1.
-
-    Attributes:
-        upload_bytes: Size of an uploaded file.
-        upload_seconds: Time that an upload may take.
-        video_seconds: Duration of a video.
-        pixels: Of one frame; the default admits 4K.
-        decode_seconds: Time that decoding one file may take, in real time and on the processor.
-        decode_bytes: Memory that decoding one file may take.
-        workers: Files that are decoded at a time.
-        waiting: Searches that may wait for a worker; the next one is told to come back later.
-        top: Answers to one query.
-    """
-
-    upload_bytes: int = 200 * 2**20
-    upload_seconds: int = 120
-    video_seconds: int = 3600
-    pixels: int = 4096 * 2304
-    decode_seconds: int = 30
-    decode_bytes: int = 2**30
-    workers: int = 2
-    waiting: int = 16
-    top: int = 100
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            AvnasError: A bound is below 1.
-        """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value < 1:
-                raise AvnasError(f"limits.{field.name} must be at least 1, got {value}")
 
 
 DEFAULT_TOP = 10
@@ -224,18 +220,14 @@ _SWITCH = {"": None, "true": True, "1": True, "on": True, "false": False, "0": F
 
 
 def search_options(fields: Mapping[str, str], limits: ServiceLimits) -> tuple[int, bool | None]:
-    """`top` and `rerank` of a form; None for a rerank that is left to the service.
-
-    Args:
-        fields: Of the form.
-        limits: Of the service.
+    """Parses `top` and `rerank` of a form; a missing rerank is None.
 
     Raises:
-        RefusalError: A field is unknown, or its value is none that it takes (422).
+        RefusalError: A field is unknown or its value invalid (422).
     """
     unknown = sorted(fields.keys() - {"top", "rerank"})
     if unknown:
-        raise RefusalError(422, f"unknown field {unknown[0]!r}; there are video, top and rerank")
+        raise RefusalError(422, f"unknown field {unknown[0]!r}; expected video, top or rerank")
     top = fields.get("top", "") or str(DEFAULT_TOP)
     if not (top.isascii() and top.isdigit() and len(top) < 10 and 1 <= int(top) <= limits.top):
         raise RefusalError(422, f"top must be between 1 and {limits.top}, got {top!r}")
@@ -246,12 +238,7 @@ def search_options(fields: Mapping[str, str], limits: ServiceLimits) -> tuple[in
 
 
 def with_descriptions(make: Callable[[], dict[str, Any]], kinds: Iterable[type]) -> Callable[[], dict[str, Any]]:
-    """The function that makes a schema, with the descriptions added.
-
-    Args:
-        make: Makes the schema, the same one each time.
-        kinds: Dataclasses that are components of it.
-    """
+    """Wraps a function that returns an OpenAPI schema to add descriptions from docstrings of dataclasses."""
 
     def described() -> dict[str, Any]:
         schema = make()
@@ -266,7 +253,7 @@ def with_descriptions(make: Callable[[], dict[str, Any]], kinds: Iterable[type])
 
 
 def _parts(kind: type) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and its attributes."""
+    """First paragraph and attributes of a docstring."""
     text, _, attributes = (inspect.getdoc(kind) or "").partition("\n\nAttributes:\n")
     joined = re.sub(r"\n {8,}", " ", attributes)  # continued lines
     return text, dict(re.findall(r"^ {4}(\w+): (.*)$", joined, re.MULTILINE))

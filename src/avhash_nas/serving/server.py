@@ -1,4 +1,4 @@
-"""Listening: one socket, answered by uvicorn until a signal asks it to stop."""
+"""One listening socket, served by uvicorn until a signal stops it."""
 
 import signal
 import socket
@@ -13,14 +13,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address, without answering on it yet.
-
-    Args:
-        host: Name or address of this machine.
-        port: 0 for any that is free.
+    """Binds a socket; port 0 selects any free port.
 
     Raises:
-        AvnasError: The address is taken, or none of this machine's.
+        AvnasError: The address is in use, or does not belong to this machine.
     """
     if not 0 <= port <= 65535:
         raise AvnasError(f"--port must be between 0 and 65535, got {port}")
@@ -28,32 +24,32 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        taken = socket.socket(family, kind, protocol)
+        bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise AvnasError(f"--host {host}: {error.strerror}") from error
     try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
     except OSError as error:
-        taken.close()
-        raise AvnasError(f"--host {host} --port {port}: cannot be listened on: {error.strerror}") from error
-    return taken
+        bound.close()
+        raise AvnasError(f"--host {host} --port {port}: cannot listen: {error.strerror}") from error
+    return bound
 
 
-def address(taken: socket.socket) -> str:
-    """Where a browser finds what listens on a socket."""
-    host, port = taken.getsockname()[:2]
+def address(bound: socket.socket) -> str:
+    """URL of a bound socket."""
+    host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: Any, taken: socket.socket, grace: int, announce: Callable[[], object]) -> None:
-    """Answer requests until SIGINT or SIGTERM, then finish those that run.
+def serve(app: Any, bound: socket.socket, grace: int, announce: Callable[[], object]) -> None:
+    """Serves requests until SIGINT or SIGTERM, then finishes running ones.
 
     Args:
         app: An ASGI app.
-        taken: What `bind` gave; it is closed at the end.
-        grace: Seconds that running requests have left after the signal; then they are cut off.
-        announce: Called when requests are answered.
+        bound: Socket of `bind`, closed at the end.
+        grace: Seconds after the signal until running requests are canceled.
+        announce: Called when the service is ready.
 
     Raises:
         MissingExtraError: uvicorn is not installed.
@@ -81,16 +77,16 @@ def serve(app: Any, taken: socket.socket, grace: int, announce: Callable[[], obj
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=grace,
     )
-    with taken, _signals_taken():
-        Server(config).run(sockets=[taken])
+    with bound, _signals_ignored():
+        Server(config).run(sockets=[bound])
 
 
 @contextmanager
-def _signals_taken() -> Iterator[None]:
-    """Within the block, signals are uvicorn's, which sends each once more when it is done: that one is ignored."""
-    former = {each: signal.signal(each, lambda *_: None) for each in _SIGNALS}
+def _signals_ignored() -> Iterator[None]:
+    """Uvicorn handles signals and raises each again when it has stopped; that one is ignored."""
+    previous = {each: signal.signal(each, lambda *_: None) for each in _SIGNALS}
     try:
         yield
     finally:
-        for each, handler in former.items():
+        for each, handler in previous.items():
             signal.signal(each, handler)

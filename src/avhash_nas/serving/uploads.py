@@ -1,4 +1,4 @@
-"""Uploads: a multipart form with one video, written to a file as it arrives and refused as soon as it is too much."""
+"""Receives a multipart form with one video: streams it to a file and rejects it as soon as a limit is exceeded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,41 +8,8 @@ from typing import Any, BinaryIO
 
 from avhash_nas.serving.schemas import RefusalError, ServiceLimits
 
-HEAD = 380
-"""Bytes that `is_video` wants, where the file has as many."""
-
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
-_STARTS = (
-    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
-    b"\x00\x00\x01\xba",  # MPEG program stream
-    b"\x00\x00\x01\xb3",  # MPEG-1 and MPEG-2 video
-    b"FLV\x01",
-    b"OggS",
-    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
-    b"GIF8",
-)
-
-
-def is_video(head: bytes) -> bool:
-    """Whether a file begins as one of the common video containers does.
-
-    Texts are none, and so no list of other files (HLS, DASH, `ffconcat`) that FFmpeg would open in its place.
-
-    Args:
-        head: Its first `HEAD` bytes; all of it where it is shorter.
-    """
-    if head.startswith(_STARTS) or head[4:8] in _BOXES:
-        return True
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return True
-    return any(  # MPEG transport stream: packets of 188 bytes, or of 192 with a time in front (m2ts)
-        len(head) > start + length and head[start] == head[start + length] == 0x47
-        for start, length in ((0, 188), (4, 192))
-    )
-
-
 VIDEO = "video"
-"""The form's field with the file."""
+"""Name of the form field with the file."""
 
 _FIELDS = 8
 _FIELD_BYTES = 4096
@@ -51,11 +18,11 @@ _BUFFER = 2**20
 
 @dataclass
 class Upload:
-    """A form that has arrived.
+    """A received form.
 
     Attributes:
         path: The file with the video.
-        name: The file's name at the client's, to be shown, never to be opened.
+        name: Name of the file on the client, only for display.
         fields: The other fields.
     """
 
@@ -65,16 +32,16 @@ class Upload:
 
 
 async def receive(chunks: AsyncIterator[bytes], content_type: str, path: Path, limits: ServiceLimits) -> Upload:
-    """Read a form and write its video to a file.
+    """Parses a form and writes its video to a file.
 
     Args:
         chunks: The request's body.
-        content_type: Of the request, with the boundary.
+        content_type: Content type of the request, with the boundary.
         path: The file to write.
-        limits: Of the service.
+        limits: Limits of the service.
 
     Raises:
-        RefusalError: It is no such form, it is too large or too slow, the file is no video, or the disk is full.
+        RefusalError: The form is invalid, too large or too slow, the file is not a video, or the disk is full.
     """
     try:
         with path.open("wb") as file:
@@ -102,12 +69,12 @@ async def _fill(form: "_Form", chunks: AsyncIterator[bytes], limits: ServiceLimi
 
 
 def too_large(limits: ServiceLimits) -> RefusalError:
-    """The answer to a file beyond the limit."""
+    """The error for a file that exceeds the size limit."""
     return RefusalError(413, f"the file is larger than the limit of {limits.upload_bytes / 2**20:g} MiB")
 
 
 class _Form:
-    """Feeds python-multipart's parser and keeps what its callbacks tell."""
+    """Feeds python-multipart's parser and collects the results of its callbacks."""
 
     def __init__(self, upload: Upload, file: BinaryIO, content_type: str) -> None:
         from python_multipart.exceptions import FormParserError
@@ -137,25 +104,25 @@ class _Form:
         self._headers: dict[bytes, bytes] = {}
         self._name, self._value = bytearray(), bytearray()
         self._field = ""
-        self._text: bytearray | None = None  # None within the video
+        self._text: bytearray | None = None  # None inside the video
         self._size = 0
-        self._whole = False
+        self._complete = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the body."""
+        """Parses the next bytes of the body."""
         try:
             self._parser.write(chunk)
         except self._errors as error:
             raise RefusalError(400, f"the form is damaged: {error}") from error
 
     def flush(self) -> None:
-        """Write what has gathered to the file."""
+        """Writes the buffer to the file."""
         self._file.write(self.buffer)
         self.buffer.clear()
 
     def finish(self) -> None:
-        """Check that everything came."""
-        if not self._whole:
+        """Checks that the form is complete."""
+        if not self._complete:
             raise RefusalError(400, "the form ends too early")
         if not self.upload.name and not self._size:
             raise RefusalError(400, f"the form has no file in a field named {VIDEO!r}")
@@ -197,22 +164,22 @@ class _Form:
             return
         self.buffer += piece
         if self._size < HEAD <= self._size + len(piece):
-            self._look()
+            self._check_container()
         self._size += len(piece)
 
     def _part_ends(self) -> None:
         if self._text is not None:
             self.upload.fields[self._field] = self._text.decode("utf-8", "replace")
         elif 0 < self._size < HEAD:
-            self._look()
+            self._check_container()
 
     def _form_ends(self) -> None:
-        self._whole = True
+        self._complete = True
 
-    def _look(self) -> None:
-        """Refuse what is no video as soon as its head is there; it has not been flushed by then."""
+    def _check_container(self) -> None:
+        """Rejects a file that is not a video as soon as its first bytes have arrived, before they are flushed."""
         if not is_video(bytes(self.buffer[:HEAD])):
-            raise RefusalError(415, "the file is not a video of a known kind, such as mp4, mov, webm, mkv or avi")
+            raise RefusalError(415, "the file is not a video in a known container, such as mp4, mov, webm, mkv or avi")
 
     @staticmethod
     def _short(so_far: bytearray, piece: bytes) -> bytes:
@@ -221,3 +188,36 @@ class _Form:
                 400, f"a field of the form is longer than {_FIELD_BYTES} bytes; a video goes into {VIDEO!r}"
             )
         return piece
+
+
+HEAD = 380
+"""Number of bytes that `is_video` needs."""
+
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
+_STARTS = (
+    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
+    b"\x00\x00\x01\xba",  # MPEG program stream
+    b"\x00\x00\x01\xb3",  # MPEG-1 and MPEG-2 video
+    b"FLV\x01",
+    b"OggS",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+    b"GIF8",
+)
+
+
+def is_video(head: bytes) -> bool:
+    """Detects common video containers by the magic bytes at the beginning of a file.
+
+    Text formats are rejected, and with them playlists (HLS, DASH, `ffconcat`) that would make FFmpeg open other files.
+
+    Args:
+        head: The first `HEAD` bytes, or the whole file if it is shorter.
+    """
+    if head.startswith(_STARTS) or head[4:8] in _BOXES:
+        return True
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return True
+    return any(  # MPEG transport stream: packets of 188 bytes, or 192 with a timestamp (m2ts)
+        len(head) > start + length and head[start] == head[start + length] == 0x47
+        for start, length in ((0, 188), (4, 192))
+    )

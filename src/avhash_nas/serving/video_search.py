@@ -1,4 +1,4 @@
-"""Search by video file, by id, by code or by features: recall by Hamming distance, then rerank."""
+"""Search by video file, features, id or code: recall by Hamming distance, then rerank."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """One video that was found.
+    """An answer to a query.
 
     Attributes:
         id: The video's id.
         distance: Hamming distance of its code to the query's, 0 to q.
-        score: What reranking gave it, the higher the more alike; None where it was not reranked.
-        labels: Names of its classes; empty where none are known.
+        score: Similarity by rerank, higher is more similar; None if not reranked.
+        labels: Names of its classes; empty if unknown.
     """
 
     id: str
@@ -35,19 +35,19 @@ class Answer:
 
 
 class VideoSearch:
-    """Finds the videos most like one.
+    """Finds similar videos.
 
-    Answers come by distance, or, down to the rerank's depth, by score; those that tie keep the order of the stage
-    before. Any number of threads may ask at once.
+    Answers are ordered by distance or, down to the rerank's depth, by score; ties keep the order of the previous stage.
+    Thread-safe.
 
     Args:
-        store: What is searched.
-        network: Makes codes of features; needed by `by_video` and `by_features`.
-        extraction: Makes features of video files; needed by `by_video`.
-        rerank: The second stage; None answers by Hamming distance alone.
+        store: The store to search.
+        network: Computes codes from features; needed by `by_video` and `by_features`.
+        extraction: Computes features from video files; needed by `by_video`.
+        rerank: The second stage; None for Hamming distance alone.
 
     Raises:
-        AvnasError: The network is not that of the store's codes, or the store does not keep what reranking compares.
+        AvnasError: The store's codes belong to another network, or lack a part that the rerank needs.
     """
 
     def __init__(
@@ -69,65 +69,65 @@ class VideoSearch:
                 part(sample, name)
 
     def by_video(self, path: str | Path, top: int = 10) -> list[Answer]:
-        """The videos most like a video file.
+        """Search by a video file.
 
         Args:
             path: The file.
-            top: How many at most.
+            top: Maximum number of answers.
 
         Raises:
-            AvnasError: The search has no network or no extraction, or the file is no video that can be read.
+            AvnasError: The search has no network or no extraction, or the file cannot be decoded.
         """
         if self.extraction is None:
-            raise AvnasError("query by video: it is not known how the features of the codes were made from videos")
+            raise AvnasError("query by video: the feature extraction of the stored codes is unknown")
         self._network()
         features = self.extraction.features(path)
         return self.by_features(features.visual, features.audio, top)
 
     def by_features(self, visual: NDArray[np.float32], audio: NDArray[np.float32], top: int = 10) -> list[Answer]:
-        """The videos most like one whose features are at hand.
+        """Search by features.
 
         Args:
             visual: Frame features, shape (T, visual_dim).
             audio: Segment features, shape (T, audio_dim).
-            top: How many at most.
+            top: Maximum number of answers.
 
         Raises:
-            AvnasError: The search has no network, or the features have other widths than it takes.
+            AvnasError: The search has no network, or the features have the wrong width.
         """
         query = self._encode(visual, audio)
         return self._answers(query, self._recall(query.packed, top), top)
 
     def by_id(self, video: str, top: int = 10, itself: bool = False) -> list[Answer]:
-        """The videos most like one of the store.
+        """Search by the id of a video in the store.
 
         Args:
             video: Its id.
-            top: How many at most.
-            itself: Whether the video may be among the answers.
+            top: Maximum number of answers.
+            itself: Whether the video itself may be among the answers.
 
         Raises:
             AvnasError: The store has no such video.
         """
         query = self.store.fetch([video])
-        found = [each for each in self._recall(query.packed, top, spare=1) if itself or each[0] != video]
-        return self._answers(query, found, top)
+        neighbors = [each for each in self._recall(query.packed, top, spare=1) if itself or each[0] != video]
+        return self._answers(query, neighbors, top)
 
     def by_code(self, code: str, top: int = 10) -> list[Answer]:
-        """The videos with the codes nearest to one; not reranked, as a code alone has no real-valued outputs.
+        """Search by a code. Answers are not reranked, as a code alone has no relaxed code.
 
         Args:
-            code: The packed code, two hexadecimal digits a byte, the first bit in the highest place.
-            top: How many at most.
+            code: Packed code, two hexadecimal digits per byte, the first bit is the most significant.
+            top: Maximum number of answers.
 
         Raises:
-            AvnasError: It is not hexadecimal, or of another length than the store's codes.
+            AvnasError: The code is not hexadecimal, or has another length than the store's.
         """
         width = -(-self.store.bits // 8)
         try:
             packed = np.frombuffer(bytes.fromhex(code), np.uint8)
         except ValueError as error:
-            raise AvnasError(f"code {code!r}: is not hexadecimal") from error
+            raise AvnasError(f"code {code!r}: not hexadecimal") from error
         if len(packed) != width:
             raise AvnasError(
                 f"code {code!r}: {8 * len(packed)} bits; {self.store.where} holds codes of {self.store.bits} bits, "
@@ -137,12 +137,12 @@ class VideoSearch:
 
     def _network(self) -> "HashNetwork":
         if self.network is None:
-            raise AvnasError("query by video: needs the network that made the codes")
+            raise AvnasError("query by video: needs the network that computed the codes")
         return self.network
 
     def _encode(self, visual: NDArray[np.float32], audio: NDArray[np.float32]) -> CodeSet:
-        """The code of one video, with the relaxed code that it is the sign of."""
-        import torch  # queries by id and by code do without
+        """Code and relaxed code of one video."""
+        import torch  # not needed by queries by id and by code
 
         from avhash_nas.codes import halve, pack
         from avhash_nas.networks.hash_network import evaluating
@@ -151,8 +151,8 @@ class VideoSearch:
         arguments = network.arguments()
         for name, features in (("visual", visual), ("audio", audio)):
             if features.ndim != 2 or features.shape[1] != arguments[f"{name}_dim"]:
-                wanted = f"(T, {arguments[f'{name}_dim']})"
-                raise AvnasError(f"query: {name} features of shape {features.shape}; the network takes {wanted}")
+                expected = f"(T, {arguments[f'{name}_dim']})"
+                raise AvnasError(f"query: {name} features of shape {features.shape}; the network takes {expected}")
         device = next(network.parameters()).device
         with torch.inference_mode(), evaluating(network):
             inputs = (
@@ -168,29 +168,29 @@ class VideoSearch:
         )
 
     def _recall(self, packed: Packed, top: int, spare: int = 0) -> list[tuple[str, int]]:
-        """Ids and distances of the nearest codes, as many as the rerank wants, and some to spare."""
+        """Ids and distances of the nearest codes: as many as the rerank needs, and some to spare."""
         if top < 1:
             raise AvnasError(f"top must be at least 1, got {top}")
         depth = max(top, self.rerank.depth if self.rerank is not None else 0)
         return self.store.search(packed, depth + spare).of(0)
 
-    def _answers(self, query: CodeSet | None, found: list[tuple[str, int]], top: int) -> list[Answer]:
-        """Reranked, cut, and with labels."""
+    def _answers(self, query: CodeSet | None, neighbors: list[tuple[str, int]], top: int) -> list[Answer]:
+        """Reranks and truncates neighbors, and adds labels."""
         reranked = self.rerank is not None and query is not None
-        wanted = self.rerank.database_parts if self.rerank is not None and reranked else ()
-        found = found if reranked else found[:top]
-        candidates = self.store.fetch([video for video, _ in found], "values" in wanted, "frames" in wanted)
-        order, scores = np.arange(len(found)), np.empty(0, np.float32)
+        parts = self.rerank.database_parts if self.rerank is not None and reranked else ()
+        neighbors = neighbors if reranked else neighbors[:top]
+        candidates = self.store.fetch([video for video, _ in neighbors], "values" in parts, "frames" in parts)
+        order, scores = np.arange(len(neighbors)), np.empty(0, np.float32)
         if self.rerank is not None and query is not None:
             order, scores = self.rerank.order(query, candidates)
         return [
             Answer(
-                id=found[row][0],
-                distance=found[row][1],
-                score=float(scores[place]) if place < len(scores) else None,
+                id=neighbors[row][0],
+                distance=neighbors[row][1],
+                score=float(scores[position]) if position < len(scores) else None,
                 labels=_names(candidates, row),
             )
-            for place, row in enumerate(order[:top].tolist())
+            for position, row in enumerate(order[:top].tolist())
         ]
 
 

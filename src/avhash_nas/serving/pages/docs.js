@@ -1,4 +1,4 @@
-// Writes out /openapi.json, without anything from other sites.
+// Renders /openapi.json without external resources.
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -27,15 +27,15 @@ function range(schema) {
     .map(([key, words]) => `${words} ${find(key)}`).join(", ");
 }
 
-/** Text, with what stands between backticks as code. */
-const worded = (text) => text.split("`").map((part, place) => (place % 2 ? make("code", { textContent: part }) : part));
+/** Renders text between backticks as code. */
+const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
 
 function row(name, schema, required, text) {
   return make("tr", {},
     make("td", {}, make("code", { textContent: name })),
     make("td", { textContent: typeOf(schema) }),
     make("td", { textContent: [required ? "required" : "", range(schema)].filter(Boolean).join(", ") }),
-    make("td", {}, ...worded(text ?? "")));
+    make("td", {}, ...withCode(text ?? "")));
 }
 
 function table(caption, rows) {
@@ -56,17 +56,17 @@ function curl(method, path, form) {
   return `curl '${address}${path === "/api/search" ? "?id=ID&top=10" : ""}'`;
 }
 
-function operation(path, method, described) {
-  const form = described.requestBody?.content["multipart/form-data"]?.schema;
-  const reply = described.responses["200"]?.content?.["application/json"]?.schema;
+function operation(path, method, details) {
+  const form = details.requestBody?.content["multipart/form-data"]?.schema;
+  const reply = details.responses["200"]?.content?.["application/json"]?.schema;
   const title = make("h2", {},
     make("span", { className: "method", textContent: method.toUpperCase() }),
     make("code", { textContent: path }),
-    make("span", { textContent: described.summary ?? "" }));
+    make("span", { textContent: details.summary ?? "" }));
   return make("section", {}, title,
-    table("parameter", (described.parameters ?? []).map((each) => row(each.name, each.schema, each.required, each.description ?? each.schema.description))),
+    table("parameter", (details.parameters ?? []).map((each) => row(each.name, each.schema, each.required, each.description ?? each.schema.description))),
     form ? table("form field", fields(form, true)) : null,
-    reply ? make("p", {}, "Answer: ", make("a", { href: `#${nameOf(reply)}`, textContent: nameOf(reply) })) : null,
+    reply ? make("p", {}, "Response: ", make("a", { href: `#${nameOf(reply)}`, textContent: nameOf(reply) })) : null,
     make("pre", { textContent: curl(method, path, form) }));
 }
 
@@ -86,8 +86,8 @@ async function begin() {
   }
   document.getElementById("title").textContent = `${api.info.title} ${api.info.version}`;
   for (const [path, methods] of Object.entries(api.paths)) {
-    for (const [method, described] of Object.entries(methods)) {
-      document.getElementById("operations").append(operation(path, method, described));
+    for (const [method, details] of Object.entries(methods)) {
+      document.getElementById("operations").append(operation(path, method, details));
     }
   }
   const values = Object.entries(api.components.schemas).sort(([one], [other]) => one.localeCompare(other));

@@ -1,4 +1,4 @@
-// The page's whole behavior. Ids and labels are what users wrote: they reach the page as text, never as HTML.
+// The search page. Ids and labels are user input: they are inserted as text, never as HTML.
 
 const $ = (id) => document.getElementById(id);
 const state = { health: null, query: null, request: null, listing: 0, shown: 0, preview: null };
@@ -15,7 +15,7 @@ function mebibytes(bytes) {
   return `${(bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: bytes < 2 ** 20 ? 3 : 1 })} MiB`;
 }
 
-// ---- asking
+// ---- queries
 
 async function get(address) {
   const response = await fetch(address);
@@ -24,7 +24,7 @@ async function get(address) {
   return data;
 }
 
-/** A request that tells how much has been sent, which fetch cannot. */
+/** A request that reports upload progress, which fetch cannot. */
 function send(method, address, body, sent) {
   const request = new XMLHttpRequest();
   state.request?.abort();
@@ -35,7 +35,7 @@ function send(method, address, body, sent) {
     request.upload.onprogress = (event) => sent(event.loaded / event.total);
     request.onload = () => {
       if (request.status < 300) resolve(request.response);
-      else reject(new Error(request.response?.error ?? `the service answered with status ${request.status}`));
+      else reject(new Error(request.response?.error ?? `the service returned status ${request.status}`));
     };
     request.onerror = () => reject(new Error("the service cannot be reached"));
     request.onabort = () => resolve(null);
@@ -44,20 +44,20 @@ function send(method, address, body, sent) {
 }
 
 function options() {
-  const chosen = new URLSearchParams({ top: $("top").value });
-  if (state.health.rerank) chosen.set("rerank", $("rerank").checked);
-  return chosen;
+  const parameters = new URLSearchParams({ top: $("top").value });
+  if (state.health.rerank) parameters.set("rerank", $("rerank").checked);
+  return parameters;
 }
 
-function askForId(id) {
+function idQuery(id) {
   return { title: id, show: () => storedFrame(id), preview: null, run: (sent) => {
-    const chosen = options();
-    chosen.set("id", id);
-    return send("GET", `/api/search?${chosen}`, null, sent);
+    const parameters = options();
+    parameters.set("id", id);
+    return send("GET", `/api/search?${parameters}`, null, sent);
   } };
 }
 
-function askForFile(file) {
+function fileQuery(file) {
   const preview = URL.createObjectURL(file);
   return { title: file.name, show: () => localFrame(preview), preview, run: (sent) => {
     const form = new FormData();
@@ -67,73 +67,73 @@ function askForFile(file) {
   } };
 }
 
-async function ask(query) {
+async function search(query) {
   if (state.preview && state.preview !== query.preview) URL.revokeObjectURL(state.preview);
   state.query = query;
   state.preview = query.preview;
-  tell(null);
-  busy(query.preview ? "Sending the video" : "Searching", 0);
+  showProblem(null);
+  busy(query.preview ? "Uploading" : "Searching", 0);
   try {
-    const reply = await query.run((share) => busy(share < 1 ? "Sending the video" : "Reading and searching", share));
+    const reply = await query.run((share) => busy(share < 1 ? "Uploading" : "Decoding and searching", share));
     if (state.query !== query) return;
     busy(null);
     if (reply) show(query, reply);
   } catch (error) {
     if (state.query !== query) return;
     busy(null);
-    tell(error.message);
+    showProblem(error.message);
   }
 }
 
-function askAndRemember(id) {
+function searchById(id) {
   history.pushState({ id }, "", `/?${new URLSearchParams({ id })}`);
-  ask(askForId(id));
+  search(idQuery(id));
 }
 
-function askFile(file) {
+function searchByFile(file) {
   if (file.size > state.health.upload_bytes) {
-    tell(`${file.name}: ${mebibytes(file.size)} is more than the limit of ${mebibytes(state.health.upload_bytes)}`);
+    showProblem(`${file.name}: ${mebibytes(file.size)} exceeds the limit of ${mebibytes(state.health.upload_bytes)}`);
     return;
   }
   history.pushState({}, "", "/");
-  ask(askForFile(file));
+  search(fileQuery(file));
 }
 
-// ---- telling
+// ---- status and results
 
 function busy(what, share = 0) {
-  const begins = $("busy").hidden && what !== null;
+  const starts = $("busy").hidden && what !== null;
   $("busy").hidden = what === null;
   $("result").setAttribute("aria-busy", what !== null);
   if (what === null) return;
-  if (begins) $("busy").scrollIntoView({ block: "nearest" });
+  if (starts) $("busy").scrollIntoView({ block: "nearest" });
   $("doing").textContent = `${what} …`;
   if (share > 0 && share < 1) $("progress").value = share;
   else $("progress").removeAttribute("value");
 }
 
-function tell(problem) {
+function showProblem(problem) {
   $("problem").hidden = problem === null;
   $("problem").textContent = problem ?? "";
   if (problem !== null) $("problem").scrollIntoView({ block: "nearest" });
 }
 
 const NOTES = {
-  no_audio: "It has no sound: the search went by its pictures.",
-  short: "It has few frames; some were used more than once.",
-  truncated: "The file breaks off; the search went by what is there.",
-  damaged: "Parts of the file are damaged; the search went by the rest.",
+  no_audio: "The video has no audio: the search used its frames only.",
+  short: "The video has few frames; some were used more than once.",
+  truncated: "The file is truncated; the search used what could be decoded.",
+  damaged: "Parts of the file are damaged; the search used the rest.",
 };
 
 function show(query, reply) {
   $("heading").textContent = query.title;
-  const found = reply.answers.length;
-  $("summary").textContent = found
-    ? `${count(found, "answer")} in ${reply.seconds < 1 ? `${Math.round(reply.seconds * 1000)} ms` : `${reply.seconds.toFixed(1)} s`}, best first`
-    : "Nothing was found.";
+  const total = reply.answers.length;
+  $("summary").textContent = total
+    ? `${count(total, "answer")} in ${reply.seconds < 1 ? `${Math.round(reply.seconds * 1000)} ms` : `${reply.seconds.toFixed(1)} s`}, best first`
+    : "No answers.";
   $("notes").textContent = reply.notes.map((note) => NOTES[note] ?? note).join(" ");
   $("asked").replaceChildren(query.show());
-  $("answers").replaceChildren(...reply.answers.map((answer, place) => card(answer, place + 1, reply.bits)));
+  $("answers").replaceChildren(...reply.answers.map((answer, index) => card(answer, index + 1, reply.bits)));
   $("result").hidden = false;
   $("heading").focus({ preventScroll: true });
   $("result").scrollIntoView({ block: "start", behavior: "auto" });
@@ -142,7 +142,7 @@ function show(query, reply) {
 function card(answer, rank, bits) {
   const more = make("button", { type: "button", className: "plain", textContent: "More like this" });
   more.setAttribute("aria-label", `More like ${answer.id}`);
-  more.onclick = () => askAndRemember(answer.id);
+  more.onclick = () => searchById(answer.id);
   const score = answer.score === null ? null : make("span", { textContent: `score ${answer.score.toFixed(3)}` });
   return make("li", {},
     player(answer),
@@ -156,7 +156,7 @@ function card(answer, rank, bits) {
     more);
 }
 
-/** The share of bits that agree, from half (what chance gives) to all. */
+/** Fraction of equal bits, drawn from one half (chance) to one. */
 function bar(agreement) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 100 1");
@@ -165,24 +165,24 @@ function bar(agreement) {
   rect.setAttribute("width", Math.max(0, (agreement - 0.5) * 200));
   rect.setAttribute("height", 1);
   svg.append(rect);
-  const box = make("div", { className: "bar", title: `${Math.round(agreement * 100)} % of the bits agree` }, svg);
+  const box = make("div", { className: "bar", title: `${Math.round(agreement * 100)} % of the bits are equal` }, svg);
   box.setAttribute("aria-hidden", "true");
   return box;
 }
 
-// ---- pictures and players
+// ---- thumbnails and players
 
-function picture(address) {
+function thumbnailImage(address) {
   const image = make("img", { alt: "", loading: "lazy", decoding: "async" });
   image.onerror = () => image.parentElement?.classList.add("missing");
   if (address) image.src = address;
   return image;
 }
 
-/** A thumbnail that becomes a player when it is clicked. */
+/** A thumbnail that is replaced by a player when clicked. */
 function player(video) {
   if (!video.media) return make("div", { className: "frame still missing" });
-  const button = make("button", { type: "button", className: "frame" }, picture(video.thumbnail), make("span", { className: "play" }));
+  const button = make("button", { type: "button", className: "frame" }, thumbnailImage(video.thumbnail), make("span", { className: "play" }));
   button.setAttribute("aria-label", `Play ${video.id}`);
   button.onclick = () => {
     for (const other of document.querySelectorAll("video")) other.pause();
@@ -226,34 +226,34 @@ async function list(start = 0) {
     }
     $("videos").append(...page.videos.map(choice));
     state.shown += page.videos.length;
-    $("listed").replaceChildren(page.total ? `${state.shown.toLocaleString("en")} of ${count(page.total, "video")} ` : "No video begins like this.");
+    $("listed").replaceChildren(page.total ? `${state.shown.toLocaleString("en")} of ${count(page.total, "video")} ` : "No id starts with this prefix.");
     if (state.shown < page.total) {
       const more = make("button", { type: "button", className: "plain", textContent: "show more" });
       more.onclick = () => list(state.shown);
       $("listed").append(more);
     }
   } catch (error) {
-    tell(error.message);
+    showProblem(error.message);
   }
 }
 
 function choice(video) {
-  const frame = make("span", { className: video.thumbnail ? "frame" : "frame missing" }, picture(video.thumbnail));
+  const frame = make("span", { className: video.thumbnail ? "frame" : "frame missing" }, thumbnailImage(video.thumbnail));
   const title = [video.id, ...video.labels].join(" · ");
   const button = make("button", { type: "button", title }, frame, make("span", { className: "caption", textContent: video.id }));
-  button.onclick = () => askAndRemember(video.id);
+  button.onclick = () => searchById(video.id);
   return make("li", {}, button);
 }
 
-// ---- the beginning
+// ---- start
 
-function again() {
-  if (state.query) ask(state.query);
+function repeat() {
+  if (state.query) search(state.query);
 }
 
-function fromAddress() {
+function restoreFromAddress() {
   const id = new URLSearchParams(location.search).get("id");
-  if (id !== null) ask(askForId(id));
+  if (id !== null) search(idQuery(id));
   else {
     state.request?.abort();
     $("result").hidden = true;
@@ -261,13 +261,13 @@ function fromAddress() {
   }
 }
 
-function takeFiles() {
+function acceptFiles() {
   const form = $("upload");
   form.hidden = !state.health.uploads;
   if (form.hidden) return;
   $("largest").textContent = `, up to ${mebibytes(state.health.upload_bytes)}`;
   $("file").onchange = () => {
-    if ($("file").files.length) askFile($("file").files[0]);
+    if ($("file").files.length) searchByFile($("file").files[0]);
     $("file").value = "";
   };
   let depth = 0;
@@ -278,33 +278,33 @@ function takeFiles() {
   window.addEventListener("drop", (event) => {
     event.preventDefault();
     over(-depth);
-    if (event.dataTransfer.files.length) askFile(event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) searchByFile(event.dataTransfer.files[0]);
   });
 }
 
-async function begin() {
+async function start() {
   try {
     state.health = await get("/health");
   } catch {
-    tell("the service cannot be reached");
+    showProblem("the service cannot be reached");
     return;
   }
   $("facts").textContent = `${count(state.health.videos, "video")}, ${state.health.bits} bits each`;
   $("reranking").hidden = !state.health.rerank;
   const tops = [10, 20, 50, 100].filter((top) => top <= state.health.top);
   $("top").append(...(tops.length ? tops : [state.health.top]).map((top) => make("option", { value: top, textContent: top })));
-  $("top").onchange = again;
-  $("rerank").onchange = again;
+  $("top").onchange = repeat;
+  $("rerank").onchange = repeat;
   $("cancel").onclick = () => state.request?.abort();
   let typing = 0;
   $("prefix").oninput = () => {
     clearTimeout(typing);
     typing = setTimeout(list, 200);
   };
-  takeFiles();
-  window.addEventListener("popstate", fromAddress);
-  if (new URLSearchParams(location.search).has("id")) fromAddress();
+  acceptFiles();
+  window.addEventListener("popstate", restoreFromAddress);
+  if (new URLSearchParams(location.search).has("id")) restoreFromAddress();
   list();
 }
 
-begin();
+start();
