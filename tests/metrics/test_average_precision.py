@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.metrics.average_precision import (
-    NORMALISATIONS,
+    NORMALIZATIONS,
     _harmonic_difference,
     average_precision,
     expected_average_precision,
@@ -31,7 +31,7 @@ def test_expected_ap_is_the_mean_over_every_order_of_tied_items(items, k):
     distances, relevance = zip(*items)
     rankings = list(oracle.all_rankings(distances, relevance))
     found = expected_average_precision(group(*one_query(distances, relevance)), [k])[0]
-    for name in NORMALISATIONS:
+    for name in NORMALIZATIONS:
         exact = oracle.mean([oracle.average_precision(ranking, k, name) for ranking in rankings])
         assert found[name][0] == pytest.approx(float(exact), abs=1e-14), name
 
@@ -43,7 +43,7 @@ def test_ap_of_a_ranking_follows_the_definition(items, k):
     order = sorted(range(len(items)), key=lambda i: distances[i])  # stable: ties keep their columns' order
     ranking = [relevance[i] for i in order]
     found = average_precision(rank(*one_query(distances, relevance))[0], k)
-    for name in NORMALISATIONS:
+    for name in NORMALIZATIONS:
         assert found[name][0] == pytest.approx(float(oracle.average_precision(ranking, k, name)), abs=1e-14), name
 
 

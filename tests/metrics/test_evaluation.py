@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.metrics import NORMALISATIONS, evaluate, pack
+from avhash_nas.metrics import NORMALIZATIONS, evaluate, pack
 from avhash_nas.metrics.ties import tie_order
 from reference import metrics_retrieval as oracle
 
@@ -51,7 +51,7 @@ def test_every_measure_equals_the_loops(seed, tie_seed, exclude_self):
     found = problem.evaluate(seed=tie_seed, exclude_self=exclude_self)
     rankings = list(problem.rankings(tie_seed, exclude_self))
     for k in KS:
-        for name in NORMALISATIONS:
+        for name in NORMALIZATIONS:
             exact = oracle.mean([oracle.average_precision(ranking, k, name) for ranking in rankings])
             assert found.average_precision[k][name] == pytest.approx(float(exact), abs=1e-13)
         exact = oracle.mean([oracle.precision(ranking, k) for ranking in rankings])
@@ -86,7 +86,7 @@ def test_the_first_places_may_be_put_in_another_order(seed, exclude_self, depth,
     found = problem.evaluate(exclude_self=exclude_self, reorder=turned_round, memory=memory)
     rankings = [[*each[:depth][::-1], *each[depth:]] for each in problem.rankings(0, exclude_self)]
     for k in KS:
-        for name in NORMALISATIONS:
+        for name in NORMALIZATIONS:
             exact = oracle.mean([oracle.average_precision(ranking, k, name) for ranking in rankings])
             assert found.average_precision[k][name] == pytest.approx(float(exact), abs=1e-13)
         exact = oracle.mean([oracle.precision(ranking, k) for ranking in rankings])
@@ -251,11 +251,11 @@ def test_bad_options_are_named(change, message):
         ({0: torch.zeros(2, 8)}, "query_codes: expected packed codes"),
         (
             {0: torch.zeros(0, 1, dtype=torch.uint8), 1: torch.zeros(0, 2, dtype=torch.bool)},
-            "query_codes: there are none",
+            "query_codes: empty",
         ),
         (
             {2: torch.zeros(0, 1, dtype=torch.uint8), 3: torch.zeros(0, 2, dtype=torch.bool)},
-            "database_codes: there are",
+            "database_codes: empty",
         ),
         ({2: torch.zeros(3, 2, dtype=torch.uint8)}, "query_codes have 1 bytes, database_codes 2"),
         ({1: torch.zeros(2, 2)}, r"query_labels: expected bool of shape \(2, C\), got torch.float32"),

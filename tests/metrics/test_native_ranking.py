@@ -13,7 +13,7 @@ from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError
 from avhash_nas.metrics import evaluate, evaluation, hamming, pack
 from avhash_nas.metrics.hamming import as_words
 from avhash_nas.metrics.ranking import group, rank, rank_codes
-from avhash_nas.metrics.relevance import relevance
+from avhash_nas.metrics.ranking import relevance
 
 
 @pytest.fixture(scope="module", autouse=True)

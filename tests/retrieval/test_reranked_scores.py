@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.metrics import NORMALISATIONS, evaluate, ids_from_names
+from avhash_nas.metrics import NORMALIZATIONS, evaluate, ids_from_names
 from avhash_nas.metrics.ties import tie_order
 from avhash_nas.retrieval import AsymmetricRerank, FrameRerank, Rerank, ValueRerank, reranked_scores
 from reference import metrics_retrieval as metrics
@@ -56,7 +56,7 @@ def test_every_measure_equals_the_loops(seed, tie_seed, depth):
     signs = np.where(queries.values >= 0, 1, -1).tolist()
     rankings = [ranking(queries.take([row]), signs[row], database, depth, tie_seed) for row in range(len(queries))]
     for k in KS:
-        for name in NORMALISATIONS:
+        for name in NORMALIZATIONS:
             exact = metrics.mean([metrics.average_precision(each, k, name) for each in rankings])
             assert found.average_precision[k][name] == pytest.approx(float(exact), abs=1e-13)
         assert found.precision[k] == near(metrics.mean([metrics.precision(each, k) for each in rankings]))

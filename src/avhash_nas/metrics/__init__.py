@@ -1,9 +1,9 @@
-"""Retrieval measures on codes: Hamming ranking, average precision, precision and recall at K and their curves."""
+"""Retrieval measures on codes: Hamming ranking, average precision, precision and recall at K, and their curves."""
 
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.codes import binarize, pack, unpack
-from avhash_nas.metrics.average_precision import NORMALISATIONS, Normalization
+from avhash_nas.metrics.average_precision import NORMALIZATIONS, Normalization
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.hamming import hamming_distances
 from avhash_nas.metrics.lsh import chance_scores, random_projection_codes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from avhash_nas.metrics.retrieval import RetrievalMetric
 
 __all__ = [
-    "NORMALISATIONS",
+    "NORMALIZATIONS",
     "Normalization",
     "PrecisionRecallCurve",
     "RetrievalMetric",
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports torchmetrics, which takes seconds, only where its Metric is asked for."""
+    """Imports torchmetrics, which takes seconds, on first use."""
     if name == "RetrievalMetric":
         from avhash_nas.metrics.retrieval import RetrievalMetric
 

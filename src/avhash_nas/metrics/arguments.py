@@ -1,7 +1,6 @@
-"""Checks of what `evaluate` is given: each raises AvnasError with one line that names the argument."""
+"""Checks of the arguments of `evaluate`: each raises AvnasError with one line that names the argument."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -14,22 +13,12 @@ from avhash_nas.metrics.ranking import Integers
 from avhash_nas.metrics.scores import Ties
 
 
-@dataclass(frozen=True)
-class Ids:
-    """Who the videos are."""
-
-    queries: Integers | None
-    """Ids of the queries where they are to be left out of their own rankings, shape (Q,)."""
-    database: Integers
-    """Distinct ids of the items, shape (N,)."""
-
-
 def check_codes(queries: Tensor, database: Tensor, bits: int | None) -> int:
-    """Checks that there are queries and items with packed codes of one length, and gives that length in bits."""
+    """Checks that queries and items have packed codes of one length, and returns that length in bits."""
     for codes, name in ((queries, "query_codes"), (database, "database_codes")):
         check_packed(codes, name)
         if len(codes) == 0:
-            raise AvnasError(f"{name}: there are none; an evaluation needs at least one query and one item")
+            raise AvnasError(f"{name}: empty; an evaluation needs at least one query and one item")
     width = queries.shape[1]
     if database.shape[1] != width:
         raise AvnasError(
@@ -46,21 +35,20 @@ def check_codes(queries: Tensor, database: Tensor, bits: int | None) -> int:
 
 
 def check_labels(query_codes: Tensor, query_labels: Tensor, database_codes: Tensor, database_labels: Tensor) -> None:
-    """Checks that labels are bool matrices over the same classes, one row for each code."""
-    given = (
+    """Checks that labels are bool matrices over the same classes, one row per code."""
+    for name, labels, rows in (
         ("query_labels", query_labels, len(query_codes)),
         ("database_labels", database_labels, len(database_codes)),
-    )
-    for name, labels, rows in given:
+    ):
         if labels.dtype != torch.bool or labels.ndim != 2 or len(labels) != rows:
             raise AvnasError(
                 f"{name}: expected bool of shape ({rows}, C), got {labels.dtype} of shape {tuple(labels.shape)}; "
-                "turn class numbers into one column per class"
+                "convert class numbers to one column per class"
             )
     if query_labels.shape[1] != database_labels.shape[1]:
         raise AvnasError(
             f"query_labels have {query_labels.shape[1]} classes, database_labels {database_labels.shape[1]}; "
-            "the columns must stand for the same classes"
+            "both need the same columns"
         )
 
 
@@ -77,24 +65,24 @@ def check_options(ks: Sequence[int | None], ties: Ties, memory: int) -> None:
 
 def check_ids(
     query_ids: Tensor | None, queries: int, database_ids: Tensor | None, items: int, exclude_self: bool
-) -> Ids:
-    """Checks the ids and fills in positions where the database has none."""
+) -> tuple[Integers | None, Integers]:
+    """Checks the ids. Returns the query ids, None unless excluded, and the database ids, positions by default."""
     if exclude_self and (query_ids is None or database_ids is None):
-        raise AvnasError("exclude_self: needs query_ids and database_ids, to know which item is the query itself")
+        raise AvnasError("exclude_self: needs query_ids and database_ids")
     database = np.arange(items) if database_ids is None else _integers(database_ids, items, "database_ids")
     if len(np.unique(database)) != items:
-        raise AvnasError("database_ids: an id occurs twice; give each item of the database an id of its own")
+        raise AvnasError("database_ids: an id occurs twice; ids must be distinct")
     own = None if query_ids is None else _integers(query_ids, queries, "query_ids")
-    return Ids(own if exclude_self else None, database)
+    return own if exclude_self else None, database
 
 
 def own_positions(queries: Integers | None, database: Integers) -> Integers | None:
-    """Finds the position of each query's id among the distinct ids of the database, -1 where it is not there."""
+    """Position of each query's id among the distinct ids of the database, -1 if it is missing."""
     if queries is None:
         return None
     order = np.argsort(database)
-    at = order[np.searchsorted(database, queries, sorter=order).clip(max=len(database) - 1)]
-    return np.where(database[at] == queries, at, -1)
+    positions = order[np.searchsorted(database, queries, sorter=order).clip(max=len(database) - 1)]
+    return np.where(database[positions] == queries, positions, -1)
 
 
 def _integers(ids: Tensor, count: int, name: str) -> Integers:

@@ -1,4 +1,4 @@
-"""All retrieval measures of a set of queries against a database, in one pass over their codes."""
+"""Evaluation of all retrieval measures in one pass over the codes."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from torch import Tensor
 from avhash_nas.errors import AvnasError
 from avhash_nas.kernels.ranking_native import native_ranking
 from avhash_nas.metrics.arguments import check_codes, check_ids, check_labels, check_options, own_positions
-from avhash_nas.metrics.average_precision import NORMALISATIONS, average_precision, expected_average_precision
+from avhash_nas.metrics.average_precision import NORMALIZATIONS, average_precision, expected_average_precision
 from avhash_nas.metrics.hamming import Words, as_words, row_chunks, word_distances
 from avhash_nas.metrics.precision_recall import (
     PrecisionRecallCurve,
@@ -31,16 +31,16 @@ from avhash_nas.metrics.ranking import (
     group,
     rank,
     rank_codes,
+    relevance,
 )
-from avhash_nas.metrics.relevance import relevance
 from avhash_nas.metrics.scores import RetrievalScores, Ties
 from avhash_nas.metrics.ties import tie_order
 
 _RECALL_STEPS = 20
 _BYTES_PER_PAIR = 64
-"""Bound on the work space of a pair of query and item: measured 13, and 48 where all items are relevant."""
+"""Upper bound on the working memory per query and item: measured 13, or 48 if all items are relevant."""
 _PAIRS_AT_ONCE = 2**22
-"""Larger chunks are hardly faster."""
+"""Chunk size; larger chunks are hardly faster."""
 
 
 def evaluate(
@@ -61,55 +61,61 @@ def evaluate(
 ) -> RetrievalScores:
     """Ranks the database for each query by Hamming distance and computes all measures, exactly.
 
-    Items at one distance from a query are tied. `permuted` orders them by one random permutation of the database,
-    drawn from the seed and the items' ids: the order in which the database comes changes nothing. `expected` gives the
-    mean of each measure over all their orders, in closed form; `avhash_nas.metrics.precision_recall` says what that
-    means for by_recall.
+    Items at the same distance from a query are tied. `permuted` orders them by a random permutation of the database,
+    drawn from the seed and the items' ids, so that the order of the database does not matter. `expected` is the mean of
+    each measure over all orders of tied items, in closed form; see `avhash_nas.metrics.precision_recall` for by_recall.
 
     Args:
         query_codes: Packed codes, uint8, shape (Q, bytes).
-        query_labels: Whether query i has class c, bool, shape (Q, C). Items that share at least one label are relevant.
+        query_labels: Whether query i has class c, bool, shape (Q, C). Items that share a class are relevant.
         database_codes: Packed codes, uint8, shape (N, bytes).
         database_labels: Whether item j has class c, bool, shape (N, C).
-        ks: The K of mAP@K, P@K and R@K, each at least 1; None is the whole database. A K above N is allowed: the list
-            ends with the database, while P@K and the normalization `k` still divide by K.
+        ks: The K of mAP@K, P@K and R@K, each at least 1; None is the whole database. If K exceeds N, P@K and the
+            normalization `k` still divide by K.
         ties: `permuted` or `expected`.
         seed: Seed of the permutation.
-        query_ids: Ids of the queries, int64, shape (Q,); read only to exclude queries from their own ranking.
-        database_ids: Distinct ids of the items, int64, shape (N,). Without them an item's position is its id, and the
-            permutation then depends on the order of the database.
-        exclude_self: Take the item with the query's own id out of its ranking.
-        bits: Code length q, where not a multiple of 8.
-        reorder: What puts the first places of a ranking in another order: it is given a query's position and the
-            positions of the items, nearest first, shape (n,), and gives the new order of the first few, as indices into
-            what it was given. Called by several threads at once. The curve by radius, which has no ranking, ignores it.
-        memory: Bytes to work in, beside inputs and result; at least one query per thread is worked on at a time.
+        query_ids: Ids of the queries, int64, shape (Q,); only used by `exclude_self`.
+        database_ids: Distinct ids of the items, int64, shape (N,); by default their positions, which makes the
+            permutation depend on the order of the database.
+        exclude_self: Whether to exclude the item with the query's own id from its ranking.
+        bits: Code length q, if not a multiple of 8.
+        reorder: Reranks the first items of a ranking: maps a query's position and the positions of the items, nearest
+            first, shape (n,), to the new order of the first few, as indices into its argument. Called from several
+            threads. The curve by radius, which has no ranking, ignores it.
+        memory: Working memory in bytes, besides inputs and result; each thread handles at least one query at a time.
 
     Returns:
         Scores and curves.
 
     Raises:
-        AvnasError: If an argument is not as stated, or there are no queries or no items.
+        AvnasError: An argument is invalid, or there are no queries or no items.
 
     Example:
-        >>> codes, labels = torch.tensor([[0b1100], [0b1111]]).byte(), torch.tensor([[True, False], [False, True]])
-        >>> evaluate(codes[:1], labels[:1], codes, labels, ks=(1,)).to_dict()["map@1"]
-        {'retrieved': 1.0, 'standard': 1.0, 'k': 1.0}
+        Two queries, three items, four bits.
+
+        >>> queries = torch.tensor([[0b1100], [0b0011]]).byte()
+        >>> items = torch.tensor([[0b1101], [0b0110], [0b0011]]).byte()
+        >>> labels = torch.tensor([[True, False], [False, True], [False, True]])
+        >>> scores = evaluate(queries, labels[:2], items, labels, ks=(1, 2), bits=8)
+        >>> scores.average_precision[2]
+        {'retrieved': 1.0, 'standard': 1.0, 'k': 0.75}
+        >>> scores.precision, scores.recall
+        ({1: 1.0, 2: 0.75}, {1: 0.75, 2: 1.0})
     """
     bits = check_codes(query_codes, database_codes, bits)
     check_labels(query_codes, query_labels, database_codes, database_labels)
     check_options(ks, ties, memory)
     if reorder is not None and ties != "permuted":
-        raise AvnasError(f"reorder: needs a ranking without ties, so ties must be permuted, got {ties!r}")
-    ids = check_ids(query_ids, len(query_codes), database_ids, len(database_codes), exclude_self)
-    order = tie_order(ids.database, seed)
+        raise AvnasError(f"reorder: needs ties='permuted', got {ties!r}")
+    own_ids, ids = check_ids(query_ids, len(query_codes), database_ids, len(database_codes), exclude_self)
+    order = tie_order(ids, seed)
     task = _Task(
         query_words=as_words(query_codes),
         query_labels=query_labels.cpu().numpy(),
         words=np.ascontiguousarray(as_words(database_codes)[:, order]),
         members=np.ascontiguousarray(database_labels.cpu().numpy()[order].T),
         sizes=np.count_nonzero(database_labels.cpu().numpy(), axis=0),
-        own=own_positions(ids.queries, ids.database[order]),
+        own=own_positions(own_ids, ids[order]),
         bits=bits,
         ks=tuple(dict.fromkeys(ks)),
         ties=ties,
@@ -133,15 +139,15 @@ class _Task:
     sizes: Integers
     """Items of each class, shape (C,)."""
     own: Integers | None
-    """Position of the query itself in the database, or -1, shape (Q,); None leaves queries in their own rankings."""
+    """Position of the query in the database, or -1, shape (Q,); None to keep queries in their own rankings."""
     bits: int
     ks: tuple[int | None, ...]
     ties: Ties
     reorder: Reorder | None = None
-    """Of the positions as the caller of `evaluate` knows them."""
+    """Takes positions in the caller's order of the database."""
 
     def rank(self, rows: slice) -> tuple[RankedHits | TieGroups, TieGroups]:
-        """Ranks the database for some queries: the ranking that ties are settled for, and the counts per distance."""
+        """Ranks the database for some queries. Returns the ranking as `ties` asks for, and the counts per distance."""
         words, labels = self.query_words[:, rows], self.query_labels[rows]
         own = np.full(len(labels), -1) if self.own is None else self.own[rows]
         native = native_ranking()
@@ -150,9 +156,9 @@ class _Task:
             return (hits if self.ties == "permuted" else groups), groups
         distances = word_distances(words, self.words, np.min_scalar_type(self.bits + 1))
         relevant = relevance(labels, self.members)
-        there = np.flatnonzero(own >= 0)
-        distances[there, own[there]] = self.bits + 1
-        relevant[there, own[there]] = False
+        excluded = np.flatnonzero(own >= 0)
+        distances[excluded, own[excluded]] = self.bits + 1
+        relevant[excluded, own[excluded]] = False
         if self.ties == "permuted":
             reorder = self.reorder
             of_chunk = None if reorder is None else lambda row, nearest: reorder(rows.start + row, nearest)
@@ -166,7 +172,7 @@ class _Tally:
 
     def __init__(self, task: _Task) -> None:
         items = task.words.shape[1]
-        self.average_precision: Floats = np.zeros((len(task.ks), len(NORMALISATIONS)))
+        self.average_precision: Floats = np.zeros((len(task.ks), len(NORMALIZATIONS)))
         self.at_k: Floats = np.zeros((len(task.ks), 2))  # precision, recall
         self.by_rank: Floats = np.zeros((2, items))  # hits, hits over relevant
         self.by_recall: Floats = np.zeros(_RECALL_STEPS + 1)
@@ -178,25 +184,21 @@ class _Tally:
             scores = [average_precision(ranking, k) for k in ks]
         else:
             scores = expected_average_precision(ranking, ks)
-        for place, (k, by_name) in enumerate(zip(ks, scores, strict=True)):
-            self.average_precision[place] += [by_name[name].sum() for name in NORMALISATIONS]
-            self.at_k[place] += [values.sum() for values in precision_recall(ranking, k)]
+        for index, (k, by_name) in enumerate(zip(ks, scores, strict=True)):
+            self.average_precision[index] += [by_name[name].sum() for name in NORMALIZATIONS]
+            self.at_k[index] += [values.sum() for values in precision_recall(ranking, k)]
         add_hits_by_rank(ranking, self.by_rank[0], self.by_rank[1])
         self.by_recall += precision_by_recall(ranking, _RECALL_STEPS).sum(axis=0)
         self.by_radius += [values.sum(axis=0) for values in precision_recall_by_radius(groups)]
         self.without_relevant += int((groups.relevant.sum(axis=1) == 0).sum())
 
     def merge(self, other: "_Tally") -> None:
-        self.average_precision += other.average_precision
-        self.at_k += other.at_k
-        self.by_rank += other.by_rank
-        self.by_recall += other.by_recall
-        self.by_radius += other.by_radius
-        self.without_relevant += other.without_relevant
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 def _run(task: _Task, memory: int) -> RetrievalScores:
-    """Shares the queries out to as many threads as torch may use and adds their sums up in order."""
+    """Distributes the queries over torch's number of threads and adds up their sums in order."""
     items, queries = task.words.shape[1], len(task.query_labels)
     threads = min(torch.get_num_threads(), queries)
     budget = min(memory // threads, _PAIRS_AT_ONCE * _BYTES_PER_PAIR)
@@ -221,7 +223,7 @@ def _scores(task: _Task, total: _Tally) -> RetrievalScores:
     precision, recall = torch.from_numpy(total.by_radius / queries)
     return RetrievalScores(
         average_precision={
-            k: dict(zip(NORMALISATIONS, (sums / queries).tolist(), strict=True))
+            k: dict(zip(NORMALIZATIONS, (sums / queries).tolist(), strict=True))
             for k, sums in zip(task.ks, total.average_precision, strict=True)
         },
         precision={k: float(sums[0] / queries) for k, sums in zip(task.ks, total.at_k, strict=True)},

@@ -20,14 +20,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 
 def popcount_by_masks(words: Words) -> npt.NDArray[np.uint8]:
-    """Counts the bits that are set in each 64-bit word by adding neighbors: pairs, then nibbles, then bytes.
-
-    Args:
-        words: Any shape.
-
-    Returns:
-        Counts from 0 to 64, same shape.
-    """
+    """Population count of each 64-bit word by adding neighbors: pairs, then nibbles, then bytes."""
     one, two, four, top = (np.uint64(shift) for shift in (1, 2, 4, 56))
     words = words - ((words >> one) & np.uint64(0x5555555555555555))
     words = (words & np.uint64(0x3333333333333333)) + ((words >> two) & np.uint64(0x3333333333333333))
@@ -39,18 +32,18 @@ _popcount: Callable[[Words], npt.NDArray[np.uint8]] = getattr(np, "bitwise_count
 
 
 def hamming_distances(a: Tensor, b: Tensor, memory: int = 2**28) -> Tensor:
-    """Counts the bits in which each pair of codes differs.
+    """Hamming distance of each pair of codes.
 
     Args:
         a: Packed codes, uint8, shape (n, bytes).
         b: Packed codes, uint8, shape (m, bytes).
-        memory: Bytes to work in, beside the result; at least one row of the result is computed at a time.
+        memory: Working memory in bytes, besides the result; at least one row is computed at a time.
 
     Returns:
         Distances, shape (n, m): uint8 for codes of up to 31 bytes, else int32.
 
     Raises:
-        AvnasError: If the codes are not packed or differ in length.
+        AvnasError: The codes are not packed or differ in length.
 
     Example:
         >>> hamming_distances(torch.tensor([[0b1010]]).byte(), torch.tensor([[0b1010], [0b0101]]).byte())
@@ -69,14 +62,7 @@ def hamming_distances(a: Tensor, b: Tensor, memory: int = 2**28) -> Tensor:
 
 
 def as_words(packed: Tensor) -> Words:
-    """Views packed codes as 64-bit words, zero-filled at the end.
-
-    Args:
-        packed: Packed codes, uint8, shape (n, bytes).
-
-    Returns:
-        Words, shape (ceil(bytes / 8), n): word by word, so that a pass over all codes runs through memory in order.
-    """
+    """Zero-padded 64-bit words of packed codes (n, bytes): (ceil(bytes / 8), n), for sequential memory access."""
     rows, width = packed.shape
     padded = np.zeros((rows, -(-width // 8) * 8), np.uint8)
     padded[:, :width] = packed.cpu().numpy()
@@ -84,12 +70,12 @@ def as_words(packed: Tensor) -> Words:
 
 
 def word_distances(a: Words, b: Words, dtype: npt.DTypeLike) -> npt.NDArray[np.integer]:
-    """Computes Hamming distances between words (W, n) and (W, m), in a type that holds them: shape (n, m)."""
+    """Hamming distances between words (W, n) and (W, m), in a type that holds them: shape (n, m)."""
     native = native_ranking()
     if native is not None:
-        found = np.empty((a.shape[1], b.shape[1]), dtype)
-        native.distances(np.ascontiguousarray(a), b, found)
-        return found
+        distances = np.empty((a.shape[1], b.shape[1]), dtype)
+        native.distances(np.ascontiguousarray(a), b, distances)
+        return distances
     total = _popcount(a[0][:, None] ^ b[0]).astype(dtype, copy=False)
     for left, right in zip(a[1:], b[1:], strict=True):
         total += _popcount(left[:, None] ^ right)
@@ -97,7 +83,7 @@ def word_distances(a: Words, b: Words, dtype: npt.DTypeLike) -> npt.NDArray[np.i
 
 
 def row_chunks(rows: int, row_bytes: int, memory: int) -> Iterator[slice]:
-    """Cuts rows into slices of one row at least, whose work fits into the memory given."""
+    """Slices of rows, at least one row each, whose work fits into memory."""
     step = max(1, memory // max(1, row_bytes))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
@@ -106,6 +92,6 @@ def check_packed(codes: Tensor, name: str) -> None:
     """Raises AvnasError unless the codes are packed: uint8, shape (n, bytes), at least one byte."""
     if codes.dtype != torch.uint8 or codes.ndim != 2 or codes.shape[1] == 0:
         raise AvnasError(
-            f"{name}: expected packed codes, uint8 of shape (n, bytes); pack() makes them; "
+            f"{name}: expected packed codes, uint8 of shape (n, bytes), as from pack(); "
             f"got {codes.dtype} of shape {tuple(codes.shape)}"
         )

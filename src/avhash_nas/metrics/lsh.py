@@ -1,4 +1,4 @@
-"""Yardsticks without learning: random projections of the features, and a ranking by chance."""
+"""Baselines without learning: random projections of the features, and a random ranking."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ from avhash_nas.metrics.scores import RetrievalScores
 def random_projection_codes(features: Tensor, bits: int, seed: int = 0, reference: Tensor | None = None) -> Tensor:
     """Hashes features by the signs of random projections (Charikar 2002, "Similarity estimation techniques").
 
-    Each feature is standardized, so that none outweighs the others by its unit; the angle between two videos then
-    decides how many bits they are expected to share. Queries and database must share `seed` and `reference`.
+    Features are standardized, so that units do not matter; the angle between two videos then determines the expected
+    number of equal bits. Queries and database must share `seed` and `reference`.
 
     Args:
-        features: One vector per video, for instance its mean over time, shape (n, d).
+        features: One vector per video, such as its mean over time, shape (n, d).
         bits: Code length q, at least 1.
         seed: Seed of the Gaussian projection.
-        reference: Features that mean and standard deviation are taken from, shape (m, d); by default `features`.
+        reference: Features that determine mean and standard deviation, shape (m, d); by default `features`.
 
     Returns:
         Codes in {-1, +1}, int8, shape (n, q).
 
     Raises:
-        AvnasError: If shapes do not fit or bits is below 1.
+        AvnasError: Shapes do not match, or bits is below 1.
 
     Example:
         >>> random_projection_codes(torch.tensor([[1.0, 5.0], [2.0, 5.0]]), bits=3).sum(dim=0)
@@ -50,7 +50,7 @@ def random_projection_codes(features: Tensor, bits: int, seed: int = 0, referenc
 def chance_scores(
     query_labels: Tensor, database_labels: Tensor, ks: Sequence[int | None] = (5, 20, 100)
 ) -> RetrievalScores:
-    """Scores a ranking in random order, exactly: the mean over all orders of the database.
+    """Exact scores of a random ranking: the mean over all orders of the database.
 
     Args:
         query_labels: Whether query i has class c, bool, shape (Q, C).
@@ -58,7 +58,7 @@ def chance_scores(
         ks: As for `evaluate`.
 
     Returns:
-        Scores and curves of codes that are all alike.
+        Scores and curves of codes that are all equal.
 
     Raises:
         AvnasError: As `evaluate`.
@@ -68,5 +68,5 @@ def chance_scores(
         >>> chance_scores(labels, labels, ks=(None,)).precision
         {None: 0.5}
     """
-    alike = [torch.zeros(len(labels), 1, dtype=torch.uint8) for labels in (query_labels, database_labels)]
-    return evaluate(alike[0], query_labels, alike[1], database_labels, ks=ks, ties="expected", bits=1)
+    equal = [torch.zeros(len(labels), 1, dtype=torch.uint8) for labels in (query_labels, database_labels)]
+    return evaluate(equal[0], query_labels, equal[1], database_labels, ks=ks, ties="expected", bits=1)

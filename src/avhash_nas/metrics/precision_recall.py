@@ -1,18 +1,18 @@
 """Precision and recall within the first K ranks, and the three curves drawn from them.
 
-P@K = hits within K / K, also where the database holds fewer than K items; R@K = hits within K / relevant items, 0 for
-a query without relevant items. Both are linear in the hits, so with ties left open their means over all orders follow
-from the expected hits.
+P@K = hits within K / K, also if the database holds fewer than K items; R@K = hits within K / relevant items, 0 for a
+query without relevant items. Both are linear in the hits, so their means over all orders of tied items follow from the
+expected hits.
 
-The literature calls three curves "precision-recall", so each has its own name here:
+The literature calls three curves "precision-recall"; each has its own name here:
 
-- by rank: mean P@k against mean R@k over the queries, for each k. Hashing papers draw this one, so it is the one to
-  hold against Fig. 6 of AV-NAS, which does not say; its two columns are the P@K and R@K curves of that figure.
+- by rank: mean P@k against mean R@k over the queries, for each k. Hashing papers draw this one, so compare it with
+  Fig. 6 of AV-NAS, which does not say; its two columns are the P@K and R@K curves of that figure.
 - by recall: the precision at the rank where recall first reaches a level, averaged over the queries, level by level
-  (not interpolated). With ties left open it is c / E[rank of hit c], Cooper's expected search length (1968) as used by
+  (not interpolated). For tied items it is c / E[rank of hit c], Cooper's expected search length (1968) as used by
   Raghavan, Bollmann and Jung (1989): the rank is averaged over the orders, not the precision.
-- by radius: all items within a Hamming distance are retrieved (hash lookup), for which ties do not matter. A lookup
-  that finds nothing has precision 0.
+- by radius: all items within a Hamming distance are retrieved (hash lookup), where ties do not matter. A lookup
+  without results has precision 0.
 """
 
 from dataclasses import dataclass
@@ -36,16 +36,16 @@ class PrecisionRecallCurve:
     """Mean recall over the queries, 0..1, float64, shape (points,)."""
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Gives the points as plain lists, for JSON."""
+        """The points as lists, for JSON."""
         return {"at": self.at.tolist(), "precision": self.precision.tolist(), "recall": self.recall.tolist()}
 
 
 def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
-    """Counts the hits within K of each query; with ties left open, the mean over all orders.
+    """Hits within K of each query; for `TieGroups` the mean over all orders of tied items.
 
     Args:
         ranking: Ranks of the hits, or counts per distance.
-        k: K, at least 1; None takes whole rankings.
+        k: K, at least 1; None for whole rankings.
 
     Returns:
         Hits within K, shape (queries,).
@@ -54,19 +54,19 @@ def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
         return totals(ranking)[0].astype(np.float64)
     if isinstance(ranking, RankedHits):
         return np.bincount(ranking.queries[ranking.ranks <= k], minlength=len(ranking.relevant)).astype(np.float64)
-    at, places = ranking.cut(k)
-    rows, last = np.arange(len(at)), np.minimum(at, ranking.items.shape[1] - 1)
+    boundary, slots = ranking.boundary(k)
+    rows, last = np.arange(len(boundary)), np.minimum(boundary, ranking.items.shape[1] - 1)
     share = ratio(ranking.relevant[rows, last], ranking.items[rows, last])
-    hits: Floats = ranking.relevant_before[rows, at] + places * share
+    hits: Floats = ranking.relevant_before[rows, boundary] + slots * share
     return hits
 
 
 def precision_recall(ranking: RankedHits | TieGroups, k: int | None) -> tuple[Floats, Floats]:
-    """Computes P@K and R@K of each query; with ties left open, the means over all orders.
+    """P@K and R@K of each query; for `TieGroups` the means over all orders of tied items.
 
     Args:
         ranking: Ranks of the hits, or counts per distance.
-        k: K, at least 1; None takes whole rankings.
+        k: K, at least 1; None for whole rankings.
 
     Returns:
         P@K and R@K, 0..1, each of shape (queries,).
@@ -77,7 +77,7 @@ def precision_recall(ranking: RankedHits | TieGroups, k: int | None) -> tuple[Fl
 
 
 def precision_by_recall(ranking: RankedHits | TieGroups, steps: int) -> Floats:
-    """Computes each query's precision where recall first reaches 0, 1 / steps, ..., 1 (level 0: at the first hit).
+    """Precision of each query where recall first reaches 0, 1 / steps, ..., 1 (level 0: at the first hit).
 
     Args:
         ranking: Ranks of the hits, or counts per distance.
@@ -87,43 +87,34 @@ def precision_by_recall(ranking: RankedHits | TieGroups, steps: int) -> Floats:
         Precision, 0 for a query without relevant items, shape (queries, steps + 1).
     """
     relevant, _ = totals(ranking)
-    wanted = np.maximum(1, -(-relevant[:, None] * np.arange(steps + 1) // steps))  # hits, shape (queries, levels)
+    hits = np.maximum(1, -(-relevant[:, None] * np.arange(steps + 1) // steps))  # at each level, (queries, levels)
     some = relevant > 0
-    precision = np.zeros(wanted.shape)
+    precision = np.zeros(hits.shape)
     if isinstance(ranking, RankedHits):
         start = np.cumsum(relevant) - relevant
-        precision[some] = wanted[some] / ranking.ranks[start[some, None] + wanted[some] - 1]
+        precision[some] = hits[some] / ranking.ranks[start[some, None] + hits[some] - 1]
     else:
-        precision[some] = (wanted / _expected_rank(ranking, wanted))[some]
+        precision[some] = (hits / _expected_rank(ranking, hits))[some]
     return precision
 
 
-def _expected_rank(groups: TieGroups, wanted: Integers) -> Floats:
-    """Mean rank of hit number `wanted` over all orders: hit c of r among n items lies at c (n + 1) / (r + 1)."""
-    column = (groups.relevant_before[:, None, 1:] < wanted[:, :, None]).sum(
-        axis=2
-    )  # the distance at which the hit lies
-    at = np.arange(len(wanted))[:, None], np.minimum(column, groups.items.shape[1] - 1)
-    ordinal = wanted - groups.relevant_before[at]
+def _expected_rank(groups: TieGroups, hits: Integers) -> Floats:
+    """Mean rank of the given hits over all orders: hit c of r among n items has the mean rank c (n + 1) / (r + 1)."""
+    distance = (groups.relevant_before[:, None, 1:] < hits[:, :, None]).sum(axis=2)
+    at = np.arange(len(hits))[:, None], np.minimum(distance, groups.items.shape[1] - 1)
+    ordinal = hits - groups.relevant_before[at]
     ranks: Floats = groups.items_before[at] + ordinal * (groups.items[at] + 1) / (groups.relevant[at] + 1)
     return ranks
 
 
 def precision_recall_by_radius(groups: TieGroups) -> tuple[Floats, Floats]:
-    """Computes each query's precision and recall of the items within radius 0..q.
-
-    Args:
-        groups: Items and relevant items at each distance.
-
-    Returns:
-        Precision and recall, each of shape (queries, q + 1).
-    """
+    """Precision and recall of the items within radius 0..q, each of shape (queries, q + 1)."""
     hits = groups.relevant_before[:, 1:]
     return ratio(hits, groups.items_before[:, 1:]), ratio(hits, hits[:, -1:])
 
 
 def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floats) -> None:
-    """Adds the hits of some queries to sums over queries, from which the curve by rank follows.
+    """Adds the hits of some queries to the sums that `curve_by_rank` takes.
 
     Args:
         ranking: Ranks of the hits, or counts per distance.
@@ -146,7 +137,7 @@ def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floa
 
 
 def curve_by_rank(hits: Floats, recall: Floats, queries: int) -> PrecisionRecallCurve:
-    """Turns the sums of `add_hits_by_rank` over all queries into the curve of mean P@k against mean R@k, k = 1..N."""
+    """The curve of mean P@k against mean R@k, k = 1..N, from the sums of `add_hits_by_rank`."""
     ranks = np.arange(1, len(hits) + 1)
     return PrecisionRecallCurve(
         at=torch.from_numpy(ranks),
@@ -156,7 +147,7 @@ def curve_by_rank(hits: Floats, recall: Floats, queries: int) -> PrecisionRecall
 
 
 def totals(ranking: RankedHits | TieGroups) -> tuple[Integers, Integers]:
-    """Gives each query's number of relevant items and of ranked items, each of shape (queries,)."""
+    """Number of relevant items and of ranked items of each query, each of shape (queries,)."""
     if isinstance(ranking, RankedHits):
         return ranking.relevant, ranking.ranked
     return ranking.relevant_before[:, -1], ranking.items_before[:, -1]

@@ -1,8 +1,8 @@
-"""Rankings by Hamming distance, as the few numbers that all measures follow from.
+"""Rankings by Hamming distance, reduced to the numbers that the measures need.
 
-Distances are small whole numbers, so ranking is a counting sort, and what matters of a ranking is where the relevant
-items lie (`RankedHits`), or only how many items and relevant items there are at each distance (`TieGroups`).
-`rank_codes` finds both in one walk, by compiled code; `rank` and `group` are the same in NumPy, from distances.
+The measures depend on the ranks of the relevant items (`RankedHits`), or only on the numbers of items and relevant
+items at each distance (`TieGroups`). As distances are small integers, a ranking is a counting sort: `rank_codes`
+computes both in one pass by compiled code; `rank` and `group` do the same in NumPy, from distances.
 """
 
 from collections.abc import Callable
@@ -21,20 +21,20 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 Distances: TypeAlias = npt.NDArray[np.integer]
 Number = TypeVar("Number", np.int64, np.float64)
 Reorder: TypeAlias = Callable[[int, Integers], Integers]
-"""From a query's position and the positions of the items, nearest first, to the new order of the first few of them: of
-each place the index into the positions given."""
+"""Maps a query's position and the positions of the items, nearest first, to the new order of the first few of them, as
+indices into the second argument."""
 
 
 @dataclass(frozen=True)
 class RankedHits:
-    """Where the relevant items of some queries lie, ties broken: one entry per hit, by query and then by rank."""
+    """Ranks of the relevant items after breaking ties: one entry per hit, sorted by query, then rank."""
 
     queries: Integers
     """Index of the hit's query, shape (hits,)."""
     ranks: Integers
-    """Place of the hit in the ranking of its query, from 1, shape (hits,)."""
+    """Rank of the hit, from 1, shape (hits,)."""
     ordinals: Integers
-    """1 for the first hit of a query, 2 for its second and so on, shape (hits,)."""
+    """1 for the first hit of a query, 2 for the second, and so on, shape (hits,)."""
     relevant: Integers
     """Relevant items of each query, shape (queries,)."""
     ranked: Integers
@@ -43,7 +43,7 @@ class RankedHits:
 
 @dataclass(frozen=True)
 class TieGroups:
-    """How many items each query has at each distance, ties left open."""
+    """Number of items at each distance, without breaking ties."""
 
     items: Integers
     """Items at distance 0..q, shape (queries, q + 1)."""
@@ -60,21 +60,20 @@ class TieGroups:
         """Relevant items nearer than distance 0..q + 1, shape (queries, q + 2)."""
         return accumulate(self.relevant)
 
-    def cut(self, k: int | None) -> tuple[Integers, Integers]:
-        """Finds the distance at which K cuts each ranking.
+    def boundary(self, k: int | None) -> tuple[Integers, Integers]:
+        """Finds the distance at which the cutoff K splits each ranking.
 
         Args:
-            k: K, at least 1; None takes whole rankings.
+            k: K, at least 1; None for whole rankings.
 
         Returns:
-            The first distance that does not lie within K as a whole (q + 1 where all do), and how many of its items lie
-            within K, each of shape (queries,).
+            The first distance whose items are not all within K (q + 1 if there is none), and the number of ranks that
+            are left for its items, each of shape (queries,).
         """
         whole = self.items_before[:, 1:] <= (self.items_before[:, -1:] if k is None else k)
-        at = whole.sum(axis=1)
-        beyond = at == self.items.shape[1]
-        places = 0 if k is None else k - self.items_before[np.arange(len(at)), at]
-        return at, np.where(beyond, 0, places)
+        boundary = whole.sum(axis=1)
+        slots = 0 if k is None else k - self.items_before[np.arange(len(boundary)), boundary]
+        return boundary, np.where(boundary == self.items.shape[1], 0, slots)
 
 
 def rank_codes(
@@ -87,7 +86,7 @@ def rank_codes(
     own: Integers,
     bits: int,
 ) -> tuple[RankedHits, TieGroups]:
-    """Ranks by Hamming distance; items at one distance keep the order of their columns.
+    """Ranks by Hamming distance; tied items keep the order of their columns.
 
     Args:
         native: The compiled library.
@@ -96,7 +95,7 @@ def rank_codes(
         labels: Whether the query has the class, shape (queries, C).
         members: Whether the class has the item, shape (C, items).
         sizes: Items of each class, shape (C,).
-        own: The item that is taken out of the query's ranking, or -1, shape (queries,).
+        own: The item to exclude from the query's ranking, or -1, shape (queries,).
         bits: Length q of a code.
 
     Returns:
@@ -111,13 +110,13 @@ def rank_codes(
 def rank(
     distances: Distances, relevance: Bools, bits: int, reorder: Reorder | None = None
 ) -> tuple[RankedHits, TieGroups]:
-    """Ranks by distance; items at one distance keep the order of their columns.
+    """Ranks by distance; tied items keep the order of their columns.
 
     Args:
-        distances: Hamming distances of 0..q, shape (queries, items); q + 1 takes an item out of the query's ranking.
-        relevance: Whether the item is relevant to the query, shape (queries, items); false for items taken out.
+        distances: Hamming distances of 0..q, shape (queries, items); q + 1 excludes an item from the query's ranking.
+        relevance: Whether the item is relevant to the query, shape (queries, items); false for excluded items.
         bits: Length q of a code.
-        reorder: Puts the first places of each ranking in another order. The counts per distance do not know of it.
+        reorder: Reorders the first items of each ranking; does not affect the counts per distance.
 
     Returns:
         The hits' ranks and the counts per distance.
@@ -139,7 +138,7 @@ def rank(
 
 
 def _ranked_hits(ranks: Integers, groups: TieGroups) -> RankedHits:
-    """Puts the ranks, by query and ascending, together with what follows from the counts."""
+    """Combines the ranks, sorted by query and rank, with the counts per distance."""
     relevant = groups.relevant_before[:, -1]
     queries = np.repeat(np.arange(len(relevant)), relevant)
     ordinals = np.arange(1, len(ranks) + 1) - np.repeat(np.cumsum(relevant) - relevant, relevant)
@@ -153,7 +152,7 @@ def group(distances: Distances, relevance: Bools, bits: int) -> TieGroups:
 
 
 def _with_relevance(distances: Distances, relevance: Bools, bits: int) -> Distances:
-    """Puts distance and relevance into one number, 2 * distance + relevance, in the smallest type that holds it."""
+    """2 * distance + relevance, in the smallest type that holds it."""
     both = distances.astype(np.min_scalar_type(2 * (bits + 1) + 1))
     both <<= 1
     both |= relevance
@@ -161,7 +160,7 @@ def _with_relevance(distances: Distances, relevance: Bools, bits: int) -> Distan
 
 
 def _take_along(values: Distances, order: Integers) -> Distances:
-    """Each row of values in the order of the same row, as `np.take_along_axis`; changes `order` for a moment."""
+    """Faster `np.take_along_axis(values, order, 1)`; temporarily modifies `order`."""
     starts = np.arange(len(values))[:, None] * values.shape[1]
     order += starts
     taken: Distances = values.ravel().take(order)
@@ -170,17 +169,17 @@ def _take_along(values: Distances, order: Integers) -> Distances:
 
 
 def _hits(ranked: Distances) -> Integers:
-    """Finds the flat positions of the relevant items."""
+    """Flat positions of the relevant items."""
     return np.flatnonzero((ranked & 1).astype(bool))
 
 
 def _groups(ranked: Distances, hits: Integers, bits: int) -> TieGroups:
-    """Counts per distance of rows sorted by distance, whose hits lie at the given flat positions."""
+    """Counts per distance of rows sorted by distance; `hits` are flat positions."""
     rows, columns = ranked.shape
     distances = ranked >> 1
-    ends = np.flatnonzero(distances[:, 1:] != distances[:, :-1])  # the last items of their distances
+    ends = np.flatnonzero(distances[:, 1:] != distances[:, :-1])  # last items of a distance
     end_rows, end_columns = np.divmod(ends, max(1, columns - 1))
-    up_to = np.zeros((rows, bits + 2), np.int64)  # items at a distance or below it
+    up_to = np.zeros((rows, bits + 2), np.int64)  # cumulative number of items
     up_to[end_rows, distances[end_rows, end_columns]] = end_columns + 1
     up_to[np.arange(rows), distances[:, -1]] = columns
     items = np.diff(np.maximum.accumulate(up_to, axis=1), axis=1, prepend=0)
@@ -189,13 +188,33 @@ def _groups(ranked: Distances, hits: Integers, bits: int) -> TieGroups:
     return TieGroups(items[:, : bits + 1], relevant[:, : bits + 1])
 
 
+def relevance(labels: Bools, members: Bools) -> Bools:
+    """Which items share at least one class with each query, by uniting the members of the query's classes.
+
+    Args:
+        labels: Whether the query has the class, shape (queries, C).
+        members: Whether the class has the item, shape (C, items).
+
+    Returns:
+        Whether the item is relevant to the query, shape (queries, items).
+    """
+    result = np.zeros((len(labels), members.shape[1]), np.bool_)
+    rows, classes = np.nonzero(labels)
+    counts = np.bincount(rows, minlength=len(labels))
+    ordinals = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    for ordinal in range(counts.max(initial=0)):  # the largest number of labels of a query: mostly 1
+        chosen = ordinals == ordinal
+        result[rows[chosen]] |= members[classes[chosen]]
+    return result
+
+
 def ratio(top: Floats | Integers, bottom: Floats | Integers) -> Floats:
-    """Divides, with 0 where the denominator is 0."""
+    """Division that gives 0 if the denominator is 0."""
     return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom != 0)
 
 
 def accumulate(counts: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Sums what comes before each column, and all at the end: shape (rows, columns + 1)."""
+    """Exclusive cumulative sums, with the total at the end: shape (rows, columns + 1)."""
     sums = np.zeros((counts.shape[0], counts.shape[1] + 1), counts.dtype)
     np.cumsum(counts, axis=1, out=sums[:, 1:])
     return sums

@@ -1,7 +1,6 @@
-"""The retrieval measures as a torchmetrics Metric that gathers codes over batches and ranks."""
+"""The retrieval measures as a torchmetrics Metric, accumulated over batches and ranks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
+from typing_extensions import override
 
 from avhash_nas.codes import pack, unpack
 from avhash_nas.errors import AvnasError
@@ -19,31 +19,23 @@ from avhash_nas.metrics.scores import RetrievalScores, Ties
 Role = Literal["query", "database"]
 
 
-@dataclass(frozen=True)
-class _Videos:
-    packed: Tensor
-    labels: Tensor
-    index: Tensor
-
-
 class RetrievalMetric(Metric):
-    """Gathers the codes of queries and database, then evaluates them with `evaluate`.
+    """Accumulates codes of queries and database, and computes the scores of `evaluate`.
 
-    Codes and labels are kept as bits. A video that comes twice in one role, as `DistributedSampler` lets it to fill
-    the last batch, counts once. Under several ranks each holds its share, even none; `compute` gathers all and gives
-    the same on each.
+    Codes and labels are stored as bits. A video that occurs twice in one role, as `DistributedSampler` pads the last
+    batch, counts once. Each rank holds its share, possibly none; `compute` gathers all and returns the same everywhere.
 
     Args:
         ks: The K of mAP@K, P@K and R@K; None is the whole database.
-        ties: `permuted` breaks ties by a permutation drawn from the seed and the videos' indices, `expected` averages
+        ties: `permuted` breaks ties by a permutation drawn from the seed and the videos' indices; `expected` averages
             over all orders.
         seed: Seed of the permutation.
-        exclude_self: Take the item with the query's own index out of its ranking.
-        memory: Bytes to work in.
-        **kwargs: Passed on to torchmetrics' Metric.
+        exclude_self: Whether to exclude the item with the query's own index from its ranking.
+        memory: Working memory in bytes.
+        **kwargs: Passed to torchmetrics' Metric.
 
     Raises:
-        AvnasError: If a K is below 1, or ties or memory are not as stated.
+        AvnasError: An argument is invalid.
 
     Example:
         >>> metric = RetrievalMetric(ks=(1,))
@@ -81,23 +73,23 @@ class RetrievalMetric(Metric):
         self.seed = seed
         self.exclude_self = exclude_self
         self.memory = memory
-        # Flat bytes: ranks that saw no video then hold an empty tensor that joins the others' whatever their width.
+        # Flat bytes: a rank without videos then holds an empty tensor, which concatenates with any width.
         for name in ("packed", "labels", "index", "is_query"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
         for name in ("bits", "classes"):
             self.add_state(name, default=torch.tensor(0), dist_reduce_fx="max")
 
     def update(self, codes: Tensor, labels: Tensor, index: Tensor, role: Role) -> None:
-        """Takes in one batch.
+        """Adds one batch.
 
         Args:
-            codes: Real-valued codes, of which the sign counts (sign(0) = +1), shape (B, q).
+            codes: Relaxed codes, binarized by sign with sign(0) = +1, shape (B, q).
             labels: Whether video b has class c, bool, shape (B, C).
-            index: What identifies the video within its role (within both for exclude_self), int64, shape (B,).
-            role: Whether these are queries or items of the database.
+            index: Identifies the video within its role (within both for exclude_self), int64, shape (B,).
+            role: Whether the videos are queries or items of the database.
 
         Raises:
-            AvnasError: If an argument is not as stated, or q or C differ from earlier batches.
+            AvnasError: An argument is invalid, or q or C differ from earlier batches.
         """
         if role not in ("query", "database"):
             raise AvnasError(f"role: expected query or database, got {role!r}")
@@ -119,8 +111,9 @@ class RetrievalMetric(Metric):
         self.index.append(index)
         self.is_query.append(torch.full_like(index, role == "query", dtype=torch.uint8))
 
+    @override
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gathers the states of all ranks; torchmetrics would let a rank without videos send floats among bytes."""
+        # torchmetrics would let a rank without videos send floats to ranks that send bytes
         empty = torch.empty(0, dtype=torch.uint8, device=self.device)
         for state in (self.packed, self.labels, self.is_query):
             if isinstance(state, list) and not state:
@@ -130,13 +123,13 @@ class RetrievalMetric(Metric):
         super().sync(*args, **kwargs)
 
     def compute(self) -> dict[str, Tensor]:
-        """Computes the scores of all videos seen, as a flat dict of scalars to log; `scores` gives the rest.
+        """Computes the scores of all videos as a flat dict of scalars for logging; see `scores` for the curves.
 
         Returns:
             "map@K_retrieved", "map@K_standard", "map@K_k", "precision@K" and "recall@K" for each K (None is "all").
 
         Raises:
-            AvnasError: If no query or no item of the database was seen.
+            AvnasError: There is no query or no item of the database.
         """
         self._scores = scores = self._evaluate()
         flat: dict[str, float] = {}
@@ -147,35 +140,33 @@ class RetrievalMetric(Metric):
         return {name: torch.tensor(value, device=self.device) for name, value in flat.items()}
 
     def scores(self) -> RetrievalScores:
-        """Computes all scores and curves in double precision; under several ranks, call it on each."""
+        """All scores and curves in double precision; must be called on every rank."""
         self.compute()
         return self._scores
 
     def _evaluate(self) -> RetrievalScores:
-        queries, database = self._videos("query"), self._videos("database")
+        packed, labels, index = self._videos("query")
+        database, database_labels, database_index = self._videos("database")
         return evaluate(
-            queries.packed,
-            queries.labels,
-            database.packed,
-            database.labels,
+            *(packed, labels, database, database_labels),
             ks=self.ks,
             ties=self.ties,
             seed=self.seed,
-            query_ids=queries.index,
-            database_ids=database.index,
+            query_ids=index,
+            database_ids=database_index,
             exclude_self=self.exclude_self,
             bits=int(self.bits),
             memory=self.memory,
         )
 
-    def _videos(self, role: Role) -> _Videos:
-        """Gives the videos of one role, each index once, in the order of their indices."""
+    def _videos(self, role: Role) -> tuple[Tensor, Tensor, Tensor]:
+        """Packed codes, labels and indices of the videos of one role, each index once, sorted by index."""
         if not len(self.index) or not bool((dim_zero_cat(self.is_query) == (role == "query")).any()):
-            raise AvnasError(f"no video with role={role!r} was seen: update the metric with queries and database first")
+            raise AvnasError(f"no video with role={role!r}: update the metric with queries and database first")
         index = dim_zero_cat(self.index).cpu()
         chosen = (dim_zero_cat(self.is_query).cpu() == (role == "query")).nonzero().flatten()
         distinct, first = np.unique(index[chosen].numpy(), return_index=True)
         rows = chosen[torch.from_numpy(first)]
         packed = dim_zero_cat(self.packed).cpu().view(len(index), -1)[rows]
         labels = unpack(dim_zero_cat(self.labels).cpu().view(len(index), -1)[rows], int(self.classes)) > 0
-        return _Videos(packed, labels, torch.from_numpy(distinct))
+        return packed, labels, torch.from_numpy(distinct)

@@ -11,7 +11,7 @@ Ties = Literal["permuted", "expected"]
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """What `evaluate` finds. All numbers are means over all queries, those without a relevant item included (as 0)."""
+    """Result of `evaluate`: means over all queries, 0..1, higher is better. A query without relevant items scores 0."""
 
     average_precision: dict[int | None, dict[Normalization, float]]
     """mAP@K of each K (None: the whole database) in each normalization."""
@@ -28,14 +28,14 @@ class RetrievalScores:
     queries: int
     """Number of queries."""
     queries_without_relevant: int
-    """Queries to which nothing in the database is relevant; each scores 0."""
+    """Number of queries without a relevant item in the database."""
     database: int
     """Number of items searched."""
     ties: Ties
-    """How ties were treated."""
+    """Treatment of ties."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Gives scores and counts for JSON: "map@K" (K a number or "all"), "precision@K", "recall@K", "queries"..."""
+        """Scores and counts for JSON: "map@K" (K a number or "all"), "precision@K", "recall@K", "queries"..."""
         scores: dict[str, Any] = {}
         for k in self.average_precision:
             name = "all" if k is None else k
@@ -50,5 +50,5 @@ class RetrievalScores:
         }
 
     def curves_to_dict(self) -> dict[str, dict[str, list[float]]]:
-        """Gives the curves for JSON, by name: "by_rank", "by_recall", "by_radius"."""
+        """The curves by name for JSON: "by_rank", "by_recall", "by_radius"."""
         return {name: getattr(self, name).to_dict() for name in ("by_rank", "by_recall", "by_radius")}

@@ -1,4 +1,4 @@
-"""The order of items at one Hamming distance, drawn from a seed and who the items are, not where they lie."""
+"""Random order of tied items, drawn from a seed and the items' ids, independent of their positions."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -13,10 +13,10 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 
 
 def tie_order(ids: Ids, seed: int) -> npt.NDArray[np.int64]:
-    """Permutes a database in a way that depends on the seed and the set of ids, and not on the order they come in.
+    """Draws a permutation of a database that depends on the seed and the set of ids, but not on their order.
 
-    Each id is scrambled together with the seed by the finaliser of SplitMix64 (Steele, Lea and Flood 2014), which maps
-    distinct ids to distinct keys, and the database is sorted by these keys.
+    The database is sorted by keys: the ids, hashed with the seed by the finalizer of SplitMix64 (Steele, Lea and Flood
+    2014), which maps distinct ids to distinct keys.
 
     Args:
         ids: Distinct ids, shape (n,).
@@ -25,18 +25,12 @@ def tie_order(ids: Ids, seed: int) -> npt.NDArray[np.int64]:
     Returns:
         Positions in the database, shape (n,), such that `ids[order]` is the same for every order of the same ids.
     """
-    start = _scramble(np.array([seed % 2**64], np.uint64))
-    return np.argsort(_scramble(ids.astype(np.uint64) ^ start), kind="stable")
+    start = _hash(np.array([seed % 2**64], np.uint64))
+    return np.argsort(_hash(ids.astype(np.uint64) ^ start), kind="stable")
 
 
 def ids_from_names(names: Iterable[str]) -> Tensor:
-    """Turns names of videos into integer ids that do not depend on the order of a file (first 8 bytes of BLAKE2b).
-
-    Args:
-        names: The videos' names.
-
-    Returns:
-        Ids, int64, shape (n,).
+    """Integer ids of video names, int64, shape (n,): the first 8 bytes of BLAKE2b.
 
     Example:
         >>> ids_from_names(["a", "b"])[1] == ids_from_names(["b"])[0]
@@ -46,7 +40,7 @@ def ids_from_names(names: Iterable[str]) -> Tensor:
     return torch.from_numpy(np.frombuffer(digests, "<i8").astype(np.int64))
 
 
-def _scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _hash(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

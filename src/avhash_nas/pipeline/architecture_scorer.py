@@ -14,7 +14,7 @@ from avhash_nas.data.sampling import Labels
 from avhash_nas.distributed import gather_rows, world_size
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import evaluate, ids_from_names
-from avhash_nas.metrics.average_precision import NORMALISATIONS
+from avhash_nas.metrics.average_precision import NORMALIZATIONS
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.shared_routes import SharedRoutes
@@ -102,9 +102,9 @@ class ArchitectureScorer:
         own = ordered[rank * share : (rank + 1) * share]
         codes = self._codes({architecture: routes[architecture] for architecture in own}, pauses=share)
         found = torch.tensor([self._score(each) for each in codes], dtype=torch.float64, device=self.device)
-        everywhere = gather_rows(found.view(len(own), len(NORMALISATIONS))).tolist()
+        everywhere = gather_rows(found.view(len(own), len(NORMALIZATIONS))).tolist()
         known = dict(zip(ordered, everywhere, strict=True))
-        return [dict(zip(NORMALISATIONS, known[architecture], strict=True)) for architecture in architectures]
+        return [dict(zip(NORMALIZATIONS, known[architecture], strict=True)) for architecture in architectures]
 
     def _codes(self, routes: Mapping[Architecture, Mapping[str, int]], pauses: int) -> Tensor:
         """Packed codes of queries and database, shape (architectures, videos, bytes)."""
@@ -147,7 +147,7 @@ class ArchitectureScorer:
             database_ids=self._database.ids,
             bits=self.supernet.bits,
         )
-        return [scores.average_precision[_K][name] for name in NORMALISATIONS]
+        return [scores.average_precision[_K][name] for name in NORMALIZATIONS]
 
 
 @dataclass(frozen=True)
