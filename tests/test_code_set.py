@@ -79,5 +79,5 @@ def test_files_that_hold_no_codes_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     for name in ("half", "text", "other"):
-        with pytest.raises(AvnasError, match=f"{name}.npz: holds no codes"):
+        with pytest.raises(AvnasError, match=f"{name}.npz: not a file of codes"):
             CodeSet.load(tmp_path / f"{name}.npz")

@@ -1,4 +1,4 @@
-"""The user's cache folder, and locks for what several processes may want to put there at once."""
+"""The user's cache folder, and locks against concurrent writes."""
 
 import os
 import warnings
@@ -15,13 +15,10 @@ def default_cache_dir() -> Path:
 
 @contextmanager
 def locked_if_possible(path: Path) -> Iterator[bool]:
-    """Hold a lock that ends with the process. Without it (no POSIX, no network lock) double work is the only loss.
+    """Holds a lock that ends with the process, and yields whether it is held.
 
-    Args:
-        path: The lock's own file, in a folder that is there.
-
-    Yields:
-        Whether the lock is held.
+    Without the lock (no POSIX, or a file system without locks), processes may only repeat work. The folder of the lock
+    file must exist.
     """
     try:
         import fcntl

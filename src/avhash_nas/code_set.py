@@ -1,4 +1,4 @@
-"""Codes of many videos with everything that is needed to search them, as a value and as a file."""
+"""Codes of several videos with the data needed to search them, in memory and as a file."""
 
 import json
 import zipfile
@@ -26,16 +26,16 @@ class CodeSet:
     """Codes of n videos by one network.
 
     Attributes:
-        ids: Distinct ids of the videos, (n,).
-        packed: Codes, 8 bits to a byte, the first bit in the highest place (`avhash_nas.codes.pack`), (n, ceil(q / 8)).
+        ids: Distinct video ids, (n,).
+        packed: Codes, 8 bits to a byte, most significant bit first (`avhash_nas.codes.pack`), (n, ceil(q / 8)).
         bits: Code length q.
-        fingerprint: Of the network that made the codes (`HashNetwork.fingerprint`).
-        values: The network's relaxed codes in (-1, 1), (n, q), float16, or None.
-        frames: A vector for each time step, (n, T, d), float16, for reranking by frames, or None.
+        fingerprint: Fingerprint of the network that computed the codes (`HashNetwork.fingerprint`).
+        values: Relaxed codes in (-1, 1), (n, q), float16, or None.
+        frames: One vector per time step, (n, T, d), float16, for reranking by frames, or None.
         labels: Whether video i has class c, (n, C), or None.
         class_names: Names of the C classes; empty without labels.
-        extraction: How features were made from video files (`extraction.json` of the feature folder), or None.
-        notes: Anything else worth keeping, as JSON values.
+        extraction: Settings of the feature extraction (`extraction.json` of the feature folder), or None.
+        notes: Other information, as JSON values.
     """
 
     ids: Ids
@@ -50,25 +50,18 @@ class CodeSet:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that all parts fit.
-
-        Raises:
-            AvnasError: They do not.
-        """
+        """Raises AvnasError unless all shapes match and ids are distinct."""
         count = len(self.ids)
-        wanted: dict[str, tuple[int | None, ...]] = {
+        shapes: dict[str, tuple[int | None, ...]] = {
             "packed": (count, -(-self.bits // 8)),
             "values": (count, self.bits),
             "frames": (count, None, None),
             "labels": (count, len(self.class_names)),
         }
-        for name, shape in wanted.items():
-            array = getattr(self, name)
-            if array is None:
-                continue
-            got = array.shape
-            if len(got) != len(shape) or any(w is not None and w != g for w, g in zip(shape, got)):
-                raise AvnasError(f"codes: {name} has shape {got} for {count} videos of {self.bits} bits")
+        for name, expected in shapes.items():
+            shape = expected if getattr(self, name) is None else getattr(self, name).shape
+            if len(shape) != len(expected) or any(size not in (None, got) for size, got in zip(expected, shape)):
+                raise AvnasError(f"codes: {name} has shape {shape} for {count} videos of {self.bits} bits")
         if len(np.unique(self.ids)) != count:
             raise AvnasError(f"codes: video {_repeated(self.ids)} comes twice")
 
@@ -76,18 +69,14 @@ class CodeSet:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> "CodeSet":
-        """Some of the videos.
-
-        Args:
-            rows: Distinct positions, in the order wanted.
-        """
+        """The videos at distinct positions, in their order."""
         rows = np.asarray(rows, np.int64)
         parts = ("ids", "packed", "values", "frames", "labels")
         chosen = {name: getattr(self, name)[rows] for name in parts if getattr(self, name) is not None}
         return replace(self, **chosen)
 
     def save(self, path: str | Path) -> None:
-        """Write an npz file, whole or not at all: the arrays, and `header`, a JSON text with everything else.
+        """Writes an npz file atomically: the arrays, and `header`, a JSON text with the other attributes.
 
         Raises:
             AvnasError: The file cannot be written.
@@ -116,22 +105,22 @@ class CodeSet:
 
     @classmethod
     def load(cls, path: str | Path) -> "CodeSet":
-        """Read what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
-            AvnasError: The file is missing, damaged, or holds something else.
+            AvnasError: The file is missing, damaged, or not a code set.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             header = json.loads(str(arrays.pop("header")))
             if header.pop("format") != _FORMAT:
-                raise AvnasError(f"{path}: codes of another format than {_FORMAT}, the one that this version reads")
+                raise AvnasError(f"{path}: unknown format of codes; this version reads format {_FORMAT}")
             return cls(**arrays, **header | {"class_names": tuple(header["class_names"])})
         except FileNotFoundError as error:
             raise AvnasError(f"{path}: no such file; `avnas encode` makes one") from error
         except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise AvnasError(f"{path}: holds no codes, or is damaged: {error}") from error
+            raise AvnasError(f"{path}: not a file of codes, or damaged: {error}") from error
 
 
 def _repeated(ids: Ids) -> str:

@@ -1,4 +1,4 @@
-"""Codes: from real values to signs, and from signs to bits packed 8 to a byte."""
+"""Binarization of relaxed codes, and packing of codes 8 bits to a byte."""
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ def binarize(values: Tensor) -> Tensor:
     """Takes the sign, with Sign(0) = +1 (AV-NAS, footnote 1; the authors' code uses `torch.sign`, where 0 stays 0).
 
     Args:
-        values: Real values, shape (n, q).
+        values: Relaxed codes, shape (n, q).
 
     Returns:
         Codes in {-1, +1}, int8, shape (n, q).
 
     Raises:
-        AvnasError: If the shape is not (n, q) or a value is nan.
+        AvnasError: The shape is not (n, q), or a value is nan.
 
     Example:
         >>> binarize(torch.tensor([[0.3, -0.0, -2.0]]))
@@ -28,16 +28,16 @@ def binarize(values: Tensor) -> Tensor:
 
 
 def pack(codes: Tensor) -> Tensor:
-    """Packs codes 8 bits to a byte, the first bit of a code in the highest place (numpy's and FAISS's "big" bit order).
+    """Packs codes 8 bits to a byte, most significant bit first (the "big" bit order of numpy and FAISS).
 
     Args:
-        codes: Shape (n, q): bool, or numbers (real values or signs), of which those >= 0 become bit 1.
+        codes: Shape (n, q): bool, or numbers (relaxed codes or signs), where values >= 0 become bit 1.
 
     Returns:
-        Packed codes, uint8, shape (n, ceil(q / 8)). The places past q in the last byte hold 0.
+        Packed codes, uint8, shape (n, ceil(q / 8)), zero-padded in the last byte.
 
     Raises:
-        AvnasError: If the shape is not (n, q) or a value is nan.
+        AvnasError: The shape is not (n, q), or a value is nan.
 
     Example:
         >>> pack(torch.tensor([[1, -1, -1, -1, -1, -1, -1, 1, 1]]))
@@ -47,24 +47,24 @@ def pack(codes: Tensor) -> Tensor:
     if bits.ndim != 2:
         raise AvnasError(f"codes: expected shape (n, q), got {tuple(bits.shape)}")
     rows, width = bits.shape
-    whole = torch.zeros(rows, -(-width // 8), 8, dtype=torch.uint8, device=bits.device)
-    whole.view(rows, whole.shape[1] * 8)[:, :width] = bits
-    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
-    return (whole * places).sum(dim=2, dtype=torch.uint8)
+    padded = torch.zeros(rows, -(-width // 8), 8, dtype=torch.uint8, device=bits.device)
+    padded.view(rows, padded.shape[1] * 8)[:, :width] = bits
+    weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=bits.device)
+    return (padded * weights).sum(dim=2, dtype=torch.uint8)
 
 
 def unpack(packed: Tensor, bits: int) -> Tensor:
-    """Undoes `pack`.
+    """Inverse of `pack`.
 
     Args:
         packed: Packed codes, uint8, shape (n, ceil(bits / 8)).
-        bits: Length q of a code.
+        bits: Code length q.
 
     Returns:
         Codes in {-1, +1}, int8, shape (n, q).
 
     Raises:
-        AvnasError: If the packed codes do not have room for that many bits, or for 8 more.
+        AvnasError: The width of the packed codes does not match the number of bits.
 
     Example:
         >>> unpack(torch.tensor([[129, 128]], dtype=torch.uint8), bits=9)
@@ -81,15 +81,9 @@ def unpack(packed: Tensor, bits: int) -> Tensor:
 
 
 def halve(values: Tensor) -> Tensor:
-    """Rounds to float16 so that every sign stays, and with it every bit of the code.
+    """Rounds values of any shape to float16 and preserves every sign, hence every bit of the code.
 
-    Plain rounding turns small negative values into -0, which is not below 0; here they become the float16 next to it.
-
-    Args:
-        values: Real values, any shape.
-
-    Returns:
-        float16, the same shape.
+    Plain rounding turns small negative values into -0, which counts as +1; here they become the next float16 below 0.
     """
     half = values.to(torch.float16)
     return torch.where((half == 0) & (values < 0), -_SMALLEST_HALF, half)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files, and JSON."""
 
 import json
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from avhash_nas.errors import AvnasError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file under a temporary name in the same folder, then rename it.
+    """Writes a file atomically: under a temporary name in the same folder, then renamed.
 
     Args:
-        path: The file; its folder is made if missing.
+        path: The file; its folder is created if missing.
         write: Called with the temporary path.
 
     Raises:
-        AvnasError: The file cannot be written (no space, no permission); what was there before stays.
+        AvnasError: The file cannot be written (no space, no permission); an existing file is left unchanged.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -32,15 +32,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON, indented, whole or not at all."""
+    """Writes indented JSON atomically."""
     write_whole(path, lambda partial: partial.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8"))
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object, with errors that name the file.
+    """Reads a JSON object.
 
     Raises:
-        AvnasError: The file cannot be read or holds no JSON object.
+        AvnasError: The file cannot be read or is not a JSON object.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -155,7 +155,7 @@ def test_bad_indexes_are_one_line(folder, capsys):
     )
     assert "m must be at least 2" in refused(capsys, *build, "codes.npz", "--kind=hnsw", "--kind.m=1")
     assert "there is no 'annoy'" in refused(capsys, *build, "codes.npz", "--kind=annoy")
-    assert "codes.npz: is no index" in refused(capsys, "index", "show", "--store", "codes.npz")
+    assert "codes.npz: not an index" in refused(capsys, "index", "show", "--store", "codes.npz")
     assert "there is no 'forget'" in refused(capsys, "index", "forget", "--store", "x.avnas")
     assert "ends with .db" in refused(capsys, "index", "show", "--store", "milvus:codes")
     assert not (folder / "x.avnas").exists()

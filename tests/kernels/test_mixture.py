@@ -146,7 +146,7 @@ def test_without_a_compiler_pytorch_takes_over_and_says_so_once(monkeypatch):
         raise CompileError("no C++ compiler found")
 
     load = module._load.__wrapped__
-    monkeypatch.setattr(module, "compiled", fail)
+    monkeypatch.setattr(module, "compile_library", fail)
     monkeypatch.setattr(module, "_load", cache(load))
     *_, weights, terms = make((2, 3, 5), (), (), 2)
     with pytest.warns(UserWarning, match="run in PyTorch on the CPU.*no C\\+\\+ compiler found"):

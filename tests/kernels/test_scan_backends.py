@@ -53,7 +53,7 @@ class TestBackends:
             module._choose("cuda", self.cuda, torch.float32)
 
     def test_triton_is_refused_where_it_cannot_be_had(self, monkeypatch):
-        with pytest.raises(AvnasError, match=r"'triton' cannot be had: triton cannot be imported \(reason\); or take"):
+        with pytest.raises(AvnasError, match=r"'triton' is unavailable: triton cannot be imported \(reason\); or use"):
             module._choose("triton", self.cuda, torch.float32)
         monkeypatch.delenv("TRITON_INTERPRET", raising=False)
         with pytest.raises(AvnasError, match="backend 'triton' needs tensors on a CUDA device"):
@@ -123,7 +123,7 @@ class TestNative:
 
     def test_asked_for_and_not_to_be_had(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
-        with pytest.raises(AvnasError, match="'native' cannot be had: no C\\+\\+ compiler found"):
+        with pytest.raises(AvnasError, match="'native' is unavailable: no C\\+\\+ compiler found"):
             selective_scan(*make(), backend="native")
         with pytest.raises(AvnasError, match="needs tensors on the CPU"):
             module._choose("native", TestBackends.cuda, torch.float32)
@@ -155,7 +155,7 @@ class TestCompiling:
         body = '[ "$1" = --version ] && echo fake 1.0 && exit\necho "scan.cpp:1: error: no such thing" >&2; exit 1'
         done = self.run(tmp_path / "cache", CXX=self.compiler(tmp_path, body))
         assert done.returncode == 1
-        assert "UserWarning: selective_scan walks the time steps in PyTorch on a CPU" in done.stderr
+        assert "UserWarning: selective_scan loops over time in PyTorch on a CPU" in done.stderr
         assert "cxx failed: scan.cpp:1: error: no such thing" in done.stderr
         assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 

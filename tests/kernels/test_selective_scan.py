@@ -160,7 +160,7 @@ def test_activation_checkpointing(reentrant):
     ("place", "shape", "message"),
     [
         (0, (2, 5), r"x must be \(B, T, E\)"),
-        (1, (2, 4, 3), r"delta is \(2, 4, 3\), to fit x and A it must be \(2, 5, 3\)"),
+        (1, (2, 4, 3), r"delta is \(2, 4, 3\), to match x and A it must be \(2, 5, 3\)"),
         (2, (4, 2), r"A is \(4, 2\).*must be \(3, 2\)"),
         (3, (2, 5, 3), r"B is .*must be \(2, 5, 2\)"),
         (4, (1, 5, 2), r"C is .*must be \(2, 5, 2\)"),

@@ -86,7 +86,7 @@ def test_a_warning_says_why_there_is_none_unless_that_was_wanted(monkeypatch):
     def fail(*_, **__):
         raise CompileError("no C++ compiler found")
 
-    monkeypatch.setattr(module, "compiled", fail)
+    monkeypatch.setattr(module, "compile_library", fail)
     with pytest.warns(UserWarning, match="by NumPy.*: no C\\+\\+ compiler found"):
         assert module.native_ranking.__wrapped__() is None
     monkeypatch.undo()

@@ -52,7 +52,7 @@ def test_a_name_of_another_kind_is_not_found():
 
 @pytest.mark.parametrize("kind", ["X", "", "MU"])
 def test_unknown_kind(kind):
-    with pytest.raises(AvnasError, match="take one of M, U, D, I, F, T, S"):
+    with pytest.raises(AvnasError, match="use one of M, U, D, I, F, T, S"):
         find_operator(kind, "skip")
     with pytest.raises(AvnasError, match="unknown cell kind"):
         operator_names(kind)

@@ -122,14 +122,14 @@ def test_files_that_are_no_index_are_refused(tmp_path):
     (tmp_path / "folder.avnas").mkdir()
     (tmp_path / "newer.avnas").write_bytes(whole.replace(b'{"format": 1', b'{"format": 2'))
     for name in ("codes.npz", "half.avnas", "text.avnas", "empty.avnas", "folder.avnas"):
-        with pytest.raises(AvnasError, match=f"{name}: is no index, or is damaged"):
+        with pytest.raises(AvnasError, match=f"{name}: not an index, or damaged"):
             open_store(str(tmp_path / name))
-    with pytest.raises(AvnasError, match=r"newer.avnas: index of another format than 1"):
+    with pytest.raises(AvnasError, match=r"newer.avnas: unknown index format 2"):
         open_store(str(tmp_path / "newer.avnas"))
     damaged = whole.replace(b"IBHf", b"IB??")
     assert damaged != whole
     (tmp_path / "x.avnas").write_bytes(damaged)
-    with pytest.raises(AvnasError, match="the index is damaged; build it anew"):
+    with pytest.raises(AvnasError, match="the index is damaged; rebuild it"):
         open_store(str(tmp_path / "x.avnas")).search(np.zeros((1, 2), np.uint8), 1)
 
 

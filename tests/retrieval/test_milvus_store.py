@@ -56,12 +56,12 @@ def test_collections_of_others_are_left_alone(database):
     server = MilvusServer(str(database))
     key = {"type": "VARCHAR", "max_length": 10, "is_primary": True}
     index = {"field_name": "v", "index_type": "BIN_FLAT", "metric_type": "HAMMING"}
-    server.collection("others", {"key": key, "v": {"type": "BINARY_VECTOR", "dim": 8}}, index)
+    server.create_collection("others", {"key": key, "v": {"type": "BINARY_VECTOR", "dim": 8}}, index)
     for attempt in (
         lambda: open_store(f"milvus:{database}#others"),
         lambda: create_store(f"milvus:{database}#others", codes_of(["a"]), replace=True),
     ):
-        with pytest.raises(AvnasError, match="the collection others is no index of this program"):
+        with pytest.raises(AvnasError, match="the collection others is not an index of this program"):
             attempt()
     assert server.client.has_collection("others")
 
@@ -76,8 +76,8 @@ def test_two_indexes_live_in_one_file(database):
     ("place", "words"),
     [
         ("codes", "ends with .db, or a server"),
-        ("codes.db#1st", "begins with no digit"),
-        ("codes.db#a-b", "begins with no digit"),
+        ("codes.db#1st", "starts with no digit"),
+        ("codes.db#a-b", "starts with no digit"),
     ],
 )
 def test_bad_places_are_refused(place, words):
@@ -88,9 +88,9 @@ def test_bad_places_are_refused(place, words):
 def test_kinds_that_milvus_does_not_have(tmp_path):
     codes = codes_of([f"v{row}" for row in range(100)])
     assert IVF().milvus_index(10_000) == ("BIN_IVF_FLAT", {"nlist": 100}, {"nprobe": 6})
-    with pytest.raises(AvnasError, match="searches exactly; take --kind=flat, or a server"):
+    with pytest.raises(AvnasError, match="searches exactly; use --kind=flat, or a server"):
         create_store(f"milvus:{tmp_path}/codes.db", codes, IVF())
-    with pytest.raises(AvnasError, match="Milvus has no such index of binary vectors"):
+    with pytest.raises(AvnasError, match="Milvus has no such index for binary vectors"):
         create_store(f"milvus:{tmp_path}/codes.db", codes, HNSW())
     assert list(tmp_path.iterdir()) == []
 
@@ -116,11 +116,11 @@ def test_rows_go_in_small_batches(monkeypatch):
 
 def test_what_is_too_much_for_milvus(database, monkeypatch):
     where = f"milvus:{database}#much"
-    with pytest.raises(AvnasError, match="more than Milvus keeps; leave them out"):
+    with pytest.raises(AvnasError, match="exceed the limit of Milvus; leave them out"):
         create_store(where, codes_of(["a"], frames=np.zeros((1, 25, 1024), np.float16)))
-    with pytest.raises(AvnasError, match="Milvus takes 1024 at most"):
+    with pytest.raises(AvnasError, match="the limit of Milvus is 1024"):
         create_store(where, codes_of(["ü" * 200]))
     store = create_store(where, codes_of(["a", "b"]), replace=True)
     monkeypatch.setattr(MilvusStore, "__len__", lambda self: 20_000)
-    with pytest.raises(AvnasError, match="at most 16384 answers to a query, top is 17000"):
+    with pytest.raises(AvnasError, match="at most 16384 answers per query, got top 17000"):
         store.search(codes_of(["q"]).packed, 17_000)

@@ -36,7 +36,7 @@ def apps(monkeypatch):
         ({"--model": "none"}, "config.json"),
         ({"--features": "."}, "no videos.csv"),
         ({"--host": "nowhere.invalid"}, "--host nowhere.invalid"),
-        ({"--host": "192.0.2.1"}, "cannot be listened on"),
+        ({"--host": "192.0.2.1"}, "cannot listen"),
         ({"--port": "70000"}, "--port must be"),
         ({"--limits.top": "0"}, "limits.top must be at least 1"),
         ({"--rerank": "values", "--rerank.depth": "0"}, "depth must be at least 1"),

@@ -168,7 +168,7 @@ def test_errors_name_the_file(tmp_path, text, message):
 
 
 def test_neither_preset_nor_file():
-    with pytest.raises(AvnasError, match=r"unknown space 'fll': name a preset \(.*full.*\) or a \.json file"):
+    with pytest.raises(AvnasError, match=r"unknown space 'fll': use a preset \(.*full.*\) or a \.json file"):
         load_space("fll")
     with pytest.raises(AvnasError, match=r"absent\.json: cannot be read"):
         load_space("absent.json")

@@ -1,4 +1,4 @@
-"""Kernels that PyTorch lacks: one function each, with back ends behind it."""
+"""Kernels that PyTorch lacks, each one function with several backends."""
 
 from avhash_nas.kernels.mixture import Filter, causal_filter, dropout, mixture
 from avhash_nas.kernels.selective_scan import SecondDerivativeError, scan_backend, selective_scan

@@ -1,7 +1,7 @@
-"""Libraries in C++ that are compiled for this processor when first needed, and kept.
+"""C++ libraries, compiled for this processor on first use and cached.
 
-They lie in the cache folder (`AVNAS_NATIVE_DIR`, else `$XDG_CACHE_HOME/avhash-nas`, else `~/.cache/avhash-nas`), under
-names that tell source, compiler, processor and torch apart. `AVNAS_NATIVE=0` leaves them out.
+The cache folder is `AVNAS_NATIVE_DIR`, else `$XDG_CACHE_HOME/avhash-nas`, else `~/.cache/avhash-nas`; file names depend
+on source, compiler, processor and torch version. `AVNAS_NATIVE=0` disables the libraries.
 """
 
 import hashlib
@@ -23,27 +23,27 @@ _FLAGS = (
 )
 T = TypeVar("T")
 SWITCHED_OFF = "AVNAS_NATIVE=0"
-"""The reason where a user wants no such library."""
+"""Message of the CompileError if the libraries are disabled."""
 
 
 class CompileError(Exception):
-    """The library cannot be had; the message says why."""
+    """The library is unavailable; the message says why."""
 
 
-def compiled(source: Path, name: str, *, with_torch: bool) -> tuple[Path, str]:
+def compile_library(source: Path, name: str, *, with_torch: bool) -> tuple[Path, str]:
     """Finds a library in the cache folder, or compiles it.
 
     Args:
         source: The C++ file.
-        name: What it does, in a few words.
+        name: Short name for messages and the file name.
         with_torch: Whether it uses torch's headers and libraries.
 
     Returns:
         The library, and the compiler's name and version.
 
     Raises:
-        CompileError: There is no compiler, or it fails, or the user wants none.
-        OSError: The cache folder cannot be written.
+        CompileError: There is no compiler, it fails, or the libraries are disabled.
+        OSError: The cache folder is not writable.
     """
     if os.environ.get("AVNAS_NATIVE") == "0":
         raise CompileError(SWITCHED_OFF)
@@ -51,14 +51,14 @@ def compiled(source: Path, name: str, *, with_torch: bool) -> tuple[Path, str]:
     if compiler is None:
         raise CompileError("no C++ compiler found; install g++ or set CXX")
     version = _run([compiler, "--version"]).partition("\n")[0]
-    made_of = [source.read_text(encoding="utf-8"), version, sys.version, _processor(), *_FLAGS]
+    key = [source.read_text(encoding="utf-8"), version, sys.version, _processor(), *_FLAGS]
     if with_torch:
         import torch
 
-        made_of.append(torch.__version__)
-    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:24]
-    own = os.environ.get("AVNAS_NATIVE_DIR")
-    folder = Path(own) if own else default_cache_dir()
+        key.append(torch.__version__)
+    digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:24]
+    override = os.environ.get("AVNAS_NATIVE_DIR")
+    folder = Path(override) if override else default_cache_dir()
     library = folder / f"{name.replace(' ', '-')}-{digest}.so"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,39 +69,39 @@ def compiled(source: Path, name: str, *, with_torch: bool) -> tuple[Path, str]:
     return library, version
 
 
-def loaded(load: Callable[[], T], instead: str) -> T | None:
-    """What a library offers, or nothing where it cannot be had; a warning says so, unless the user wants none.
+def load_or_warn(load: Callable[[], T], fallback: str) -> T | None:
+    """Loads a library, or returns None with a warning, which is silent if the libraries are disabled.
 
     Args:
-        load: Compiles and loads it.
-        instead: What happens without it, and that it cannot be had.
+        load: Compiles and loads the library.
+        fallback: Describes what happens without it.
     """
     try:
         return load()
     except (CompileError, OSError) as error:
         if str(error) != SWITCHED_OFF:
-            warnings.warn(f"{instead}: {error}", stacklevel=4)
+            warnings.warn(f"{fallback}: {error}", stacklevel=4)
         return None
 
 
 def _compile(compiler: str, source: Path, library: Path, with_torch: bool) -> None:
-    """Compiles to another name, then renames. OpenMP's functions are those that torch has loaded already."""
+    """Compiles to a temporary name, then renames. OpenMP's functions resolve to those that torch has loaded."""
     partial = library.with_name(f"{library.name}.{os.getpid()}.partial")
     includes, links = _torch_options() if with_torch else ([], [])
-    made = partial.with_suffix(".o")
+    objects = partial.with_suffix(".o")
     try:
-        _run([compiler, *_FLAGS, *includes, "-c", str(source), "-o", str(made)])
-        _run([compiler, "-shared", str(made), *links, "-o", str(partial)])
+        _run([compiler, *_FLAGS, *includes, "-c", str(source), "-o", str(objects)])
+        _run([compiler, "-shared", str(objects), *links, "-o", str(partial)])
         partial.replace(library)
     finally:
-        made.unlink(missing_ok=True)
+        objects.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
 
 
 def _torch_options() -> tuple[list[str], list[str]]:
-    """What the compiler and the linker have to be told to use torch."""
+    """Options of the compiler and the linker to use torch."""
     import torch
-    from torch.utils.cpp_extension import include_paths, library_paths  # brings setuptools
+    from torch.utils.cpp_extension import include_paths, library_paths  # imports setuptools
 
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     includes = [f"-I{path}" for path in include_paths()]
@@ -119,7 +119,7 @@ def _run(command: list[str]) -> str:
 
 
 def _processor() -> str:
-    """What `-march=native` depends on: nodes of a cluster may share a home and differ in this."""
+    """What `-march=native` depends on: nodes of a cluster may share a home folder but not the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

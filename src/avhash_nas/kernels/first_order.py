@@ -1,4 +1,4 @@
-"""A guard for functions that have a first derivative and no second one."""
+"""A guard for functions without a second derivative."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from avhash_nas.errors import AvnasError
 
 
 class SecondDerivativeError(AvnasError, RuntimeError):
-    """A second derivative was asked of a function that only has a first one."""
+    """A function without a second derivative was differentiated twice."""
 
 
 class _Refuse(torch.autograd.Function):
-    """Identity on `gradients`, tied to `inputs` so that differentiating it always comes here, and raises."""
+    """Identity on the first `count` tensors, connected to all, so that differentiating it always raises."""
 
     @staticmethod
-    def forward(name: str, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG004
+    def forward(_: str, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.view_as(tensor) for tensor in tensors[:count])
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: tuple[Tensor, ...]) -> None:
         ctx.name = inputs[0]
 
     @staticmethod
@@ -37,11 +37,11 @@ class _FirstOrderOnly(torch.autograd.Function):
     """Identity on all tensors; the gradients that pass through it cannot be differentiated again."""
 
     @staticmethod
-    def forward(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG004
+    def forward(_: str, *tensors: Tensor) -> tuple[Tensor, ...]:
         return tuple(tensor.view_as(tensor) for tensor in tensors)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG004
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: tuple[Tensor, ...]) -> None:
         name, *tensors = inputs
         ctx.name = name
         ctx.set_materialize_grads(False)
@@ -57,19 +57,18 @@ class _FirstOrderOnly(torch.autograd.Function):
 
 
 def first_order_only(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Returns the tensors unchanged; whoever differentiates their gradients once more gets an error.
+    """Returns the tensors unchanged; differentiating their gradients again raises an error.
 
-    `torch.autograd.function.once_differentiable` is not enough for that: where the incoming gradient is a constant,
-    as it is below a plain sum, it hands back gradients that look like constants, and the missing second derivative
-    counts as zero. `create_graph=True` alone stays allowed, because the error comes when the first derivative is
-    differentiated. Compiled graphs refuse second derivatives by themselves, so it is left out of them.
+    `torch.autograd.function.once_differentiable` is not enough: if the incoming gradient is constant, as below a plain
+    sum, its gradients look constant too, and the missing second derivative silently counts as zero. `create_graph=True`
+    alone remains allowed. Compiled graphs reject second derivatives by themselves and skip the guard.
 
     Args:
-        name: The function, as the error names it.
+        name: Name of the function in the error message.
         tensors: Inputs of the function.
 
     Raises:
-        SecondDerivativeError: In the backward pass, when a gradient that went through here is itself differentiated.
+        SecondDerivativeError: In the backward pass, when a gradient of these tensors is itself differentiated.
     """
     if torch.compiler.is_compiling():
         return tensors

@@ -1,12 +1,11 @@
-"""The weighted sum of a cell's candidates with all its filters over time, and dropout."""
+"""The weighted sum of a cell's candidates, merged filters included, and dropout."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from avhash_nas.kernels.filters import Filter, run_filter
 from avhash_nas.kernels.mixture_native import dropout_native, fits, mixture_native
-from avhash_nas.kernels.mixture_torch import mixture_torch
+from avhash_nas.kernels.mixture_torch import Filter, mixture_torch, run_filter
 
 __all__ = ["Filter", "causal_filter", "dropout", "mixture"]
 
@@ -22,18 +21,18 @@ def mixture(
 ) -> Tensor:
     """Computes sum_k weights[k] terms[k] + sum_i filter_weights[i] filters[i](x).
 
-    The filters are merged into one. On a CPU a compiled operator takes one pass over memory; elsewhere, for mixed types
-    and where it cannot be compiled, it is PyTorch. It can be differentiated any number of times.
+    The filters are merged into one. On a CPU a compiled operator takes one pass over memory; PyTorch is used on other
+    devices, for mixed types, or without a compiler. Differentiable any number of times.
 
     Args:
-        weights: A scalar for each term.
+        weights: One scalar per term.
         terms: Sequences, (B, T, W) each.
-        x: What the filters read, (B, T, W); needed where there are any.
-        filter_weights: A scalar for each filter.
-        filters: Of width W. There is at least one term or filter.
+        x: Input of the filters, (B, T, W); required if there are any.
+        filter_weights: One scalar per filter.
+        filters: Filters of width W. There is at least one term or filter.
     """
-    given = [*weights, *terms, *filter_weights, *(part for each in filters for part in each if part is not None)]
-    native = fits(*given, *([] if x is None else [x]))
+    tensors = [*weights, *terms, *filter_weights, *(part for each in filters for part in each if part is not None)]
+    native = fits(*tensors, *([] if x is None else [x]))
     return (mixture_native if native else mixture_torch)(x, filter_weights, filters, weights, terms)
 
 
@@ -46,7 +45,7 @@ def causal_filter(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
         bias: (W,).
 
     Returns:
-        The output, (B, T, W), in the type of x.
+        (B, T, W), in the type of x.
     """
     if fits(x, taps, *([] if bias is None else [bias])):
         return mixture_native(x, [x.new_ones(())], [Filter(taps, bias)], (), ())
@@ -54,16 +53,16 @@ def causal_filter(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def dropout(x: Tensor, probability: float, *, rectify: bool = False) -> Tensor:
-    """Drops each value with a probability and scales up what is kept, so that the mean stays.
+    """Zeroes each value with a probability and scales the others, so that the mean is preserved.
 
-    On a CPU torch takes longer to draw a mask than for all else that dropout does. Here a compiled operator hashes one
-    random number and each value's place, and keeps no mask: it rounds the probability to a multiple of 2^-16, and the
-    scale goes by the rounded one. Elsewhere it is torch's own dropout.
+    On a CPU, torch's dropout spends most of its time on drawing the mask. Here a compiled operator hashes one random
+    number with each value's position and stores no mask; it rounds the probability to a multiple of 2^-16 and scales
+    accordingly. Elsewhere torch's own dropout is used.
 
     Args:
         x: Any shape.
-        probability: At least 0 and below 1.
-        rectify: Whether ReLU comes first.
+        probability: In [0, 1).
+        rectify: Whether to apply ReLU first.
     """
     dropped = min(round(probability * _LEVELS), _LEVELS - 1)
     if dropped and fits(x):

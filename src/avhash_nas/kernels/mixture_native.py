@@ -1,7 +1,4 @@
-"""A mixture's sum and dropout as C++ operators for CPUs, compiled when first needed: one pass over memory each.
-
-`avhash_nas.kernels.compiled` says where the library is kept and how it is left out.
-"""
+"""Mixture and dropout as C++ operators for CPUs, compiled on first use (`avhash_nas.kernels.compiled`)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,16 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avhash_nas.kernels.compiled import compiled, loaded
-from avhash_nas.kernels.filters import Filter
-from avhash_nas.kernels.mixture_torch import mixture_torch
+from avhash_nas.kernels.compiled import compile_library, load_or_warn
+from avhash_nas.kernels.mixture_torch import Filter, mixture_torch
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 _TYPES = (torch.float32, torch.float64)
 
 
 def fits(*tensors: Tensor) -> bool:
-    """Whether the operators can take some tensors: on the CPU, of one type, float32 or float64, none of them empty."""
+    """Whether the operators support the tensors: non-empty, on the CPU, all float32 or all float64."""
     kind = tensors[0].dtype
     if kind not in _TYPES or torch.compiler.is_compiling():
         return False
@@ -30,13 +26,13 @@ def fits(*tensors: Tensor) -> bool:
 
 @cache
 def _load() -> bool:
-    """Compiles the library if the cache has none, once per process; where it cannot be had, a warning says so."""
+    """Compiles or loads the library, once per process; warns if it is unavailable."""
 
     def load() -> bool:
-        torch.ops.load_library(compiled(_SOURCE, "small operators", with_torch=True)[0])  # type: ignore[no-untyped-call]
+        torch.ops.load_library(compile_library(_SOURCE, "small operators", with_torch=True)[0])  # type: ignore[no-untyped-call]
         return True
 
-    return bool(loaded(load, "mixtures and dropout run in PyTorch on the CPU, as their operators cannot be had"))
+    return bool(load_or_warn(load, "mixtures and dropout run in PyTorch on the CPU: their operators are unavailable"))
 
 
 def mixture_native(
@@ -46,7 +42,7 @@ def mixture_native(
     weights: Sequence[Tensor],
     terms: Sequence[Tensor],
 ) -> Tensor:
-    """`avhash_nas.kernels.mixture` where everything `fits`."""
+    """`avhash_nas.kernels.mixture` for tensors that `fits` accepts."""
     taps, biases = zip(*filters, strict=True) if filters else ((), ())
     sizes = len(filters), len(terms)
     y: Tensor = _Mixture.apply(sizes, x, *filter_weights, *taps, *biases, *weights, *terms)  # type: ignore[no-untyped-call]
@@ -54,14 +50,14 @@ def mixture_native(
 
 
 def _parts(sizes: tuple[int, int], flat: Sequence[Any]) -> tuple[Sequence[Any], ...]:
-    """Weights, taps and biases of the filters, weights and terms, out of one sequence."""
+    """Splits a sequence into weights, taps and biases of the filters, weights and terms."""
     filters, terms = sizes
     ends = [filters, 2 * filters, 3 * filters, 3 * filters + terms, 3 * filters + 2 * terms]
     return tuple(flat[start:end] for start, end in zip([0, *ends], ends))
 
 
 class _Mixture(torch.autograd.Function):
-    """With `ctx` in `forward`: `setup_context` would cost more than the operator on a small batch."""
+    """Uses `ctx` in `forward`, as `setup_context` would cost more than the operator on a small batch."""
 
     @staticmethod
     def forward(ctx: Any, sizes: tuple[int, int], x: Tensor | None, *flat: Tensor | None) -> Tensor:
@@ -75,44 +71,44 @@ class _Mixture(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *flat = ctx.saved_tensors
         filter_weights, taps, biases, weights, terms = _parts(ctx.sizes, flat)
-        _, x_wanted, *flat_wanted = ctx.needs_input_grad
+        _, *needed = ctx.needs_input_grad
         if torch.is_grad_enabled():
-            return None, *_differentiable(grad, x, flat, ctx.sizes, [x_wanted, *flat_wanted])
-        terms_wanted = [int(wanted) for wanted in _parts(ctx.sizes, flat_wanted)[-1]]
+            return None, *_differentiable(grad, x, flat, ctx.sizes, needed)
+        terms_needed = [int(each) for each in _parts(ctx.sizes, needed[1:])[-1]]
         grad_x, by_taps, by_biases, by_filter_weights, by_terms, by_weights = torch.ops.avhash_nas.mixture_backward(
-            *(grad, x, taps, _filled(biases, taps), filter_weights, terms, weights, x_wanted, terms_wanted)
+            *(grad, x, taps, _filled(biases, taps), filter_weights, terms, weights, needed[0], terms_needed)
         )
-        found = chain(by_filter_weights.unbind(), by_taps, by_biases, by_weights.unbind(), by_terms)
-        return None, *(one if wanted else None for one, wanted in zip([grad_x, *found], [x_wanted, *flat_wanted]))
+        gradients = chain([grad_x], by_filter_weights.unbind(), by_taps, by_biases, by_weights.unbind(), by_terms)
+        return None, *(gradient if needs else None for gradient, needs in zip(gradients, needed))
 
 
 def _filled(biases: Sequence[Tensor | None], taps: Sequence[Tensor]) -> list[Tensor]:
-    """The operator's biases: an empty one stands for none."""
+    """Biases for the operator, which takes empty tensors for missing ones."""
     return [each.new_empty(0) if bias is None else bias for bias, each in zip(biases, taps, strict=True)]
 
 
 def _differentiable(
-    grad: Tensor, x: Tensor | None, flat: Sequence[Tensor | None], sizes: tuple[int, int], wanted: Sequence[bool]
+    grad: Tensor, x: Tensor | None, flat: Sequence[Tensor | None], sizes: tuple[int, int], needed: Sequence[bool]
 ) -> list[Tensor | None]:
-    """The gradients as functions that can be differentiated again."""
-    x, *flat = (each if each is None else each.view_as(each) for each in (x, *flat))  # terms may depend on x: cut that
+    """Gradients that can be differentiated again."""
+    x, *flat = (each if each is None else each.view_as(each) for each in (x, *flat))  # cuts dependence of terms on x
     filter_weights, taps, biases, weights, terms = _parts(sizes, flat)
     y = mixture_torch(x, filter_weights, [*map(Filter, taps, biases)], weights, terms)
-    inputs = [each for each, wants in zip((x, *flat), wanted, strict=True) if wants and each is not None]
-    found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
-    return [next(found) if wants else None for wants in wanted]
+    inputs = [each for each, needs in zip((x, *flat), needed, strict=True) if needs and each is not None]
+    gradients = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
+    return [next(gradients) if needs else None for needs in needed]
 
 
 def dropout_native(x: Tensor, dropped: int, scale: float, *, rectify: bool) -> Tensor:
-    """`avhash_nas.kernels.dropout` of a tensor that `fits`.
+    """`avhash_nas.kernels.dropout` of a tensor that `fits` accepts.
 
-    The seed is one number of torch's generator; the mask follows from it, and is made again where it is needed again.
+    The mask is a function of one number drawn from torch's generator, and is recomputed in the backward pass.
 
     Args:
         x: Any shape.
-        dropped: How many of 65,536 values are dropped.
-        scale: What is kept is multiplied by it.
-        rectify: Whether ReLU comes first.
+        dropped: Number of dropped values out of 65,536.
+        scale: Factor of the other values.
+        rectify: Whether to apply ReLU first.
     """
     seed = int(torch.empty((), dtype=torch.int64).random_())
     y: Tensor = _Drop.apply(x, None, rectify, (seed, dropped, scale))  # type: ignore[no-untyped-call]
@@ -120,7 +116,7 @@ def dropout_native(x: Tensor, dropped: int, scale: float, *, rectify: bool) -> T
 
 
 class _Drop(torch.autograd.Function):
-    """Keeps and scales the values that a seed says, of those alone where `gate` is positive, or the input itself."""
+    """Drops values by a seed, and those where `gate` (the input itself if `rectify`) is not positive."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gate: Tensor | None, rectify: bool, settings: tuple[int, int, float]) -> Tensor:

@@ -1,7 +1,4 @@
-"""Hamming distances, and ranks of relevant items without sorting, by a C++ library, compiled when first needed.
-
-`avhash_nas.kernels.compiled` says where the library is kept and how it is left out.
-"""
+"""Hamming distances and ranks of relevant items by a C++ library (see `avhash_nas.kernels.compiled`)."""
 
 import ctypes
 from functools import cache
@@ -11,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from avhash_nas.kernels.compiled import compiled, loaded
+from avhash_nas.kernels.compiled import compile_library, load_or_warn
 
 _SOURCE = Path(__file__).with_suffix(".cpp")
 Words: TypeAlias = npt.NDArray[np.uint64]
@@ -20,9 +17,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 class NativeRanking:
-    """The library's functions. They let other threads of Python run meanwhile, and use one thread each.
-
-    Codes are words of 64 bits, word by word: (W, n).
+    """The library's functions. Each uses one thread and releases the GIL. Codes are 64-bit words, (W, n).
 
     Args:
         library: The compiled file.
@@ -44,32 +39,32 @@ class NativeRanking:
         self._rank.restype = None
 
     def distances(self, a: Words, b: Words, out: npt.NDArray[Any]) -> None:
-        """Counts the bits in which each pair of codes differs.
+        """Hamming distance of each pair of codes.
 
         Args:
             a: Codes, (W, n).
             b: Codes, (W, m).
-            out: The distances, (n, m), contiguous; integers of 8, 16 or 32 bits that can hold 64 W.
+            out: The distances, (n, m), contiguous integers of 8, 16 or 32 bits that can hold 64 W.
         """
         self._distances[out.itemsize](*_codes(a, b), out.ctypes.data)
 
     def rank(
         self, queries: Words, words: Words, labels: Bools, members: Bools, own: Integers, most_hits: int, bits: int
     ) -> tuple[Integers, Integers, Integers]:
-        """Ranks items by distance, those at one distance in the order in which they come.
+        """Ranks items by distance; tied items keep their order.
 
         Args:
             queries: Codes, (W, rows).
             words: Codes of the items, (W, items).
             labels: Whether the query has the class, (rows, C).
-            members: Whether the class has the item, (C, items); items are relevant that share a class with the query.
-            own: The item that is taken out of the query's ranking, or -1: (rows,).
-            most_hits: At least the number of relevant items, over all these queries.
+            members: Whether the class has the item, (C, items). Items that share a class are relevant.
+            own: The item to exclude from the query's ranking, or -1: (rows,).
+            most_hits: Upper bound on the number of relevant items of all queries.
             bits: Length q of a code.
 
         Returns:
-            Items and relevant items at distance 0..q, both (rows, q + 1), and the ranks of the relevant items from 1,
-            ascending, one query after the other, (hits,).
+            Items and relevant items at distance 0..q, both (rows, q + 1), and the ranks of the relevant items, from
+            1, sorted by query, then rank, (hits,).
         """
         items, hits = np.zeros((2, len(own), bits + 1), np.int64)
         ranks = np.empty(most_hits, np.int64)
@@ -83,19 +78,15 @@ class NativeRanking:
 
 @cache
 def native_ranking() -> NativeRanking | None:
-    """Compiles the library if the cache has none, once per process.
-
-    Returns:
-        Its functions; None where it cannot be had, which a warning says, unless the user wants none.
-    """
-    return loaded(
-        lambda: NativeRanking(compiled(_SOURCE, "ranking", with_torch=False)[0]),
-        "evaluation: by NumPy, as the compiled ranking, several times as fast, cannot be had",
+    """Compiles or loads the library, once per process; warns and returns None if it is unavailable."""
+    return load_or_warn(
+        lambda: NativeRanking(compile_library(_SOURCE, "ranking", with_torch=False)[0]),
+        "evaluation runs in NumPy, as the compiled ranking, several times as fast, is unavailable",
     )
 
 
 def _codes(a: Words, b: Words) -> tuple[int, int, int, int, int]:
-    """Both matrices and their sizes as the library takes them."""
+    """Pointers and sizes of both matrices."""
     if not (a.flags.c_contiguous and b.flags.c_contiguous) or len(a) != len(b):
         raise ValueError(f"codes: expected contiguous (W, n) and (W, m), got {a.shape} and {b.shape}")
     return a.ctypes.data, a.shape[1], b.ctypes.data, len(b), b.shape[1]

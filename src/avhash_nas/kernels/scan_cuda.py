@@ -1,4 +1,4 @@
-"""Selective scan by mamba-ssm's CUDA kernel; the package is imported when a scan first asks for it."""
+"""Selective scan by mamba-ssm's CUDA kernel; the package is imported on first use."""
 
 import importlib
 from collections.abc import Callable
@@ -12,11 +12,7 @@ ScanFunction = Callable[..., Tensor]
 
 @cache
 def load_mamba() -> tuple[ScanFunction | None, str]:
-    """Looks for mamba-ssm's kernel, once per process.
-
-    Returns:
-        Its function and the installed version, or None and the reason why it cannot be used.
-    """
+    """Imports mamba-ssm's kernel, once per process: its function and version, or None and the reason."""
     try:
         interface = importlib.import_module("mamba_ssm.ops.selective_scan_interface")
         importlib.import_module("selective_scan_cuda")
@@ -27,17 +23,7 @@ def load_mamba() -> tuple[ScanFunction | None, str]:
 
 
 def scan_cuda(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """Calls the kernel, which wants time last: (B, E, T) and (B, N, T), all in float32.
-
-    `load_mamba` must have been successful.
-
-    Args:
-        x: Input, (B, T, E).
-        delta: Step sizes, (B, T, E).
-        A: State matrix, (E, N).
-        B: Input projections, (B, T, N).
-        C: Output projections, (B, T, N).
-    """
+    """The scan without its `D * x` term, all float32, by a kernel that takes time last; requires `load_mamba`."""
     scan = load_mamba()[0]
     assert scan is not None, "mamba-ssm is missing"
     time_last = [tensor.transpose(1, 2).contiguous() for tensor in (x, delta, B, C)]

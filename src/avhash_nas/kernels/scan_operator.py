@@ -1,7 +1,7 @@
-"""What scans as operators of torch have in common: shapes for compilers, float32 under autocast, gradients.
+"""Registration and autograd of scans that are torch operators.
 
-Such an operator, `avhash_nas::NAME`, takes x, delta, A, B, C and returns y; `avhash_nas::NAME_backward` takes the
-gradient of y before these and returns theirs.
+The operator `avhash_nas::NAME` takes x, delta, A, B, C and returns y; `avhash_nas::NAME_backward` takes the gradient of
+y and the same inputs, and returns their gradients.
 """
 
 from typing import Any
@@ -12,31 +12,14 @@ from torch.autograd.function import once_differentiable
 
 
 def register_scan(name: str, device: str) -> None:
-    """Tells compilers the shapes of both operators, and autocast to widen their inputs.
-
-    Args:
-        name: Of the forward operator, which is there already.
-        device: On which it runs.
-    """
+    """Registers output shapes of both operators for torch.compile, and float32 under autocast on a device."""
     torch.library.register_fake(f"avhash_nas::{name}", lambda x, *_: _like(x))
     torch.library.register_fake(f"avhash_nas::{name}_backward", lambda _, *inputs: tuple(map(_like, inputs)))
     torch.library.register_autocast(f"avhash_nas::{name}", device, torch.float32)
 
 
 def run_scan(name: str, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """Runs an operator with its gradients.
-
-    Args:
-        name: Of the forward operator.
-        x: Input, (B, T, E).
-        delta: Step sizes, (B, T, E).
-        A: State matrix, (E, N).
-        B: Input projections, (B, T, N).
-        C: Output projections, (B, T, N).
-
-    Returns:
-        The output, (B, T, E).
-    """
+    """Runs an operator with autograd."""
     y: Tensor = _Scan.apply(name, x, delta, A, B, C)  # type: ignore[no-untyped-call]
     return y
 
@@ -46,7 +29,7 @@ def _like(x: Tensor) -> Tensor:
 
 
 class _Scan(torch.autograd.Function):
-    """`torch.library.register_autograd` would shut out torch.func's transforms."""
+    """Not `torch.library.register_autograd`, which does not support torch.func's transforms."""
 
     @staticmethod
     def forward(name: str, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -54,7 +37,7 @@ class _Scan(torch.autograd.Function):
         return y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
         ctx.name, *tensors = inputs
         ctx.save_for_backward(*tensors)
 

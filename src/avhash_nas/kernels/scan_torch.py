@@ -1,16 +1,15 @@
-"""Selective scan in plain PyTorch: forward and backward walk the time steps with buffers that are allocated once.
+"""Selective scan in plain PyTorch: forward and backward loop over time with preallocated buffers.
 
-Inside, time comes first and states are laid out (B, N, E), so that every operation runs along E, the long axis.
+Internally, time is the first axis and states are (B, N, E), so that every operation runs along E, the long axis.
 
-The decay exp(delta A) is taken as exp2(delta A log2(e)), which on a CPU is three times as fast as exp, and twenty
-times where it underflows. Its error relative to the decay is that of rounding the exponent twice: |delta A| / 2^23 in
-float32.
+The decay exp(delta A) is computed as exp2(delta A log2(e)), which on a CPU is three times as fast as exp, and twenty
+times in case of underflow. Its relative error is that of rounding the exponent twice: |delta A| / 2^23 in float32.
 
-Forward keeps one state in about sqrt(T); backward walks one such segment forward again, decays included, before it
-walks it back. Keeping all T states takes longer, because memory that is touched for the first time costs more than
-the arithmetic. On a CPU large batches go in chunks for the same reason.
+Forward stores one state in about sqrt(T); backward recomputes the states and decays of one segment at a time. Storing
+all T states is slower, as touching memory for the first time costs more than the arithmetic; large batches are split
+on a CPU for the same reason.
 
-Products are written to given buffers (`out=`), which autocast leaves in their own type.
+Products are written to preallocated buffers (`out=`), whose type autocast does not change.
 """
 
 import math
@@ -21,24 +20,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _CACHED = 2**18
-"""Elements of one state, B * N * E, above which a CPU's caches no longer hold the buffers of a step."""
+"""Elements of one state, B * N * E, above which the buffers of a step no longer fit into a CPU's caches."""
 
 
 def scan_torch(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """The scan without its `D * x` term; where nothing wants a gradient, no state is kept.
-
-    Args:
-        x: Input, (B, T, E); all tensors are of one floating-point type.
-        delta: Step sizes, (B, T, E).
-        A: State matrix, (E, N).
-        B: Input projections, (B, T, N).
-        C: Output projections, (B, T, N).
-
-    Returns:
-        The output, (B, T, E).
-    """
+    """The scan without its `D * x` term, all tensors of one floating-point type; stores no state without gradients."""
     parts = 1
-    if x.device.type == "cpu" and not torch.compiler.is_compiling():  # an exported graph is to serve any batch size
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():  # an exported graph must support any batch size
         parts = math.ceil(x.shape[0] * A.numel() / _CACHED)
     if parts <= 1:
         return _scan(x, delta, A, B, C)
@@ -73,17 +61,14 @@ class _SelectiveScan(torch.autograd.Function):
 
 
 def _segment(steps: int) -> int:
-    """Time steps from one kept state to the next: sqrt(T), rounded up, keeps the fewest states at any one time."""
+    """Time steps between stored states: sqrt(T), rounded up, minimizes the number of states in memory."""
     return math.isqrt(max(steps - 1, 0)) + 1
 
 
 def _forward(
     x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, segment: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Returns the output, and the states before the steps 0, segment, 2 segment, ..., (ceil(T / segment), B, N, E).
-
-    Without a segment no state is kept, and that part is empty.
-    """
+    """Returns the output, and the states before steps 0, segment, 2 segment, ..., (ceil(T / segment) or 0, B, N, E)."""
     (batch, steps, width), states = x.shape, A.shape[1]
     a_binary = A.t().contiguous() * math.log2(math.e)  # (N, E)
     delta, drive, B, C = (_swap(tensor) for tensor in (delta, delta * x, B, C))
@@ -101,7 +86,7 @@ def _forward(
 def _backward(
     grad_y: Tensor, x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients for x, delta, A, B and C.
+    """Returns the gradients of x, delta, A, B and C.
 
     With a_t = exp(delta_t A), u_t = delta_t x_t and g_t = dL/dh_t = C_t dy_t + a_{t+1} g_{t+1}:
     dC_t = h_t dy_t, dB_t = g_t u_t, du_t = B_t g_t, and the exponent delta_t A has the gradient g_t a_t h_{t-1}.
@@ -144,5 +129,5 @@ def _advance(
 
 
 def _swap(tensor: Tensor) -> Tensor:
-    """Copies (B, T, W) to (T, B, W), where each step is one block of memory, or back."""
+    """Copies (B, T, W) to contiguous (T, B, W), or back."""
     return tensor.transpose(0, 1).contiguous()

@@ -1,8 +1,8 @@
 """Selective scan by Triton kernels, `torch.ops.avhash_nas.selective_scan_triton`, for CUDA devices.
 
-Nothing is kept for the backward pass but the inputs, whatever N and T are: it walks forward again into a work space of
-a fixed size, for as many videos at a time as fit. PyTorch for CUDA brings triton along. Where `TRITON_INTERPRET=1` is
-set before triton is imported, its interpreter runs the kernels on tensors of a CPU, slowly; tests do that.
+The backward pass needs only the inputs, whatever N and T are: it recomputes states in a workspace of fixed size, for as
+many videos at a time as fit. PyTorch for CUDA includes triton. If `TRITON_INTERPRET=1` is set before triton is
+imported, its interpreter runs the kernels on CPU tensors, slowly, as the tests do.
 """
 
 import importlib
@@ -18,21 +18,21 @@ from torch import Tensor
 from avhash_nas.kernels.scan_operator import register_scan, run_scan
 
 _CHANNELS = 32
-"""Of a program: the threads of a warp."""
+"""Channels of a program: one per thread of a warp."""
 _STATES_OF_WARP = 16
 _SEGMENT = 64
-"""Time steps between the states that a backward pass starts from when it walks a segment back."""
+"""Time steps between the states stored by a backward pass."""
 _WORK_SPACE = 2**24
-"""Elements of a backward pass's work space, 64 MiB; a single video may need more."""
+"""Elements of the backward pass's workspace, 64 MiB; a single video may need more."""
 _NAME = "selective_scan_triton"
 
 
 @cache
 def load_triton() -> tuple[bool, str]:
-    """Imports triton, registers the operator and compiles it for a scan of one number, once per process.
+    """Imports triton, registers and test-compiles the operator, once per process.
 
     Returns:
-        Whether the operator can be used, and triton's version or the reason why not.
+        Whether the operator is usable, and triton's version or the reason.
     """
     try:
         triton = importlib.import_module("triton")
@@ -50,23 +50,12 @@ def load_triton() -> tuple[bool, str]:
 
 
 def interpreting() -> bool:
-    """Whether triton was asked to run kernels on the CPU, by its interpreter."""
+    """Whether triton's interpreter runs the kernels on the CPU."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def scan_triton(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """The scan without its `D * x` term; `load_triton` must have been successful.
-
-    Args:
-        x: Input, (B, T, E), on a CUDA device; all tensors are of one floating-point type, not float64.
-        delta: Step sizes, (B, T, E).
-        A: State matrix, (E, N).
-        B: Input projections, (B, T, N).
-        C: Output projections, (B, T, N).
-
-    Returns:
-        The output, (B, T, E).
-    """
+    """The scan without its `D * x` term on a CUDA device, not float64; requires `load_triton`."""
     return run_scan(_NAME, x, delta, A, B, C)
 
 
@@ -99,13 +88,13 @@ def _backward(
     grad_a = torch.zeros_like(a, dtype=torch.float32)
     for part in range(0, videos, at_once):
         now = slice(part, part + at_once)
-        given = [tensor[now] for tensor in (grad_y, x, delta, B, C)]
-        count = len(given[0])
+        inputs = [tensor[now] for tensor in (grad_y, x, delta, B, C)]
+        count = len(inputs[0])
         a_parts = x.new_empty((count, *a.shape), dtype=torch.float32)
         control_parts = x.new_empty((2, blocks, count, steps, states), dtype=torch.float32)
         with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             backward[count, blocks](
-                *(*given[:3], a, *given[3:], starts, history, grad_x[now], grad_delta[now], a_parts, *control_parts),
+                *(*inputs[:3], a, *inputs[3:], starts, history, grad_x[now], grad_delta[now], a_parts, *control_parts),
                 *(steps, width, states, segment, segments),
                 **tile,
             )
@@ -119,7 +108,7 @@ def _blocks(width: int) -> int:
 
 
 def _tile(states: int) -> dict[str, int]:
-    """Sizes of a program. Loads are not pipelined: what the kernels store they load again."""
+    """Sizes of a program. Loads are not pipelined, as the kernels load what they have stored."""
     padded = 1 << max(0, states - 1).bit_length()
     return {
         **{"BLOCK_N": padded, "BLOCK_E": _CHANNELS},
@@ -128,7 +117,7 @@ def _tile(states: int) -> dict[str, int]:
 
 
 def _register() -> None:
-    """Makes the operators."""
+    """Registers the operators."""
     operators: dict[str, Callable[..., Any]] = {_NAME: _forward, f"{_NAME}_backward": _backward}
     for name, function in operators.items():
         torch.library.custom_op(f"avhash_nas::{name}", function, mutates_args=())

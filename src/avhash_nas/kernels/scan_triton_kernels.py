@@ -1,9 +1,9 @@
-"""The selective scan as two Triton kernels; only `scan_triton` imports this module, where triton is installed.
+"""The selective scan as two Triton kernels; imported only by `scan_triton`, if triton is installed.
 
 A program walks the time steps of one video and one block of channels with the states, (BLOCK_N, BLOCK_E), in
-registers. Channels lie along the threads of a warp and states within a thread, so that sums over states stay in the
-thread. All arithmetic is in float32. Sums over videos and over blocks of channels are left to the caller, in a fixed
-order, so that the same inputs give the same gradients, bit for bit.
+registers. Channels map to the threads of a warp and states stay within a thread, so that sums over states are local.
+All arithmetic is in float32. The caller sums over videos and blocks of channels in a fixed order, so that gradients are
+deterministic, bit for bit.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202
@@ -28,18 +28,8 @@ def _advance(state, a, x_t, delta_t, B_t):
 def forward(x, delta, A, B, C, y, steps, width, states, BLOCK_N: tl.constexpr, BLOCK_E: tl.constexpr):
     """Writes y.
 
-    Args:
-        x: (videos, steps, width), like delta and y; everything is contiguous.
-        delta: Step sizes.
-        A: (states, width).
-        B: (videos, steps, states), like C.
-        C: Output projections.
-        y: Output.
-        steps: T.
-        width: E.
-        states: N.
-        BLOCK_N: A power of two, not below N.
-        BLOCK_E: Channels of a program, a power of two.
+    All tensors are contiguous: x, delta, y (videos, steps, width); A (states, width); B, C (videos, steps, states).
+    BLOCK_N, at least `states`, and BLOCK_E, the channels of a program, are powers of two.
     """
     e = tl.program_id(1) * BLOCK_E + tl.arange(0, BLOCK_E)
     n = tl.arange(0, BLOCK_N)
@@ -79,27 +69,10 @@ def backward(
 ):
     """Writes the gradients: walks forward to the start of each segment, then back, one segment at a time.
 
-    Args:
-        grad_y: (videos, steps, width), like x, delta, grad_x and grad_delta.
-        x: Input.
-        delta: Step sizes.
-        A: (states, width).
-        B: (videos, steps, states), like C.
-        C: Output projections.
-        starts: Room for the states before each segment, (videos, blocks, segments, BLOCK_N, BLOCK_E).
-        history: Room for the states before each step of a segment, (videos, blocks, segment, BLOCK_N, BLOCK_E).
-        grad_x: Gradient.
-        grad_delta: Gradient.
-        grad_A: Each video's part, (videos, states, width).
-        grad_B: Each block's part, (blocks, videos, steps, states).
-        grad_C: Likewise.
-        steps: T.
-        width: E.
-        states: N.
-        segment: Steps of a segment; the last one may have fewer.
-        segments: How many.
-        BLOCK_N: A power of two, not below N.
-        BLOCK_E: Channels of a program, a power of two.
+    Tensors as in `forward`. `starts` stores the states before each segment, (videos, blocks, segments, BLOCK_N,
+    BLOCK_E), `history` those before each step of a segment, (videos, blocks, segment, BLOCK_N, BLOCK_E). grad_A is
+    written per video, (videos, states, width), grad_B and grad_C per block of channels, (blocks, videos, steps,
+    states). The last segment may be shorter than `segment` steps.
     """
     video, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     e = block * BLOCK_E + tl.arange(0, BLOCK_E)
@@ -123,7 +96,7 @@ def backward(
                 sequence, control = (first + t) * width + e, (first + t) * states + n
                 x_t, delta_t, B_t = _load(x, sequence, in_e), _load(delta, sequence, in_e), _load(B, control, in_n)
                 state = _advance(state, a, x_t, delta_t, B_t)
-    tl.debug_barrier()  # what one thread has stored, another may load
+    tl.debug_barrier()  # threads load what others have stored
 
     grad_state = tl.zeros((BLOCK_N, BLOCK_E), tl.float32)
     grad_a = tl.zeros((BLOCK_N, BLOCK_E), tl.float32)

@@ -1,4 +1,4 @@
-"""The selective scan of Mamba: one function, with back ends behind it."""
+"""The selective scan of Mamba, with several backends."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -39,27 +39,26 @@ def selective_scan(
     """Runs h_t = exp(delta_t A) h_{t-1} + delta_t B_t x_t and y_t = C_t h_t + D x_t, with h_0 = 0.
 
     This is the scan of Mamba (Gu and Dao, 2023, Algorithm 2) with its discretization: A by zero-order hold, B by
-    Euler's rule. It computes in float32 also under autocast and on half-precision input, in float64 where an input
-    is float64. It has a first derivative by all inputs and refuses a second one.
+    Euler's rule. It computes in float64 if an input is float64, else in float32, also under autocast and for
+    half-precision inputs. It has a first derivative by all inputs; a second one raises an error.
 
     Args:
         x: Input, (B, T, E).
-        delta: Step sizes, (B, T, E), positive: softplus is the caller's part.
-        A: State matrix, one diagonal for each channel, (E, N); negative where the states are to decay.
+        delta: Step sizes, (B, T, E), positive: the caller applies softplus.
+        A: State matrix, one diagonal per channel, (E, N); negative for decaying states.
         B: Input projections, (B, T, N).
         C: Output projections, (B, T, N).
-        D: Weight of the input in the output, (E,); None leaves the term out.
-        backend: `torch` walks the time steps in PyTorch, on any device. `native` is this library's C++ operator for
-            CPUs, compiled when first needed. `cuda` is mamba-ssm's kernel, `triton` this library's kernels in Triton;
-            both are for CUDA devices and not for float64. `auto` takes `native` for tensors on a CPU, and for those on
-            a CUDA device `cuda`, else `triton`, each where it can be had. Else, and in graphs that are exported, it is
-            `torch`; a warning says so once.
+        D: Weight of the input in the output, (E,), or None.
+        backend: `torch` loops over time in PyTorch, on any device. `native` is this library's C++ operator for CPUs,
+            compiled on first use. `cuda` is mamba-ssm's kernel, `triton` this library's kernels in Triton; both are for
+            CUDA devices and not for float64. `auto` selects `native` on a CPU and `cuda`, else `triton`, on a CUDA
+            device, if available. Otherwise, with a warning once, and in exported graphs, it is `torch`.
 
     Returns:
         The output, (B, T, E), in the type and on the device of `x`.
 
     Raises:
-        AvnasError: If shapes or devices do not fit, or the backend asked for cannot be had.
+        AvnasError: Shapes or devices do not match, or the backend is unavailable.
         SecondDerivativeError: In a backward pass that differentiates the gradients of a scan.
 
     Example:
@@ -71,16 +70,16 @@ def selective_scan(
         tensor([1., 3., 6.])
     """
     _check(x, delta, A, B, C, D)
-    given = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
-    wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in given) else torch.float32
-    x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in given))
+    inputs = [tensor for tensor in (x, delta, A, B, C, D) if tensor is not None]
+    wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in inputs) else torch.float32
+    x_wide, *rest = first_order_only("selective_scan", *(tensor.to(wide) for tensor in inputs))
     chosen = "torch" if x.numel() == 0 else _choose(backend, x.device, wide)
     y = _SCANS[chosen](x_wide, *rest[:4])
     return (y if D is None else torch.addcmul(y, x_wide, rest[4])).to(x.dtype)
 
 
 def scan_backend() -> str:
-    """Says in one line what `backend="auto"` takes on this machine, and why; compiles what is not compiled yet."""
+    """One line on what `backend="auto"` selects on this machine, and why; compiles the operator if necessary."""
     native, how = load_native()
     cpu = f"native ({how})" if native else f"torch ({how})"
     if not torch.cuda.is_available():
@@ -95,7 +94,7 @@ def scan_backend() -> str:
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> str:
-    """The back end that is to run; torch.compile asks once, and does not look into it."""
+    """The backend to run; evaluated once by torch.compile, which does not trace it."""
     if backend not in get_args(ScanBackend):
         raise AvnasError(f"selective_scan: backend is {backend!r}, take one of {', '.join(get_args(ScanBackend))}")
     automatic = backend == "auto" and not torch.compiler.is_exporting()
@@ -115,30 +114,28 @@ def _native(backend: str, device: torch.device) -> str:
     if usable:
         return "native"
     if backend == "native":
-        raise AvnasError(f"selective_scan: backend 'native' cannot be had: {reason}; or take backend 'auto'")
+        raise AvnasError(f"selective_scan: backend 'native' is unavailable: {reason}; or use backend 'auto'")
     if reason != SWITCHED_OFF:
-        _warn_once(f"on a CPU, where the compiled operator is several times as fast: {reason}")
+        _warn_once(f"on a CPU, where the compiled operator would be several times as fast: {reason}")
     return "torch"
 
 
 def _for_cuda(backend: str, device: torch.device, dtype: torch.dtype) -> str:
-    """The one of the two that was asked for."""
+    """Checks that the requested backend, `cuda` or `triton`, is usable."""
     on_cpu = backend == "triton" and device.type == "cpu" and interpreting()
     if (device.type != "cuda" and not on_cpu) or dtype == torch.float64:
         raise AvnasError(
             f"selective_scan: backend {backend!r} needs tensors on a CUDA device, not float64, and got {dtype} on "
-            f"{device}: move or convert them, or take backend 'auto'"
+            f"{device}: move or convert them, or use backend 'auto'"
         )
     if backend == "triton":
         usable, reason = load_triton()
         if not usable:
-            raise AvnasError(f"selective_scan: backend 'triton' cannot be had: {reason}; or take backend 'auto'")
+            raise AvnasError(f"selective_scan: backend 'triton' is unavailable: {reason}; or use backend 'auto'")
         return "triton"
     function, reason = load_mamba()
     if function is None:
-        raise AvnasError(
-            f"selective_scan: backend 'cuda' needs mamba-ssm: {reason}; {_INSTALL}, or take backend 'auto'"
-        )
+        raise AvnasError(f"selective_scan: backend 'cuda' needs mamba-ssm: {reason}; {_INSTALL}, or use backend 'auto'")
     return "cuda"
 
 
@@ -155,21 +152,21 @@ def _fastest_for_cuda() -> str:
 
 @cache
 def _warn_once(reason: str) -> None:
-    warnings.warn(f"selective_scan walks the time steps in PyTorch {reason}", stacklevel=5)
+    warnings.warn(f"selective_scan loops over time in PyTorch {reason}", stacklevel=5)
 
 
 def _check(x: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None) -> None:
-    """Raises AvnasError unless the shapes and devices belong together."""
+    """Raises AvnasError unless shapes and devices match."""
     if x.ndim != 3 or A.ndim != 2:
         raise AvnasError(f"selective_scan: x must be (B, T, E) and A (E, N), not {tuple(x.shape)} and {tuple(A.shape)}")
     (batch, steps, width), states = x.shape, A.shape[1]
-    wanted = {"delta": (delta, (batch, steps, width)), "A": (A, (width, states)), "B": (B, (batch, steps, states))}
-    wanted["C"] = (C, (batch, steps, states))
+    expected = {"delta": (delta, (batch, steps, width)), "A": (A, (width, states)), "B": (B, (batch, steps, states))}
+    expected["C"] = (C, (batch, steps, states))
     if D is not None:
-        wanted["D"] = (D, (width,))
-    for name, (tensor, shape) in wanted.items():
+        expected["D"] = (D, (width,))
+    for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
-            raise AvnasError(f"selective_scan: {name} is {tuple(tensor.shape)}, to fit x and A it must be {shape}")
+            raise AvnasError(f"selective_scan: {name} is {tuple(tensor.shape)}, to match x and A it must be {shape}")
         if tensor.device != x.device:
             raise AvnasError(
                 f"selective_scan: {name} is on {tensor.device} and x on {x.device}: move them to one device"

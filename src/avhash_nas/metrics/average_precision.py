@@ -120,7 +120,7 @@ def _harmonic_tail(n: Integers) -> Floats:
 def _split_group(
     earlier: Floats, before: Integers, hits_before: Integers, slots: Integers, items: Integers, relevant: Integers
 ) -> Floats:
-    """Expected AP@K, normalized by the hits within K, if only `slots` of the last group's items are within K, (rows,)."""
+    """Expected AP@K, normalized by the hits within K, if only `slots` items of the last group are within K, (rows,)."""
     drawn, probability = _hypergeometric(items, relevant, slots)  # (rows, outcomes)
     before, hits_before, slots = before[:, None], hits_before[:, None], slots[:, None]
     slope = ratio(drawn - 1, slots - 1)

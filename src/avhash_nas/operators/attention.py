@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.kernels import dropout
 from avhash_nas.operators.dropout import Dropout
@@ -16,11 +17,11 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, 
         query: (B, T, W).
         key: (B, S, W).
         value: (B, S, W).
-        heads: Number of heads, each W / heads wide.
-        probability: Of dropping an attention weight; 0 outside training.
+        heads: Number of heads of width W / heads.
+        probability: Dropout probability of attention weights; 0 outside training.
 
     Returns:
-        The heads' outputs side by side, (B, T, W).
+        The concatenated outputs of the heads, (B, T, W).
     """
     query, key, value = (_split(tensor, heads) for tensor in (query, key, value))
     if probability and query.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -31,17 +32,10 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, 
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, probability: float) -> Tensor:
-    """softmax(Q K^T / sqrt(d)) V with dropout: on a CPU torch's own has no fused form of that, and is slower.
-
-    Args:
-        query: (B, heads, T, d).
-        key: (B, heads, S, d).
-        value: (B, heads, S, d).
-        probability: Of dropping an attention weight.
-    """
+    """softmax(Q K^T / sqrt(d)) V with dropout on (B, heads, T, d): faster than torch's on a CPU, which is not fused."""
     flat = [tensor.flatten(0, 1) for tensor in (query, key, value)]
-    nothing, scale = query.new_empty(()), query.shape[-1] ** -0.5
-    similarity = torch.baddbmm(nothing, flat[0], flat[1].transpose(1, 2), beta=0, alpha=scale)  # (B * heads, T, S)
+    unused, scale = query.new_empty(()), query.shape[-1] ** -0.5
+    similarity = torch.baddbmm(unused, flat[0], flat[1].transpose(1, 2), beta=0, alpha=scale)  # (B * heads, T, S)
     attended = torch.bmm(dropout(similarity.softmax(dim=-1), probability), flat[2])
     return attended.view(query.shape)
 
@@ -53,7 +47,7 @@ def _split(tensor: Tensor, heads: int) -> Tensor:
 
 
 class SelfAttention(Operator):
-    """Z = MHA(X, X, X) without an output projection, whose part the MLP in the cell after it plays (Eq. 6).
+    """Z = MHA(X, X, X) without an output projection, which the MLP in the next cell replaces (Eq. 6).
 
     Table 1 gives 12 heads. (The authors' code has heads of width 64, hence 24 of them at E = 1536.)
 
@@ -63,7 +57,7 @@ class SelfAttention(Operator):
         dropout: Probability of dropping an attention weight.
 
     Raises:
-        AvnasError: If the heads do not divide the width.
+        AvnasError: The heads do not divide the width.
     """
 
     name = "self_attention"
@@ -86,9 +80,8 @@ class SelfAttention(Operator):
 class TransformerLayer(Operator):
     """One Transformer encoder layer (Vaswani et al., 2017), normalized after each residual sum.
 
-    Table 1 prints MHA(X, X, X) for this cell. The authors' code runs a one-layer BERT with position embeddings and
-    a frozen class token, which ends in its pooler; here the sequence goes on and the network takes its mean over
-    time.
+    Table 1 prints MHA(X, X, X) for this cell. The authors' code runs a one-layer BERT with position embeddings, a
+    frozen class token and a pooler; here the sequence is returned, and the network takes its mean over time.
 
     Args:
         width: W, of input and output.
@@ -97,7 +90,7 @@ class TransformerLayer(Operator):
         dropout: Probability of dropping an attention weight, an inner value, or a value of either branch.
 
     Raises:
-        AvnasError: If the heads do not divide the width.
+        AvnasError: The heads do not divide the width.
     """
 
     name = "self_attention"
@@ -112,8 +105,8 @@ class TransformerLayer(Operator):
         self.norm_feed_forward = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
 
+    @override
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
-        """The maps behind the attention and at the end of the feed-forward network."""
         return (self.out_proj, self.feed_forward.linear_out)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,19 +3,20 @@
 from typing import ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.kernels import Filter, causal_filter
 from avhash_nas.operators.operator import Operator, check_positive
 
 
 class CausalConv1d(nn.Conv1d):
-    """Depthwise convolution over time whose output at step t sees the inputs t - kernel + 1 to t.
+    """Depthwise convolution over time: the output at step t depends on the inputs t - kernel + 1 to t.
 
     Parameters are those of `nn.Conv1d`: weight (W, 1, kernel) and bias (W,). Steps before the first count as zero.
 
     Args:
         width: W, the number of channels.
-        kernel: Time steps that the filter spans.
+        kernel: Length of the filter in time steps.
     """
 
     def __init__(self, width: int, kernel: int) -> None:
@@ -29,8 +30,8 @@ class CausalConv1d(nn.Conv1d):
 class Convolution(Operator):
     """Z = Conv1d_k(X), depthwise and causal.
 
-    Table 1 prints Conv1d_k and no more. The parameter counts of Table 2 leave no room for a full convolution, and
-    the authors' code is depthwise and causal, as in Mamba.
+    Table 1 prints only Conv1d_k. The parameter counts of Table 2 rule out a full convolution, and the authors' code is
+    depthwise and causal, as in Mamba.
 
     Args:
         width: W, of input and output.
@@ -44,8 +45,8 @@ class Convolution(Operator):
         check_positive(type(self), width=width)
         self.conv1d = CausalConv1d(width, self.kernel)
 
-    def as_filter(self, x: Tensor) -> Filter:  # noqa: ARG002
-        """The convolution itself."""
+    @override
+    def as_filter(self, x: Tensor) -> Filter:
         return Filter(self.conv1d.weight.squeeze(1), self.conv1d.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""Cross-modal operators (type I), and the same with one stream for both sides (self-fusion, type S)."""
+"""Cross-modal operators (type I), and their single-stream forms (self-fusion, type S)."""
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.kernels import selective_scan
 from avhash_nas.operators.attention import multi_head_attention
@@ -23,7 +24,7 @@ class CrossAttention(TwoSided):
         dropout: Probability of dropping an attention weight or a value of the branch.
 
     Raises:
-        AvnasError: If the heads do not divide the width.
+        AvnasError: The heads do not divide the width.
     """
 
     name = "cross_attention"
@@ -40,21 +41,21 @@ class CrossAttention(TwoSided):
         self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
+    @override
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
-        """The map behind the attention."""
         return (self.out_proj,)
 
+    @override
     def left(self, x: Tensor) -> tuple[Tensor, ...]:
-        """X itself and the queries, (B, T, D) each."""
         return x, self.query_proj(x)
 
+    @override
     def right(self, y: Tensor) -> tuple[Tensor, ...]:
-        """Keys and values, (B, S, D) each."""
         key, value = self.key_value_proj(y).chunk(2, dim=-1)
         return key, value
 
+    @override
     def join(self, left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
-        """Attention, residual sum and norm, (B, T, D)."""
         (x, query), (key, value) = left, right
         weight_dropout = self.dropout.p if self.training else 0.0
         attended = multi_head_attention(query, key, value, self.heads, weight_dropout)
@@ -65,15 +66,14 @@ class CrossAttention(TwoSided):
 class CrossSSM(TwoSided):
     """CrossMamba, Eq. 15-32: X is scanned in both directions under the control of Y.
 
-    Where the paper is silent or ambiguous:
+    Choices where the paper is silent or ambiguous:
 
-    - Linear_x stands for three layers, one in each of Eq. 15, 16 and 17: Fig. 3 draws three and the parameter
-      counts need three.
-    - The convolutions are Mamba's and the authors': depthwise, causal, kernel 4, with bias; no other layer has one
-      but Linear_delta.
-    - Linear_delta (Eq. 21) is Mamba's: low rank, with softplus, because a scan needs positive steps.
+    - Linear_x is three layers, one in each of Eq. 15, 16 and 17, as Fig. 3 and the parameter counts show.
+    - Convolutions are those of Mamba and of the authors: depthwise, causal, kernel 4, with bias. Of the other layers,
+      only Linear_delta has a bias.
+    - Linear_delta (Eq. 21) is Mamba's: low rank, with softplus, as a scan needs positive steps.
     - A1 and A2 (Eq. 22, 23) are -exp of a parameter, as in Mamba; the D term of Mamba is not in the equations.
-    - SiLU acts twice on the gate, in Eq. 16 and again in Eq. 32, as printed. (Fig. 3 and the authors' code: once.)
+    - SiLU is applied twice to the gate, in Eq. 16 and Eq. 32, as printed. (Fig. 3 and the authors' code: once.)
     - The backward scan (Eq. 27, 28) pairs the reversed X with Y in its own order, as printed and as the authors'
       code does: step t of the reversed X, which is step T + 1 - t of the video, meets the controls of step t.
       `reverse_control` reverses the controls too.
@@ -84,8 +84,7 @@ class CrossSSM(TwoSided):
         expand: Inner width E as a multiple of D.
         states: N, states of each channel.
         rank: Rank of the step size's projection.
-        reverse_control: Whether the backward scan reverses the controls along with X, so that the two stay aligned
-            in time.
+        reverse_control: Whether the backward scan also reverses the controls, so that they stay aligned with X.
     """
 
     name = "cross_ssm"
@@ -109,20 +108,22 @@ class CrossSSM(TwoSided):
         self.A2_log = state_matrix(inner, states)
         self.out_proj = nn.Linear(inner, width, bias=False)
 
+    @override
     def left(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What is scanned, what gates the sum, and what is added to it, (B, T, E) each."""
+        """Input, gate and residual of the scans, (B, T, E) each."""
         c_x, gate, residual = self.in_proj_x(self.norm_x(x)).chunk(3, dim=-1)
         c_x = self.conv1d_x(c_x)  # Eq. 15
         gate = nn.functional.silu(gate)  # Eq. 16; Eq. 17 is `residual`
         return c_x, nn.functional.silu(gate), residual
 
+    @override
     def right(self, y: Tensor) -> tuple[Tensor, ...]:
-        """The control of the scans: step sizes (B, T, E), input and output projections (B, T, N)."""
+        """Control of the scans: step sizes (B, T, E), input and output projections (B, T, N)."""
         c_y = self.conv1d_y(self.in_proj_y(self.norm_y(y)))  # Eq. 18
         return scan_control(c_y, self.y_proj, self.dt_proj, self.states)  # Eq. 19-21
 
+    @override
     def join(self, left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
-        """Both scans and the gate, (B, T, D)."""
         (c_x, gate, residual), (delta, B, C) = left, right
         z = self._scan(c_x, (delta, B, C)) + residual
         fused: Tensor = self.out_proj(z * gate)  # Eq. 32
@@ -139,7 +140,7 @@ class CrossSSM(TwoSided):
 
 
 class AlignedCrossSSM(CrossSSM):
-    """`CrossSSM` with `reverse_control`, under a name of its own, so that a search space can hold either or both.
+    """`CrossSSM` with `reverse_control`, as a candidate of its own.
 
     Args:
         width: D, of both inputs and of the output.
@@ -163,7 +164,7 @@ class SelfFusionAttention(Operator):
         dropout: Probability of dropping an attention weight or a value of the branch.
 
     Raises:
-        AvnasError: If the heads do not divide the width.
+        AvnasError: The heads do not divide the width.
     """
 
     name = "self_attention"

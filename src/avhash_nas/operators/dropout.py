@@ -6,11 +6,11 @@ from avhash_nas.kernels import dropout
 
 
 class Dropout(nn.Dropout):
-    """`avhash_nas.kernels.dropout` while training.
+    """`avhash_nas.kernels.dropout` during training.
 
     Args:
-        probability: Of dropping a value.
-        rectify: Whether ReLU comes first, also outside training.
+        probability: Dropout probability.
+        rectify: Whether to apply ReLU first, also outside training.
     """
 
     def __init__(self, probability: float, *, rectify: bool = False) -> None:

@@ -33,8 +33,8 @@ class MLP(Operator):
 class FeedForward(Operator):
     """Z = FC(Drop(ReLU(FC(X)))) at every time step.
 
-    Table 1 prints the inner width as 4d. The parameter counts of Table 2 fit 4 D at both widths, so the inner width
-    does not grow with E. (The authors' code: GELU for ReLU, and the dropout after the second layer.)
+    Table 1 prints the inner width as 4d. The parameter counts of Table 2 match 4 D at both widths, so the inner width
+    does not grow with E. (The authors' code: GELU instead of ReLU, and dropout after the second layer.)
 
     Args:
         width: W, of input and output.

@@ -4,19 +4,20 @@ import math
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.kernels import selective_scan
 from avhash_nas.operators.convolution import CausalConv1d
 from avhash_nas.operators.operator import Operator, check_positive
 
 MAMBA_KERNEL = 4
-"""Time steps that the convolution in front of a scan spans, in Mamba and in the authors' code."""
+"""Kernel of the convolution before a scan, in Mamba and in the authors' code."""
 
 _STEP_MIN, _STEP_MAX, _STEP_FLOOR = 1e-3, 1e-1, 1e-4
 
 
 def step_projection(rank: int, width: int) -> nn.Linear:
-    """A layer from the low-rank step size to all channels, as Mamba starts it.
+    """A layer from the low-rank step size to all channels, initialized as in Mamba.
 
     Softplus of its bias, the step size at zero input, is log-uniform in [0.001, 0.1].
     """
@@ -29,12 +30,12 @@ def step_projection(rank: int, width: int) -> nn.Linear:
 
 
 def state_matrix(width: int, states: int) -> nn.Parameter:
-    """The parameter log(-A), (E, N), which starts at log(1), ..., log(N) in every channel (S4D-Real, as in Mamba)."""
+    """The parameter log(-A), (E, N), initialized with log(1), ..., log(N) per channel (S4D-Real, as in Mamba)."""
     return nn.Parameter(torch.arange(1, states + 1, dtype=torch.get_default_dtype()).log().repeat(width, 1))
 
 
 def scan_control(control: Tensor, x_proj: nn.Linear, dt_proj: nn.Linear, states: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Computes what controls a scan: the step sizes (B, T, E), the input and the output projections (B, T, N).
+    """Computes the control of a scan: step sizes (B, T, E), input and output projections (B, T, N).
 
     Args:
         control: The controlling sequence, (B, T, E).
@@ -49,7 +50,7 @@ def scan_control(control: Tensor, x_proj: nn.Linear, dt_proj: nn.Linear, states:
 class SelfSSM(Operator):
     """The selective scan of Mamba alone, controlled by its own input.
 
-    Gate, convolution and output projection are left out: the encoder's other cells play those parts (Eq. 9).
+    It has no gate, convolution and output projection, for which the encoder has other cells (Eq. 9).
 
     Args:
         width: W, of input and output.
@@ -76,7 +77,7 @@ class SelfSSM(Operator):
 
 
 class MambaMixer(nn.Module):
-    """The Mamba mixer (Gu and Dao, 2023, Fig. 3), with mamba-ssm's parameter names, so that weights can be exchanged.
+    """The Mamba mixer (Gu and Dao, 2023, Fig. 3), with the parameter names of mamba-ssm.
 
     Args:
         width: D, of input and output.
@@ -109,7 +110,7 @@ class MambaMixer(nn.Module):
 class MambaBlock(Operator):
     """Z = X + Mixer(RMSNorm(X)), the residual Mamba block.
 
-    The authors' code also takes the mean over time here; this network takes it after the cell, whatever the candidate.
+    The authors' code also takes the mean over time here; this network takes it after the cell, for every candidate.
 
     Args:
         width: D, of input and output.
@@ -127,8 +128,8 @@ class MambaBlock(Operator):
         self.norm = nn.RMSNorm(width, eps=1e-5)
         self.mixer = MambaMixer(width, expand * width, states, rank)
 
+    @override
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
-        """The mixer's last map."""
         return (self.mixer.out_proj,)
 
     def forward(self, x: Tensor) -> Tensor:

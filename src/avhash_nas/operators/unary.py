@@ -1,6 +1,7 @@
 """Unary operators: skip, SiLU and layer normalization (Table 1, type U; skip is also of type M)."""
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.kernels import Filter
 from avhash_nas.operators.operator import Operator, check_positive
@@ -12,8 +13,8 @@ class Skip(Operator):
     name = "skip"
     kinds = "MU"
 
+    @override
     def as_filter(self, x: Tensor) -> Filter:
-        """A single tap of 1."""
         return Filter(x.new_ones(x.shape[-1], 1), None)
 
     def forward(self, x: Tensor) -> Tensor:

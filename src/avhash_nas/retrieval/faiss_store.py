@@ -66,7 +66,7 @@ class FaissStore(CodeStore):
                 raise ValueError("its parts differ in length")
             return cls(path, header, parts, data["upcoming"])
         except FileNotFoundError as error:
-            raise AvnasError(f"{path}: no such index; create it with `avnas index build`") from error
+            raise AvnasError(f"{path}: no such index; `avnas index build` makes one") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise AvnasError(f"{path}: not an index, or damaged: {error}") from error
 
@@ -85,7 +85,7 @@ class FaissStore(CodeStore):
         header = StoreHeader(codes.bits, codes.fingerprint, kind, codes.class_names, codes.extraction)
         with locked(path):
             if path.exists() and not replace:
-                raise AvnasError(f"{path}: the index already exists; add to it, or replace it with --replace")
+                raise AvnasError(f"{path}: there is an index already; add to it, or replace it with --replace")
             numbers = np.arange(len(codes))
             index = kind.build(NumberedCodes(codes.packed, numbers), progress)
             columns = {name: Joined((part, None)) for name, part in columns_of(codes, codes.class_names).items()}
@@ -122,7 +122,7 @@ class FaissStore(CodeStore):
     def fetch(self, ids: Sequence[str], values: bool = True, frames: bool = True) -> CodeSet:
         rows = self._rows(ids)
         if (rows < 0).any():
-            raise AvnasError(f"{self.where}: no video {ids[int((rows < 0).argmax())]!r}")
+            raise AvnasError(f"{self.where}: holds no video {ids[int((rows < 0).argmax())]!r}")
         return code_set(
             self._parts,
             rows,
@@ -142,7 +142,7 @@ class FaissStore(CodeStore):
             rows = current._rows(codes.ids.tolist())
             if not replace and (rows >= 0).any():
                 video = codes.ids[int((rows >= 0).argmax())]
-                raise AvnasError(f"{self.where}: video {video} already exists; overwrite its code with --replace")
+                raise AvnasError(f"{self.where}: video {video} is there already; --replace overwrites it")
             current._rewrite(rows[rows >= 0], codes, progress)
         self._reopen()
 

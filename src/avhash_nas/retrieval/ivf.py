@@ -70,7 +70,7 @@ class IVF(IndexKind):
 
     def _lists(self, codes: int) -> int:
         if self.nlist is not None and self.nlist > codes:
-            raise AvnasError(f"ivf: nlist {self.nlist} exceeds the number of codes, {codes}")
+            raise AvnasError(f"ivf: nlist {self.nlist} is more than there are codes, {codes}")
         return self.nlist or max(1, math.isqrt(codes))
 
     def _probes(self, lists: int) -> int:

@@ -65,7 +65,7 @@ class MilvusStore(CodeStore):
             MissingExtraError: pymilvus is not installed.
         """
         uri, collection = split_place(place)
-        missing = f"milvus:{uri}#{collection}: no such index; create it with `avnas index build`"
+        missing = f"milvus:{uri}#{collection}: no such index; `avnas index build` makes one"
         if is_local(uri) and not Path(uri).exists():
             raise AvnasError(missing)
         server = MilvusServer(uri)
@@ -102,7 +102,7 @@ class MilvusStore(CodeStore):
         server = MilvusServer(uri)
         previous = _read_header(server, collection)
         if previous is not None and not replace:
-            raise AvnasError(f"milvus:{uri}#{collection}: the index already exists; add to it, or use --replace")
+            raise AvnasError(f"milvus:{uri}#{collection}: there is an index already; add to it, or use --replace")
         number = int(previous["rows"].rpartition("_")[2]) + 1 if previous else 1
         store = cls(server, collection, header, f"{collection}_{number}", search)
         index = {"field_name": "code", "index_type": type_, "metric_type": "HAMMING", "params": params}
@@ -160,7 +160,7 @@ class MilvusStore(CodeStore):
         rows = self._get(ids, fields)
         for video in ids:
             if video not in rows:
-                raise AvnasError(f"{self.where}: no video {video!r}")
+                raise AvnasError(f"{self.where}: holds no video {video!r}")
         return code_set([rows[video] for video in ids], self.header, values, frames)
 
     @override
@@ -169,7 +169,7 @@ class MilvusStore(CodeStore):
         self.check_kept(codes)
         if not replace:
             for video in self._get(codes.ids.tolist(), ["id"]):
-                raise AvnasError(f"{self.where}: video {video} already exists; overwrite its code with --replace")
+                raise AvnasError(f"{self.where}: video {video} is there already; --replace overwrites it")
         names = merge_classes(self.class_names, codes.class_names)
         if names != self.class_names:
             self.header = changed(self.header, class_names=names)

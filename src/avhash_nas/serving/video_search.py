@@ -127,7 +127,7 @@ class VideoSearch:
         try:
             packed = np.frombuffer(bytes.fromhex(code), np.uint8)
         except ValueError as error:
-            raise AvnasError(f"code {code!r}: not hexadecimal") from error
+            raise AvnasError(f"code {code!r} is not hexadecimal") from error
         if len(packed) != width:
             raise AvnasError(
                 f"code {code!r}: {8 * len(packed)} bits; {self.store.where} holds codes of {self.store.bits} bits, "

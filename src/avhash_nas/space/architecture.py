@@ -1,4 +1,4 @@
-"""One candidate for every cell: the result of a search, as a value."""
+"""Architectures: one candidate for every cell, the result of a search."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from avhash_nas.space.cell import reading_order
 
 
 class Architecture(Mapping[str, str]):
-    """One candidate for every cell: immutable, hashable, comparable, with a JSON round trip.
+    """One candidate for every cell: immutable, hashable, comparable, and serializable to JSON.
 
     Args:
-        choices: Name of the chosen candidate by name of the cell, in any order.
+        choices: Name of the chosen candidate by cell name, in any order.
 
     >>> architecture = Architecture({"visual.M1": "ffn", "T": "self_ssm"})
     >>> architecture["T"]
@@ -53,7 +53,7 @@ class Architecture(Mapping[str, str]):
         return f"Architecture({' | '.join(parts)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The form that JSON files hold: `{"cells": {cell: candidate}}`."""
+        """The content of a JSON file: `{"cells": {cell: candidate}}`."""
         return {"cells": dict(self)}
 
     @classmethod
@@ -61,7 +61,7 @@ class Architecture(Mapping[str, str]):
         """Inverse of `to_dict`.
 
         Raises:
-            AvnasError: The mapping has another form.
+            AvnasError: The mapping is malformed.
         """
         cells = data.get("cells")
         if not isinstance(cells, Mapping):
@@ -70,10 +70,10 @@ class Architecture(Mapping[str, str]):
 
     @classmethod
     def load(cls, path: str | Path) -> "Architecture":
-        """Read a JSON file.
+        """Reads a JSON file.
 
         Raises:
-            AvnasError: The file is missing or does not hold an architecture.
+            AvnasError: The file is missing or malformed.
         """
         data = read_json(path)
         try:

@@ -1,12 +1,15 @@
-"""Spaces and architectures with a name, one function each.
+"""Named search spaces and architectures, one function each.
 
-The names given to `avnas space --preset` and `avnas fit --space` are the functions' names, `-` for `_`.
-The paper prints its Arch-1 and Arch-2 as figures that are not available as text; what they fix is inferred from the
-printed parameter counts and the discussion in section 5.2, so these presets are reconstructions.
+`avnas space --preset` and `avnas fit --space` take the functions' names, with `-` for `_`. The paper prints Arch-1 and
+Arch-2 as figures that are not available as text; these presets are reconstructed from the printed parameter counts and
+the discussion in section 5.2.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from avhash_nas.errors import AvnasError
+from avhash_nas.files import read_json
 from avhash_nas.space.cell import Cell
 from avhash_nas.space.search_space import SearchSpace
 
@@ -24,6 +27,27 @@ __all__ = [
     "transformer_plus",
     "visual",
 ]
+
+
+def load_space(source: str | Path) -> SearchSpace:
+    """A preset by name, or a space or architecture from a JSON file.
+
+    Raises:
+        AvnasError: There is no such preset or file, or the file is malformed.
+    """
+    name = str(source).replace("-", "_")
+    if name in __all__:
+        space: SearchSpace = globals()[name]()
+        return space
+    if Path(source).suffix != ".json":
+        known = ", ".join(preset.replace("_", "-") for preset in __all__)
+        raise AvnasError(f"unknown space {str(source)!r}: use a preset ({known}) or a .json file")
+    data = read_json(source)
+    try:
+        return SearchSpace.from_dict(data)
+    except AvnasError as error:
+        raise AvnasError(f"{source}: {error}") from error
+
 
 M = ("skip", "self_attention", "self_ssm", "conv3", "conv4", "conv5", "mlp", "ffn")
 U = ("skip", "silu", "layer_norm")
@@ -51,7 +75,7 @@ def _space(
 
 
 def full() -> SearchSpace:
-    """The whole space of the paper's Fig. 2 and Table 1: 22 cells, 440,301,256,704 architectures."""
+    """The full space of the paper's Fig. 2 and Table 1: 22 cells, 440,301,256,704 architectures."""
     return _space({"visual": _ENCODER, "audio": _ENCODER}, {**_FUSION, "T": _SELF})
 
 
@@ -72,24 +96,22 @@ def audio() -> SearchSpace:
     return _space({"audio": _ENCODER}, {"S": _SELF, "T": _SELF})
 
 
-_ARCH_1_VISUAL = {
-    **{"M1": "self_attention", "U1": "skip", "M2": "mlp", "U2": "skip", "D1": "add"},
-    **{"U3": "skip", "M3": "ffn", "D2": "add", "U4": "skip"},
-}
-_ARCH_2_VISUAL = {
-    **_ARCH_1_VISUAL,
-    "M2": "self_ssm",
-    "U1": "silu",
-    "U2": "silu",
-    "U3": "layer_norm",
-    "U4": "layer_norm",
-}
-_ARCH_1_AUDIO = {
-    **{"M1": "ffn", "U1": "skip", "M2": "conv3", "U2": "skip", "D1": "add"},
-    **{"U3": "skip", "M3": "conv3", "D2": "add", "U4": "skip"},
-}
-_ARCH_2_AUDIO = {**_ARCH_1_AUDIO, "D1": "hadamard", "D2": "add"}
+def _encoder(names: str) -> dict[str, str]:
+    """One candidate per cell of an encoder, in the order of `_ENCODER`."""
+    return dict(zip(_ENCODER, names.split(), strict=True))
+
+
+# ------------------------- M1             U1   M2       U2   D1       U3         M3    D2  U4
+_ARCH_1_VISUAL = _encoder("self_attention skip mlp      skip add      skip       ffn   add skip")
+_ARCH_2_VISUAL = _encoder("self_attention silu self_ssm silu add      layer_norm ffn   add layer_norm")
+_ARCH_1_AUDIO = _encoder(" ffn            skip conv3    skip add      skip       conv3 add skip")
+_ARCH_2_AUDIO = _encoder(" ffn            skip conv3    skip hadamard skip       conv3 add skip")
+# Eq. 6-8 and 9-11 of the paper.
+_TRANSFORMER = _encoder("  self_attention skip mlp      skip add      layer_norm ffn   add layer_norm")
+_MAMBA = _encoder("        conv4          silu self_ssm silu hadamard skip       skip  add layer_norm")
 _ARCH_REST = {"I1": "cross_attention", "I2": "cross_ssm", "F": "gated_attention", "T": "self_ssm"}
+_ATTENTION_REST = {**_ARCH_REST, "I2": "cross_attention", "T": "self_attention"}
+_MAMBA_REST = {**_ARCH_REST, "I1": "cross_ssm"}
 
 
 def arch_1() -> SearchSpace:
@@ -115,21 +137,6 @@ def arch_2_visual() -> SearchSpace:
 def arch_audio() -> SearchSpace:
     """Arch-1 and Arch-2 without their visual branch (paper, Table 2, line 22), reconstructed: 22.7 M parameters."""
     return _space({"audio": _ARCH_1_AUDIO}, {"S": "self_ssm", "T": "self_ssm"})
-
-
-# Eq. 6-8 and 9-11 of the paper.
-_TRANSFORMER = {
-    **{"M1": "self_attention", "U1": "skip", "M2": "mlp", "U2": "skip", "D1": "add"},
-    **{"U3": "layer_norm", "M3": "ffn", "D2": "add", "U4": "layer_norm"},
-}
-_MAMBA = {
-    **{"M1": "conv4", "U1": "silu", "M2": "self_ssm", "U2": "silu", "D1": "hadamard"},
-    **{"U3": "skip", "M3": "skip", "D2": "add", "U4": "layer_norm"},
-}
-_ATTENTION_REST = {
-    **{"I1": "cross_attention", "I2": "cross_attention", "F": "gated_attention", "T": "self_attention"},
-}
-_MAMBA_REST = {"I1": "cross_ssm", "I2": "cross_ssm", "F": "gated_attention", "T": "self_ssm"}
 
 
 def transformer() -> SearchSpace:

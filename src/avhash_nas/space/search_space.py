@@ -1,16 +1,14 @@
-"""The cells of a network and what each can become."""
+"""A search space: the cells of a network and their candidates."""
 
 import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.files import read_json
 from avhash_nas.space.architecture import Architecture
 from avhash_nas.space.cell import Cell, reading_order
 
@@ -22,9 +20,9 @@ class SearchSpace:
     A space in which every cell has one candidate describes one plain network.
 
     Args:
-        cells: The cells; kept in reading order (visual, audio, then what lies behind the encoders).
-        expand: Factor e of the Up map, D -> e * D (paper, section 4.1; 2 by default), or None for encoders
-            without Up and Down maps (the "Transformer" row of the paper's Table 3).
+        cells: The cells, sorted in reading order (visual, audio, then the cells after the encoders).
+        expand: Factor e of the Up map, D -> e * D (paper, section 4.1), or None for encoders without Up and Down maps
+            (the "Transformer" row of the paper's Table 3).
 
     Raises:
         AvnasError: A cell name occurs twice or `expand` is smaller than 1.
@@ -61,28 +59,24 @@ class SearchSpace:
 
     @property
     def size_kernels_merged(self) -> int:
-        """Number of architectures when conv3, conv4 and conv5 count as one candidate, as the paper counts."""
+        """Number of architectures if conv3, conv4 and conv5 count as one candidate, as in the paper."""
         return math.prod(
             len({"conv" if name.startswith("conv") else name for name in cell.candidates}) for cell in self.cells
         )
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The encoders that the cells call for: `visual`, `audio` or both."""
+        """The encoders of the cells: `visual`, `audio` or both."""
         present = {cell.modality for cell in self.cells}
         return tuple(name for name in ("visual", "audio") if name in present)
 
     @property
     def choices(self) -> tuple[Cell, ...]:
-        """The cells that leave a choice."""
+        """The cells with more than one candidate."""
         return tuple(cell for cell in self.cells if len(cell.candidates) > 1)
 
     def check(self, architecture: Architecture) -> None:
-        """Make sure that an architecture lies in this space.
-
-        Raises:
-            AvnasError: A cell is missing, unknown, or takes a candidate that it does not have.
-        """
+        """Raises AvnasError unless an architecture belongs to this space."""
         for cell in self.cells:
             if cell.name not in architecture:
                 raise AvnasError(f"architecture: cell {cell.name} is missing")
@@ -91,43 +85,39 @@ class SearchSpace:
             self[name]
 
     def indices(self, architecture: Architecture) -> dict[str, int]:
-        """Position of the chosen candidate in each cell: the route that runs this architecture in a supernet."""
+        """Index of the chosen candidate of each cell: the route that runs this architecture in a supernet."""
         self.check(architecture)
         return {cell.name: cell.index(architecture[cell.name]) for cell in self.cells}
 
     def architecture(self, indices: Mapping[str, int]) -> Architecture:
-        """The architecture with the given candidate positions, the inverse of `indices`."""
+        """The architecture of candidate indices, the inverse of `indices`."""
         return Architecture({cell.name: cell.candidates[indices[cell.name]] for cell in self.cells})
 
     def fix(self, architecture: Architecture) -> "SearchSpace":
-        """The space that holds this architecture alone."""
+        """The space of a single architecture."""
         self.check(architecture)
         return SearchSpace(tuple(Cell(cell.name, (architecture[cell.name],)) for cell in self.cells), self.expand)
 
     def only(self) -> Architecture:
-        """The single architecture of a space without choices.
-
-        Raises:
-            AvnasError: There is more than one.
-        """
+        """The architecture of a space without choices; raises AvnasError if there are several."""
         if self.choices:
             raise AvnasError(f"search space holds {self.size:,} architectures, not one")
         return Architecture({cell.name: cell.candidates[0] for cell in self.cells})
 
     def sample(self, generator: np.random.Generator) -> Architecture:
-        """Draw one architecture, uniformly and independently in every cell."""
+        """Draws an architecture, uniformly and independently in every cell."""
         return self.architecture({cell.name: int(generator.integers(len(cell.candidates))) for cell in self.cells})
 
     def to_dict(self) -> dict[str, Any]:
-        """The form that JSON files hold."""
+        """The content of a JSON file."""
         return {"expand": self.expand, "cells": {cell.name: list(cell.candidates) for cell in self.cells}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SearchSpace":
-        """Inverse of `to_dict`; also takes an architecture's form, as the space that holds it alone.
+        """Inverse of `to_dict`; also accepts the form of an architecture, as the space of this architecture alone.
 
         Raises:
-            AvnasError: The mapping has another form.
+            AvnasError: The mapping is malformed.
         """
         cells = data.get("cells")
         if not isinstance(cells, Mapping):
@@ -138,50 +128,28 @@ class SearchSpace:
         )
 
 
-def load_space(source: str | Path) -> SearchSpace:
-    """A preset by name, or a space or architecture from a JSON file.
-
-    Raises:
-        AvnasError: There is neither such a preset nor such a file, or the file holds something else.
-    """
-    from avhash_nas.space import presets
-
-    name = str(source).replace("-", "_")
-    if name in presets.__all__:
-        space: SearchSpace = getattr(presets, name)()
-        return space
-    if Path(source).suffix != ".json":
-        known = ", ".join(preset.replace("_", "-") for preset in presets.__all__)
-        raise AvnasError(f"unknown space {str(source)!r}: name a preset ({known}) or a .json file")
-    data = read_json(source)
-    try:
-        return SearchSpace.from_dict(data)
-    except AvnasError as error:
-        raise AvnasError(f"{source}: {error}") from error
-
-
 def draw_distinct(
     space: SearchSpace, count: int, random: np.random.Generator, seen: Collection[Architecture] = frozenset()
 ) -> list[Architecture]:
-    """Architectures drawn uniformly from those of a space that are not yet seen, none twice.
+    """Draws distinct architectures uniformly from those of a space that have not been seen.
 
-    Always ends: once fewer than half of the space would be left, what is left is listed and shuffled instead of drawn
-    until something new comes.
+    Always terminates: if fewer than half of the space would remain, the remaining architectures are listed and shuffled
+    instead of drawn repeatedly.
 
     Args:
-        space: Where to draw from.
-        count: How many are wanted.
-        random: Drawn from.
-        seen: Architectures of the space that must not come.
+        space: The search space.
+        count: Number of architectures.
+        random: Random generator.
+        seen: Architectures of the space to leave out.
 
     Returns:
-        `count` architectures, or fewer where the space holds no more.
+        `count` architectures, or fewer if the space has no more.
     """
     if 2 * (len(seen) + count) > space.size:
         every = itertools.product(*(range(len(cell.candidates)) for cell in space.cells))
-        left = [space.architecture(dict(zip((cell.name for cell in space.cells), indices))) for indices in every]
-        left = [architecture for architecture in left if architecture not in seen]
-        return [left[position] for position in random.permutation(len(left))[:count]]
+        remaining = [space.architecture(dict(zip((cell.name for cell in space.cells), indices))) for indices in every]
+        remaining = [architecture for architecture in remaining if architecture not in seen]
+        return [remaining[index] for index in random.permutation(len(remaining))[:count]]
     drawn: dict[Architecture, None] = {}
     while len(drawn) < count:
         architecture = space.sample(random)
