@@ -36,20 +36,20 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("left_out", [(), ("values",), ("values", "frames", "extraction")])
-def test_the_file_gives_back_what_was_written(tmp_path, left_out):
+def test_save_and_load_round_trip(tmp_path, left_out):
     codes = made(**dict.fromkeys(left_out))
     codes.save(tmp_path / "codes.npz")
     assert_same(CodeSet.load(tmp_path / "codes.npz"), codes)
     assert [path.name for path in tmp_path.iterdir()] == ["codes.npz"]
 
 
-def test_the_file_is_plain_numpy(tmp_path):
+def test_file_is_a_plain_npz(tmp_path):
     made().save(tmp_path / "codes.npz")
     with np.load(tmp_path / "codes.npz", allow_pickle=False) as file:
         assert json.loads(str(file["header"]))["bits"] == 12
 
 
-def test_parts_keep_their_order():
+def test_take_keeps_the_order_of_parts():
     part = made().take([2, 0])
     assert part.ids.tolist() == ["c", "a"]
     np.testing.assert_array_equal(part.packed, made().packed[[2, 0]])
@@ -65,12 +65,12 @@ def test_parts_keep_their_order():
         ({"ids": np.array(["a", "b", "a"])}, "video a comes twice"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(changes, words):
+def test_mismatched_parts_are_rejected(changes, words):
     with pytest.raises(AvnasError, match=words):
         made(**changes)
 
 
-def test_files_that_hold_no_codes_are_refused(tmp_path):
+def test_invalid_files_are_rejected(tmp_path):
     with pytest.raises(AvnasError, match="no such file"):
         CodeSet.load(tmp_path / "none.npz")
     made().save(tmp_path / "codes.npz")

@@ -10,7 +10,7 @@ from avhash_nas.operators.dropout import Dropout
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.97])
 @pytest.mark.parametrize("count", [400_003, 7])
-def test_values_are_dropped_at_the_rate_or_scaled_up(probability, count):
+def test_drop_rate_and_scale(probability, count):
     torch.manual_seed(0)
     dropped = dropout(torch.ones(count), probability)
     kept = dropped[dropped != 0]
@@ -29,7 +29,7 @@ def test_neighbors_are_dropped_independently():
     assert chi_square < 44.3  # 15 degrees of freedom, one run in 10,000
 
 
-def test_neighboring_seeds_give_unrelated_masks():
+def test_neighboring_seeds_give_independent_masks():
     """The seed is what torch draws: numbers that follow each other must do."""
     torch.manual_seed(0)
     masks = torch.stack([(dropout(torch.ones(100_000), 0.5) != 0).double() - 0.5 for _ in range(20)])
@@ -37,7 +37,7 @@ def test_neighboring_seeds_give_unrelated_masks():
     assert correlations.abs().max() < 5
 
 
-def test_with_relu_in_front_only_positive_values_pass():
+def test_rectify_passes_only_positive_values():
     torch.manual_seed(0)
     x = torch.randn(1000, dtype=torch.float64, requires_grad=True)
     y = dropout(x, 0.25, rectify=True)
@@ -57,7 +57,7 @@ def seeded(**options):
     return function
 
 
-def test_a_seed_fixes_the_mask_and_the_gradient_takes_the_same():
+def test_seed_determines_the_mask_of_value_and_gradient():
     x = torch.randn(6, 5).requires_grad_()
     outputs = []
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_seed_fixes_the_mask_and_the_gradient_takes_the_same():
     assert not torch.equal(dropout(x, 0.3), outputs[0])
 
 
-def test_outside_training_and_at_zero_nothing_happens():
+def test_dropout_is_identity_outside_training_and_at_zero():
     x = torch.randn(4)
     assert torch.equal(Dropout(0.5).eval()(x), x)
     assert torch.equal(Dropout(0.0)(x), x)
@@ -77,7 +77,7 @@ def test_outside_training_and_at_zero_nothing_happens():
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-9])
-def test_nearly_no_dropout_of_attention_is_attention(value):
+def test_attention_with_tiny_dropout_matches_attention(value):
     """Either side takes another way through torch."""
     query, key, value_ = (torch.randn(2, steps, 6, dtype=torch.float64) for steps in (3, 4, 4))
     got = multi_head_attention(query, key, value_, 2, value)

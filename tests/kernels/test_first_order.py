@@ -8,21 +8,21 @@ from avhash_nas.kernels import SecondDerivativeError, selective_scan
 from reference.kernels_selective_scan import make
 
 
-def test_each_is_refused_below_a_constant_gradient():
+def test_second_derivative_raises_below_a_constant_gradient():
     inputs = make()
     for gradient in torch.autograd.grad(selective_scan(*inputs).sum(), inputs, create_graph=True):
         with pytest.raises(SecondDerivativeError, match="selective_scan has no second derivative"):
             gradient.sum().backward(retain_graph=True)
 
 
-def test_they_are_refused_below_a_gradient_that_varies():
+def test_second_derivative_raises_below_a_varying_gradient():
     inputs = make()
     gradients = torch.autograd.grad(selective_scan(*inputs).pow(2).sum(), inputs, create_graph=True)
     with pytest.raises(SecondDerivativeError):
         torch.autograd.grad(gradients[0].sum(), inputs[2])
 
 
-def test_they_are_refused_inside_a_sum_that_has_a_first_derivative():
+def test_second_derivative_raises_inside_a_sum():
     inputs = make()
     y = selective_scan(*inputs).sum()
     (gradient,) = torch.autograd.grad(y, inputs[0], create_graph=True)
@@ -30,13 +30,13 @@ def test_they_are_refused_inside_a_sum_that_has_a_first_derivative():
         (y + gradient.pow(2).sum()).backward()
 
 
-def test_a_graph_of_the_first_derivative_alone_is_allowed():
+def test_create_graph_alone_is_allowed():
     inputs = make()
     expected = torch.autograd.grad(selective_scan(*inputs).sum(), inputs)
     torch.testing.assert_close(torch.autograd.grad(selective_scan(*inputs).sum(), inputs, create_graph=True), expected)
 
 
-def test_torch_func_gives_the_first_and_refuses_the_second():
+def test_torch_func_supports_only_the_first_derivative():
     x, *rest = (tensor.detach() for tensor in make())
 
     def loss(x):
@@ -48,6 +48,6 @@ def test_torch_func_gives_the_first_and_refuses_the_second():
         torch.func.grad(lambda x: torch.func.grad(loss)(x).sum())(x)
 
 
-def test_the_error_is_one_of_bad_input():
+def test_error_is_an_avnas_error():
     assert issubclass(SecondDerivativeError, AvnasError)
     assert issubclass(SecondDerivativeError, RuntimeError)

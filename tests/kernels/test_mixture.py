@@ -69,7 +69,7 @@ def flat(x, *groups):
     st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=4, unique_by=lambda each: each[0]),
     st.integers(0, 3),
 )
-def test_filters_and_terms_are_their_weighted_sum(backend, batch, steps, width, filters, terms):
+def test_mixture_matches_the_loop_oracle(backend, batch, steps, width, filters, terms):
     """Values, and gradients of all that goes in; also taps that look back behind the first step."""
     kernels, biased = zip(*filters, strict=True)
     x, filter_weights, taps, biases, weights, others = make((batch, steps, width), kernels, biased, terms)
@@ -101,7 +101,7 @@ def test_first_and_second_derivatives(backend):
     assert gradgradcheck(function, leaves)
 
 
-def test_only_what_is_wanted_gets_a_gradient():
+def test_only_required_gradients_are_computed():
     x, filter_weights, taps, biases, weights, terms = make((2, 4, 3), (3,), (True,), 2)
     x, fixed, terms[1] = x.detach(), taps[0].detach(), terms[1].detach()
     mixture(weights, terms, x, filter_weights, [Filter(fixed, biases[0])]).sum().backward()
@@ -112,7 +112,7 @@ def test_only_what_is_wanted_gets_a_gradient():
     torch.testing.assert_close(weights[1].grad, terms[1].sum())
 
 
-def test_the_result_does_not_depend_on_the_number_of_threads():
+def test_result_does_not_depend_on_threads():
     given = make((37, 5, 33), (1, 5), (False, True), 2)
     x, filter_weights, taps, biases, weights, terms = given
     tensors, found = flat(x, filter_weights, taps, biases, weights, terms), []
@@ -127,7 +127,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
-def test_half_precision_sums_in_single():
+def test_half_precision_accumulates_in_float32():
     """As a convolution does: one rounding at the end, whatever the number of taps."""
     x, taps = draw(2, 6, 4).detach().bfloat16(), draw(4, 5, seed=1).detach().float()
     y = causal_filter(x, taps, None)
@@ -136,12 +136,12 @@ def test_half_precision_sums_in_single():
 
 
 @pytest.mark.parametrize("operator", [Skip(), Conv5(width=4).double()])
-def test_an_operator_is_the_filter_that_it_gives(operator):
+def test_as_filter_matches_forward(operator):
     x = draw(2, 6, 4).detach()
     torch.testing.assert_close(causal_filter(x, *operator.as_filter(x)), operator(x))
 
 
-def test_without_a_compiler_pytorch_takes_over_and_says_so_once(monkeypatch):
+def test_missing_compiler_falls_back_to_pytorch_with_one_warning(monkeypatch):
     def fail(*_, **__):
         raise CompileError("no C++ compiler found")
 

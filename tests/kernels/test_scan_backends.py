@@ -1,6 +1,5 @@
-"""Which back end runs a scan, and what is said when one cannot be had."""
+"""Selection of the scan's backend, and reports of unavailable ones."""
 
-import os
 import subprocess
 import sys
 import types
@@ -13,14 +12,14 @@ import pytest
 import torch
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, scan_triton, selective_scan
+from avhash_nas.kernels import SecondDerivativeError, scan_backend, scan_cuda, scan_native, scan_triton, selective_scan
 from reference.kernels_selective_scan import make, selective_scan_by_steps, value_and_gradients
 
 module = import_module("avhash_nas.kernels.selective_scan")
 
 
 class TestBackends:
-    """What can be checked of the choice without a CUDA device; `load_mamba` and `load_triton` are replaced."""
+    """The selection without a CUDA device; `load_mamba` and `load_triton` are replaced."""
 
     cuda = torch.device("cuda")
 
@@ -31,7 +30,7 @@ class TestBackends:
 
     @staticmethod
     def kernel(u, delta, A, B, C):
-        """Stands in for mamba-ssm's function: time last."""
+        """Replaces mamba-ssm's function, which takes time last."""
         return selective_scan_by_steps(
             u.transpose(1, 2), delta.transpose(1, 2), A, B.transpose(1, 2), C.transpose(1, 2)
         ).transpose(1, 2)
@@ -40,7 +39,7 @@ class TestBackends:
         inputs = make()
         torch.testing.assert_close(selective_scan(*inputs, backend="torch"), selective_scan(*inputs, backend="auto"))
 
-    def test_cuda_is_refused_on_the_cpu(self):
+    def test_cuda_backend_raises_on_the_cpu(self):
         with pytest.raises(AvnasError, match="backend 'cuda' needs tensors on a CUDA device"):
             selective_scan(*make(dtype=torch.float32), backend="cuda")
 
@@ -48,11 +47,11 @@ class TestBackends:
         with pytest.raises(AvnasError, match="backend is 'jax', take one of auto, torch, native, triton, cuda"):
             selective_scan(*make(), backend="jax")
 
-    def test_cuda_is_refused_without_mamba(self):
+    def test_cuda_backend_raises_without_mamba(self):
         with pytest.raises(AvnasError, match=r"needs mamba-ssm: mamba-ssm cannot be imported \(reason\); install it"):
             module._choose("cuda", self.cuda, torch.float32)
 
-    def test_triton_is_refused_where_it_cannot_be_had(self, monkeypatch):
+    def test_triton_backend_raises_if_unavailable(self, monkeypatch):
         with pytest.raises(AvnasError, match=r"'triton' is unavailable: triton cannot be imported \(reason\); or use"):
             module._choose("triton", self.cuda, torch.float32)
         monkeypatch.delenv("TRITON_INTERPRET", raising=False)
@@ -61,7 +60,7 @@ class TestBackends:
         with pytest.raises(AvnasError, match="not float64"):
             module._choose("triton", self.cuda, torch.float64)
 
-    def test_auto_takes_triton_where_mamba_is_missing(self, monkeypatch):
+    def test_auto_selects_triton_without_mamba(self, monkeypatch):
         monkeypatch.setattr(module, "load_triton", lambda: (True, "triton 3.3.0"))
         assert module._choose("auto", self.cuda, torch.float32) == "triton"
         assert module._choose("triton", self.cuda, torch.float32) == "triton"
@@ -75,7 +74,7 @@ class TestBackends:
             warnings.simplefilter("error")
             assert module._choose("auto", self.cuda, torch.float32) == "torch"
 
-    def test_auto_and_cuda_take_mamba_where_it_can_run(self, monkeypatch):
+    def test_auto_and_cuda_select_mamba(self, monkeypatch):
         monkeypatch.setattr(module, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
         monkeypatch.setattr(module, "load_triton", lambda: (True, "triton 3.3.0"))
         assert module._choose("auto", self.cuda, torch.float32) == "cuda"
@@ -85,14 +84,14 @@ class TestBackends:
         with pytest.raises(AvnasError, match="not float64"):
             module._choose("cuda", self.cuda, torch.float64)
 
-    def test_the_kernel_gets_time_last_and_gives_the_same(self, monkeypatch):
+    def test_mamba_kernel_receives_time_last(self, monkeypatch):
         inputs = make(dtype=torch.float32)
         expected = value_and_gradients(selective_scan, inputs)
         monkeypatch.setattr(module, "_choose", lambda *_: "cuda")
         monkeypatch.setattr(scan_cuda, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
         torch.testing.assert_close(value_and_gradients(selective_scan, inputs), expected)
 
-    def test_second_derivatives_are_refused_there_too(self, monkeypatch):
+    def test_second_derivative_raises_on_cuda(self, monkeypatch):
         monkeypatch.setattr(module, "_choose", lambda *_: "cuda")
         monkeypatch.setattr(scan_cuda, "load_mamba", lambda: (self.kernel, "mamba-ssm 2.2.4"))
         inputs = make()
@@ -102,17 +101,17 @@ class TestBackends:
 
 
 class TestNative:
-    """The choice of the compiled operator, and what is said where it cannot be had."""
+    """The selection of the compiled operator, and the report if it is unavailable."""
 
     cpu = torch.device("cpu")
 
-    def test_auto_takes_it_for_both_types(self, monkeypatch):
+    def test_auto_selects_native_for_both_types(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (True, ""))
         for dtype in (torch.float32, torch.float64):
             assert module._choose("auto", self.cpu, dtype) == "native"
         assert module._choose("torch", self.cpu, torch.float32) == "torch"
 
-    def test_auto_without_it_warns_once(self, monkeypatch):
+    def test_auto_without_native_warns_once(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
         module._warn_once.cache_clear()
         with pytest.warns(UserWarning, match="several times as fast: no C\\+\\+ compiler found"):
@@ -121,7 +120,7 @@ class TestNative:
             warnings.simplefilter("error")
             assert module._choose("auto", self.cpu, torch.float32) == "torch"
 
-    def test_asked_for_and_not_to_be_had(self, monkeypatch):
+    def test_native_backend_raises_if_unavailable(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (False, "no C++ compiler found"))
         with pytest.raises(AvnasError, match="'native' is unavailable: no C\\+\\+ compiler found"):
             selective_scan(*make(), backend="native")
@@ -139,11 +138,19 @@ print(selective_scan(one, one, torch.zeros(1, 1), one, one).flatten().tolist())
 
 
 class TestCompiling:
-    """In processes of their own, with a cache folder of their own; a script stands in for the compiler."""
+    """Compilation with a cache folder of its own; a script replaces the compiler."""
 
-    def run(self, folder, code=SCAN, **environment):
-        environment = {**os.environ, "AVNAS_NATIVE_DIR": str(folder), **environment}
-        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    @pytest.fixture(autouse=True)
+    def _fresh(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("AVNAS_NATIVE_DIR", str(tmp_path / "cache"))
+        monkeypatch.setattr(module, "load_native", scan_native.load_native.__wrapped__)
+        module._warn_once.cache_clear()
+        yield
+        module._warn_once.cache_clear()
+
+    def scan(self):
+        one = torch.ones(1, 3, 1)
+        return selective_scan(one, one, torch.zeros(1, 1), one, one).flatten().tolist()
 
     def compiler(self, folder, body):
         script = folder / "cxx"
@@ -151,33 +158,40 @@ class TestCompiling:
         script.chmod(0o755)
         return str(script)
 
-    def test_a_compiler_that_fails_is_named_and_leaves_nothing(self, tmp_path):
+    def test_compiler_error_is_reported_and_leaves_no_files(self, tmp_path, monkeypatch):
         body = '[ "$1" = --version ] && echo fake 1.0 && exit\necho "scan.cpp:1: error: no such thing" >&2; exit 1'
-        done = self.run(tmp_path / "cache", CXX=self.compiler(tmp_path, body))
-        assert done.returncode == 1
-        assert "UserWarning: selective_scan loops over time in PyTorch on a CPU" in done.stderr
-        assert "cxx failed: scan.cpp:1: error: no such thing" in done.stderr
+        monkeypatch.setenv("CXX", self.compiler(tmp_path, body))
+        message = "selective_scan loops over time in PyTorch on a CPU.*cxx failed: scan.cpp:1: error: no such thing"
+        with pytest.warns(UserWarning, match=message):
+            assert self.scan() == [1.0, 2.0, 3.0]
         assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
-    def test_a_library_that_cannot_be_loaded_is_not_used(self, tmp_path):
+    @pytest.mark.filterwarnings("ignore:selective_scan loops over time")
+    def test_unloadable_library_falls_back(self, tmp_path, monkeypatch):
         body = 'for last; do :; done\n[ "$1" = --version ] && echo fake 1.0 || echo text > "$last"'
-        code = SCAN.replace('"error"', '"ignore"')
-        done = self.run(tmp_path / "cache", code, CXX=self.compiler(tmp_path, body))
-        assert done.stdout == "[1.0, 2.0, 3.0]\n"
+        monkeypatch.setenv("CXX", self.compiler(tmp_path, body))
+        assert self.scan() == [1.0, 2.0, 3.0]
+        assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".lock", ".so"]
 
-    def test_it_can_be_switched_off_without_a_word(self, tmp_path):
-        done = self.run(tmp_path / "cache", AVNAS_NATIVE="0")
-        assert (done.stdout, done.stderr) == ("[1.0, 2.0, 3.0]\n", "")
+    def test_disabled_libraries_do_not_warn(self, tmp_path, monkeypatch, capfd):
+        monkeypatch.setenv("AVNAS_NATIVE", "0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert self.scan() == [1.0, 2.0, 3.0]
+        assert capfd.readouterr().err == ""
         assert not (tmp_path / "cache").exists()
 
     @pytest.mark.slow
-    def test_it_is_compiled_once_by_processes_that_start_together(self, tmp_path):
+    def test_concurrent_processes_compile_once(self, tmp_path):
+        def run(_=None):
+            return subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, check=False)
+
         with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda _: self.run(tmp_path), range(2)))
-        assert [each.stdout for each in done] == ["[1.0, 2.0, 3.0]\n"] * 2
-        assert sum("compiling" in each.stderr for each in done) == 1
-        assert sorted(path.suffix for path in tmp_path.iterdir()) == [".lock", ".so"]
-        assert self.run(tmp_path).stderr == ""
+            results = list(pool.map(run, range(2)))
+        assert [result.stdout for result in results] == ["[1.0, 2.0, 3.0]\n"] * 2
+        assert sum("compiling" in result.stderr for result in results) == 1
+        assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".lock", ".so"]
+        assert run().stderr == ""
 
 
 class TestLoadMamba:
@@ -193,7 +207,7 @@ class TestLoadMamba:
             vars(fake).update(attributes)
             monkeypatch.setitem(sys.modules, fake.__name__, fake)
 
-    def test_found(self, monkeypatch):
+    def test_load_mamba(self, monkeypatch):
         self.install(
             monkeypatch,
             mamba_ssm={"__version__": "2.2.4"},
@@ -203,13 +217,13 @@ class TestLoadMamba:
         )
         assert scan_cuda.load_mamba() == (TestBackends.kernel, "mamba-ssm 2.2.4")
 
-    def test_missing(self, monkeypatch):
+    def test_missing_mamba(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "mamba_ssm", None)
         function, reason = scan_cuda.load_mamba()
         assert function is None
         assert reason.startswith("mamba-ssm cannot be imported (")
 
-    def test_built_without_cuda(self, monkeypatch):
+    def test_mamba_without_cuda(self, monkeypatch):
         self.install(
             monkeypatch,
             mamba_ssm={"__version__": "2.2.4"},
@@ -219,7 +233,7 @@ class TestLoadMamba:
         monkeypatch.setitem(sys.modules, "selective_scan_cuda", None)
         assert scan_cuda.load_mamba()[0] is None
 
-    def test_diagnostics_name_the_choice_and_the_reason(self, monkeypatch):
+    def test_scan_backend_reports_choice_and_reason(self, monkeypatch):
         monkeypatch.setattr(module, "load_native", lambda: (True, "compiled by c++ 12"))
         monkeypatch.setattr(module, "load_mamba", lambda: (None, "mamba-ssm cannot be imported (reason)"))
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -107,7 +107,7 @@ def computed(given, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_values_and_gradients_are_those_of_the_recurrence(name, given, computed):
+def test_values_and_gradients_match_the_recurrence(name, given, computed):
     oracle = selective_scan if given[name][2].numel() < 10 else selective_scan_by_steps
     exact = [tensor.double().requires_grad_() for tensor in given[name]]
     y, gradients = value_and_gradients(oracle, exact)
@@ -118,12 +118,12 @@ def test_values_and_gradients_are_those_of_the_recurrence(name, given, computed)
 
 
 @pytest.mark.parametrize("name", ["strided", "checkpointing", "autocast", "segments, one video at a time"])
-def test_how_it_is_computed_changes_nothing(name, computed):
+def test_block_sizes_do_not_change_the_result(name, computed):
     torch.testing.assert_close(computed[name], computed["many steps"])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_states_are_float32_whatever_the_input(dtype, given, computed):
+def test_states_are_float32(dtype, given, computed):
     inputs = [tensor.to(dtype).float() for tensor in given["many steps"]]
     y, *gradients = computed[str(dtype)]
     assert all(tensor.dtype == dtype for tensor in (y, *gradients))
@@ -132,10 +132,10 @@ def test_states_are_float32_whatever_the_input(dtype, given, computed):
     torch.testing.assert_close(computed[f"{dtype} within"][0].float(), without_d, rtol=2**-7, atol=1e-3)
 
 
-def test_a_second_derivative_is_refused(computed):
+def test_second_derivative_raises(computed):
     assert computed["second derivative"] == "refused\n"
 
 
-def test_the_kernels_compile_for_a_gpu():
+def test_kernels_compile_for_a_gpu():
     """Triton needs no GPU to compile for one."""
     assert run(COMPILE, TRITON_INTERPRET="0") == "True\n" * 4

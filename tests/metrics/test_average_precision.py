@@ -27,7 +27,7 @@ CUTOFFS = st.one_of(st.none(), st.integers(1, 8))
 
 @settings(deadline=None)
 @given(items=ITEMS, k=CUTOFFS)
-def test_expected_ap_is_the_mean_over_every_order_of_tied_items(items, k):
+def test_expected_ap_is_the_mean_over_all_orders_of_ties(items, k):
     distances, relevance = zip(*items)
     rankings = list(oracle.all_rankings(distances, relevance))
     found = expected_average_precision(group(*one_query(distances, relevance)), [k])[0]
@@ -38,7 +38,7 @@ def test_expected_ap_is_the_mean_over_every_order_of_tied_items(items, k):
 
 @settings(deadline=None)
 @given(items=st.lists(st.tuples(st.integers(0, BITS), st.booleans()), min_size=1, max_size=40), k=CUTOFFS)
-def test_ap_of_a_ranking_follows_the_definition(items, k):
+def test_ap_matches_the_definition(items, k):
     distances, relevance = zip(*items)
     order = sorted(range(len(items)), key=lambda i: distances[i])  # stable: ties keep their columns' order
     ranking = [relevance[i] for i in order]
@@ -47,7 +47,7 @@ def test_ap_of_a_ranking_follows_the_definition(items, k):
         assert found[name][0] == pytest.approx(float(oracle.average_precision(ranking, k, name)), abs=1e-14), name
 
 
-def test_one_hit_on_top_shows_how_far_the_normalizations_lie_apart():
+def test_normalizations_of_a_single_hit():
     distances = np.arange(200, dtype=np.uint8)[None]
     relevance = np.zeros((1, 200), bool)
     relevance[0, [0, *range(150, 169)]] = True  # 20 relevant items, one within 100
@@ -71,7 +71,7 @@ def test_k_is_at_most_standard_is_at_most_retrieved(seed, k):
         assert (found["retrieved"] <= 1 + 1e-12).all()
 
 
-def test_expected_ap_is_what_random_tie_breaking_averages_to_where_k_cuts_a_large_group():
+def test_expected_ap_matches_random_tie_breaking_in_a_large_split_group():
     """Groups too large to list the orders of; the standard error of 4,000 draws is about 0.0013."""
     random = np.random.default_rng(0)
     distances = np.repeat(np.array([0, 1, 2], np.uint8), [5, 295, 700])[None]
@@ -87,7 +87,7 @@ def test_expected_ap_is_what_random_tie_breaking_averages_to_where_k_cuts_a_larg
 
 @pytest.mark.parametrize("start", [0, 3, 60, 64, 1000, 10**6])
 @pytest.mark.parametrize("places", [0, 1, 7, 5000])
-def test_harmonic_differences_keep_their_digits(start, places):
+def test_harmonic_differences_are_accurate(start, places):
     """The worst case is a short stretch in the table: the last place of H_64 is 6e-14 of 1 / 64."""
     exact = math.fsum(1 / (start + j) for j in range(1, places + 1))
     found = _harmonic_difference(np.array([start]), np.array([places]))[0]

@@ -46,7 +46,7 @@ class Problem:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**20), tie_seed=st.integers(0, 9), exclude_self=st.booleans())
-def test_every_measure_equals_the_loops(seed, tie_seed, exclude_self):
+def test_all_measures_match_the_loop_oracle(seed, tie_seed, exclude_self):
     problem = Problem(seed)
     found = problem.evaluate(seed=tie_seed, exclude_self=exclude_self)
     rankings = list(problem.rankings(tie_seed, exclude_self))
@@ -72,7 +72,7 @@ def test_every_measure_equals_the_loops(seed, tie_seed, exclude_self):
 @given(
     seed=st.integers(0, 2**20), exclude_self=st.booleans(), depth=st.integers(0, 30), memory=st.sampled_from([1, 2**28])
 )
-def test_the_first_places_may_be_put_in_another_order(seed, exclude_self, depth, memory):
+def test_reorder_changes_the_first_ranks(seed, exclude_self, depth, memory):
     problem = Problem(seed)
 
     def turned_round(query, nearest):
@@ -97,7 +97,7 @@ def test_the_first_places_may_be_put_in_another_order(seed, exclude_self, depth,
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**20), ties=st.sampled_from(["permuted", "expected"]), exclude_self=st.booleans())
-def test_permuting_the_database_changes_nothing(seed, ties, exclude_self):
+def test_database_order_does_not_matter(seed, ties, exclude_self):
     problem = Problem(seed)
     order = torch.randperm(len(problem.ids), generator=torch.Generator().manual_seed(seed))
     options = {"ties": ties, "exclude_self": exclude_self}
@@ -108,7 +108,7 @@ def test_permuting_the_database_changes_nothing(seed, ties, exclude_self):
 
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**20), ties=st.sampled_from(["permuted", "expected"]))
-def test_memory_and_threads_change_nothing(seed, ties):
+def test_memory_and_threads_do_not_change_the_scores(seed, ties):
     problem = Problem(seed, queries=9)
     whole, piecewise = problem.evaluate(ties=ties), problem.evaluate(ties=ties, memory=1)
     threads = torch.get_num_threads()
@@ -139,7 +139,7 @@ def test_seeds_break_ties_differently():
     assert len({problem.evaluate(seed=seed).average_precision[10]["standard"] for seed in range(5)}) > 1
 
 
-def test_codes_without_ties_score_alike_under_both_rules():
+def test_both_tie_rules_agree_without_ties():
     signs = torch.tril(torch.ones(9, 8), diagonal=-1).bool()  # distances 0..8 from the first
     labels = torch.rand(9, 2, generator=torch.Generator().manual_seed(0)) < 0.5
     both = [
@@ -150,7 +150,7 @@ def test_codes_without_ties_score_alike_under_both_rules():
         assert name == "ties" or value == pytest.approx(both[1][name])
 
 
-def test_excluding_the_query_itself_lowers_a_score_that_it_inflates():
+def test_exclude_self_removes_the_query_from_its_ranking():
     labels = torch.eye(4, dtype=torch.bool)  # nobody shares a label with another
     codes, ids = torch.arange(4, dtype=torch.uint8)[:, None], torch.arange(4)
     options = {"ks": (1, None), "query_ids": ids, "database_ids": ids}
@@ -160,7 +160,7 @@ def test_excluding_the_query_itself_lowers_a_score_that_it_inflates():
     assert left_out.queries_without_relevant == 4
 
 
-def test_a_database_of_the_query_alone_scores_zero_when_it_is_excluded():
+def test_exclude_self_on_a_database_of_one():
     code, label, index = torch.zeros(1, 1, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool), torch.tensor([7])
     for ties in ("permuted", "expected"):
         found = evaluate(
@@ -170,7 +170,7 @@ def test_a_database_of_the_query_alone_scores_zero_when_it_is_excluded():
         assert found.by_radius.precision.tolist() == [0.0] * 9
 
 
-def test_a_query_without_labels_counts_as_zero_and_is_reported():
+def test_queries_without_labels_score_zero():
     labels = torch.tensor([[True], [False]])
     codes = torch.zeros(2, 1, dtype=torch.uint8)
     found = evaluate(codes, labels, codes[:1], labels[:1], ks=(1,))
@@ -178,7 +178,7 @@ def test_a_query_without_labels_counts_as_zero_and_is_reported():
     assert (found.queries, found.queries_without_relevant) == (2, 1)
 
 
-def test_k_above_the_database_ends_the_list_but_not_the_denominator():
+def test_k_above_the_database_size():
     labels, codes = torch.ones(2, 1, dtype=torch.bool), torch.zeros(2, 1, dtype=torch.uint8)
     for ties in ("permuted", "expected"):
         found = evaluate(codes, labels, codes, labels, ks=(8,), ties=ties)
@@ -187,7 +187,7 @@ def test_k_above_the_database_ends_the_list_but_not_the_denominator():
 
 
 @pytest.mark.parametrize("bits", [64, 127, 260, 600])
-def test_long_codes_rank_as_short_ones(bits):
+def test_long_and_short_codes_agree(bits):
     """Distances of 8-bit codes, stretched: rankings and scores stay, in whatever integer type they need."""
     generator = torch.Generator().manual_seed(5)
     short = torch.randint(0, 2, (30, 8), generator=generator).bool()
@@ -202,7 +202,7 @@ def test_long_codes_rank_as_short_ones(bits):
 
 
 @pytest.mark.parametrize(("ties", "rate", "values"), [("permuted", 1.0, 256), ("expected", 0.5, 1)])
-def test_working_memory_is_bounded_in_the_worst_case(ties, rate, values):
+def test_working_memory_is_bounded(ties, rate, values):
     """Every pair a hit, or K in the middle of one group of all items. Inputs and sums over ranks come on top."""
     items, memory = 20_000, 2**24
     generator = torch.Generator().manual_seed(0)
@@ -217,7 +217,7 @@ def test_working_memory_is_bounded_in_the_worst_case(ties, rate, values):
     assert peak < memory + 100 * items
 
 
-def test_scores_become_json():
+def test_scores_to_dict():
     found = Problem(0).evaluate(ks=(5, None))
     scores = json.loads(json.dumps(found.to_dict()))
     assert set(scores["map@5"]) == set(scores["map@all"]) == {"retrieved", "standard", "k"}
@@ -240,7 +240,7 @@ def test_scores_become_json():
         ({"query_ids": None, "exclude_self": True}, "exclude_self: needs query_ids and database_ids"),
     ],
 )
-def test_bad_options_are_named(change, message):
+def test_invalid_options_are_reported(change, message):
     with pytest.raises(AvnasError, match=message):
         Problem(0).evaluate(**change)
 
@@ -263,7 +263,7 @@ def test_bad_options_are_named(change, message):
         ({3: torch.zeros(3, 5, dtype=torch.bool)}, "query_labels have 2 classes, database_labels 5"),
     ],
 )
-def test_bad_tensors_are_named(change, message):
+def test_invalid_tensors_are_reported(change, message):
     good = [
         torch.zeros(2, 1, dtype=torch.uint8),
         torch.zeros(2, 2, dtype=torch.bool),

@@ -15,7 +15,7 @@ from reference.metrics_retrieval import hamming
     bits=st.sampled_from([1, 8, 31, 64, 65, 130, 300]),
     memory=st.sampled_from([1, 200, 2**20]),
 )
-def test_distances_count_the_bits_that_differ(seed, bits, memory):
+def test_distances_count_differing_bits(seed, bits, memory):
     generator = torch.Generator().manual_seed(seed)
     a, b = (torch.randint(0, 2, (rows, bits), generator=generator).bool() for rows in (5, 7))
     found = hamming_distances(pack(a), pack(b), memory=memory)
@@ -30,11 +30,11 @@ def test_opposite_codes_of_31_and_32_bytes_do_not_overflow():
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1))
-def test_popcount_for_numpy_1_counts_every_bit(words):
+def test_popcount_by_masks(words):
     assert popcount_by_masks(np.array(words, np.uint64)).tolist() == [word.bit_count() for word in words]
 
 
-def test_codes_that_are_not_packed_or_differ_in_length_are_refused():
+def test_unpacked_or_mismatched_codes_are_rejected():
     packed = torch.zeros(2, 4, dtype=torch.uint8)
     with pytest.raises(AvnasError, match=r"b: expected packed codes.*got torch.float32"):
         hamming_distances(packed, torch.zeros(2, 4))

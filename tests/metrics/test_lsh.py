@@ -13,7 +13,7 @@ def clusters(seed, per_class=20, classes=5, width=12):
     return features, torch.eye(classes, dtype=torch.bool)[labels]
 
 
-def test_shared_bits_measure_the_angle_between_standardized_vectors():
+def test_equal_bits_measure_the_angle():
     """A bit differs with chance angle / pi (Goemans and Williamson); 20,000 bits, 5 standard deviations."""
     features = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1, 1, 1, 100, 1, 1]) + 7
     codes = random_projection_codes(features, bits=20_000)
@@ -23,7 +23,7 @@ def test_shared_bits_measure_the_angle_between_standardized_vectors():
     assert abs(differ - angle) < 5 * (angle * (1 - angle) / 20_000) ** 0.5
 
 
-def test_queries_and_database_share_one_hash_through_the_reference():
+def test_reference_makes_hashes_comparable():
     database, _ = clusters(0)
     together = random_projection_codes(database, bits=32, seed=4)
     alone = random_projection_codes(database[:3], bits=32, seed=4, reference=database)
@@ -31,13 +31,13 @@ def test_queries_and_database_share_one_hash_through_the_reference():
     assert not torch.equal(alone, random_projection_codes(database[:3], bits=32, seed=5, reference=database))
 
 
-def test_a_constant_feature_does_no_harm():
+def test_constant_features_are_harmless():
     features, _ = clusters(0)
     with_constant = torch.cat([features, torch.full((len(features), 1), 3.0)], dim=1)
     assert random_projection_codes(with_constant, bits=8).abs().sum() == len(features) * 8
 
 
-def test_projections_beat_chance_and_chance_is_the_share_of_relevant_items():
+def test_projections_beat_chance():
     database, labels = clusters(0)
     queries, query_labels = clusters(1)
     codes = [pack(random_projection_codes(x, bits=64, reference=database)) for x in (queries, database)]
@@ -62,7 +62,7 @@ def test_chance_is_the_mean_over_random_codes():
         assert abs(sample.mean() - expected) < 5 * sample.std() / len(draws) ** 0.5, name
 
 
-def test_bad_features_are_named():
+def test_invalid_features_are_reported():
     with pytest.raises(AvnasError, match=r"features: expected shapes \(n, d\) and \(m, d\), got \(2, 3\) and \(2, 4\)"):
         random_projection_codes(torch.zeros(2, 3), 8, reference=torch.zeros(2, 4))
     with pytest.raises(AvnasError, match="bits: expected at least 1, got 0"):

@@ -12,8 +12,7 @@ from avhash_nas.kernels import ranking_native as module
 from avhash_nas.kernels.compiled import SWITCHED_OFF, CompileError
 from avhash_nas.metrics import evaluate, evaluation, hamming, pack
 from avhash_nas.metrics.hamming import as_words
-from avhash_nas.metrics.ranking import group, rank, rank_codes
-from avhash_nas.metrics.ranking import relevance
+from avhash_nas.metrics.ranking import group, rank, rank_codes, relevance
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +40,7 @@ def draw(seed, queries, items, bits, rate):
     rate=st.sampled_from([0.0, 0.2, 1.0]),
     exclude=st.booleans(),
 )
-def test_ranks_and_counts_are_those_of_a_stable_sort(native, seed, queries, items, bits, rate, exclude):
+def test_ranks_and_counts_match_a_stable_sort(native, seed, queries, items, bits, rate, exclude):
     query_codes, codes, labels, members, random = draw(seed, queries, items, bits, rate)
     own = random.integers(-1, items, queries) if exclude else np.full(queries, -1)
     distances = hamming.hamming_distances(query_codes, codes).numpy().astype(np.uint16)
@@ -61,7 +60,7 @@ def test_ranks_and_counts_are_those_of_a_stable_sort(native, seed, queries, item
 
 @pytest.mark.parametrize("bits", [8, 64, 130])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
-def test_distances_are_those_of_numpy(native, bits, dtype, monkeypatch):
+def test_distances_match_numpy(native, bits, dtype, monkeypatch):
     a, b, *_ = draw(0, 9, 33, bits, 0)
     found = np.empty((9, 33), dtype)
     native.distances(as_words(a), as_words(b), found)
@@ -70,7 +69,7 @@ def test_distances_are_those_of_numpy(native, bits, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("ties", ["permuted", "expected"])
-def test_scores_are_the_same_where_nothing_can_be_compiled(ties, monkeypatch):
+def test_scores_match_without_the_library(ties, monkeypatch):
     queries, codes, *_, random = draw(1, 20, 300, 12, 0)
     labels = torch.from_numpy(random.random((320, 4)) < 0.3)
     arguments = (queries, labels[:20], codes, labels[20:])
@@ -82,7 +81,7 @@ def test_scores_are_the_same_where_nothing_can_be_compiled(ties, monkeypatch):
     assert compiled.curves_to_dict() == plain.curves_to_dict()
 
 
-def test_a_warning_says_why_there_is_none_unless_that_was_wanted(monkeypatch):
+def test_missing_library_warns_unless_disabled(monkeypatch):
     def fail(*_, **__):
         raise CompileError("no C++ compiler found")
 
@@ -96,7 +95,7 @@ def test_a_warning_says_why_there_is_none_unless_that_was_wanted(monkeypatch):
         assert module.native_ranking.__wrapped__() is None
 
 
-def test_codes_that_do_not_fit_together_are_refused(native):
+def test_mismatched_codes_are_rejected(native):
     two, one = np.zeros((2, 3), np.uint64), np.zeros((1, 4), np.uint64)
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(1, 4\)"):
         native.distances(two, one, np.empty((3, 4), np.uint8))

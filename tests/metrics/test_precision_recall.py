@@ -38,7 +38,7 @@ def by_rank(ranking, items):
 
 @settings(deadline=None)
 @given(query=one_query(max_size=6))
-def test_open_ties_give_the_mean_over_every_order(query):
+def test_expected_ties_are_the_mean_over_all_orders(query):
     distances, relevance, arrays = query
     rankings = list(oracle.all_rankings(distances, relevance))
     groups = group(*arrays)
@@ -55,7 +55,7 @@ def test_open_ties_give_the_mean_over_every_order(query):
 
 @settings(deadline=None)
 @given(query=one_query(max_size=6))
-def test_with_open_ties_precision_by_recall_divides_by_the_mean_rank(query):
+def test_expected_precision_by_recall_divides_by_the_mean_rank(query):
     distances, relevance, arrays = query
     rankings = list(oracle.all_rankings(distances, relevance))
     exact = []
@@ -68,7 +68,7 @@ def test_with_open_ties_precision_by_recall_divides_by_the_mean_rank(query):
 
 @settings(deadline=None)
 @given(query=one_query(max_size=30), k=st.one_of(st.none(), st.integers(1, 40)))
-def test_broken_ties_follow_the_definitions(query, k):
+def test_permuted_ties_match_the_definitions(query, k):
     distances, relevance, arrays = query
     ranking = [relevance[i] for i in sorted(range(len(distances)), key=lambda i: distances[i])]
     hits, _ = rank(*arrays)

@@ -44,7 +44,7 @@ def expected(**options):
     return evaluate(pack(query_codes), query_labels, pack(codes), labels, **options)
 
 
-def test_metric_equals_the_function_on_all_videos():
+def test_metric_equals_evaluate():
     metric = filled(RetrievalMetric(ks=(3, None), seed=5))
     assert metric.scores().to_dict() == expected(seed=5).to_dict()
     flat = {name: value.item() for name, value in metric.compute().items()}
@@ -55,7 +55,7 @@ def test_metric_equals_the_function_on_all_videos():
     )
 
 
-def test_batch_size_order_and_repeats_change_nothing():
+def test_batch_size_order_and_repeats_do_not_matter():
     metric = filled(RetrievalMetric(ks=(3, None)), size=41)
     codes, labels, index = videos("database")
     metric.update(codes[:9].flip(0), labels[:9].flip(0), index[:9].flip(0), role="database")
@@ -67,7 +67,7 @@ def test_batch_size_order_and_repeats_change_nothing():
     assert metric.scores().curves_to_dict() == reordered.scores().curves_to_dict()
 
 
-def test_options_reach_the_evaluation():
+def test_options_are_passed_to_evaluate():
     metric = filled(RetrievalMetric(ks=(3, None), ties="expected", exclude_self=True))
     query_index = videos("query")[2]
     reference = expected(ties="expected", exclude_self=True, query_ids=query_index)
@@ -114,7 +114,7 @@ def _rank(rank, ranks, folder):
     distributed.destroy_process_group()
 
 
-def test_two_ranks_agree_with_one_process(tmp_path):
+def test_two_ranks_match_one_process(tmp_path):
     """Shards as DistributedSampler pads them, uneven shards, and a rank that saw nothing at all."""
     # Forked processes start at once; fresh ones would spend many times the test's own time on imports.
     method = "fork" if sys.platform == "linux" else "spawn"
@@ -140,7 +140,7 @@ def test_two_ranks_agree_with_one_process(tmp_path):
         ({"codes": torch.full((2, 8), torch.nan)}, "row 0 has nan"),
     ],
 )
-def test_bad_batches_are_named(change, message):
+def test_invalid_batches_are_reported(change, message):
     good = {
         "codes": torch.zeros(2, 8),
         "labels": torch.zeros(2, 3, dtype=torch.bool),
@@ -160,7 +160,7 @@ def test_bad_options_fail_before_the_first_batch():
         RetrievalMetric(ties="first")
 
 
-def test_computing_too_early_says_what_is_missing():
+def test_compute_reports_missing_roles():
     metric = RetrievalMetric()
     metric.update(torch.zeros(2, 8), torch.zeros(2, 3, dtype=torch.bool), torch.arange(2), role="query")
     with pytest.raises(AvnasError, match="no video with role='database'"):

@@ -37,11 +37,11 @@ def sequences(kind, batch=2, steps=5, **options):
     return [torch.randn(batch, steps, 12, generator=generator, **options) for _ in range(2 if kind in "DIF" else 1)]
 
 
-def test_the_candidates_are_those_of_the_search_space():
+def test_candidates_match_table_1():
     assert {kind: set(operator_names(kind)) for kind in KINDS} == CANDIDATES
 
 
-def test_constructors_ask_only_for_what_networks_offer():
+def test_constructors_take_only_known_keywords():
     for kind, name in CASES:
         for key, parameter in inspect.signature(find_operator(kind, name)).parameters.items():
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
@@ -57,14 +57,14 @@ def test_every_exported_operator_can_be_found():
 @pytest.mark.parametrize(("kind", "name"), CASES)
 class TestEvery:
     @pytest.mark.parametrize(("batch", "steps"), [(2, 5), (1, 1), (3, 25), (0, 5)])
-    def test_shape_and_finite(self, kind, name, batch, steps):
+    def test_output_shape_and_finiteness(self, kind, name, batch, steps):
         inputs = sequences(kind, batch, steps)
         z = build(kind, name)(*inputs)
         assert z.shape == inputs[0].shape
         assert z.dtype == torch.float32
         assert torch.isfinite(z).all()
 
-    def test_every_input_and_parameter_gets_a_gradient(self, kind, name):
+    def test_all_inputs_and_parameters_get_gradients(self, kind, name):
         operator, inputs = build(kind, name), sequences(kind, requires_grad=True)
         operator(*inputs).pow(2).sum().backward()
         for tensor in [*inputs, *operator.parameters()]:
@@ -72,7 +72,7 @@ class TestEvery:
             assert torch.isfinite(tensor.grad).all()
             assert tensor.grad.any()
 
-    def test_an_empty_batch_gives_zero_gradients(self, kind, name):
+    def test_empty_batch_gives_zero_gradients(self, kind, name):
         operator = build(kind, name)
         operator(*sequences(kind, batch=0, requires_grad=True)).sum().backward()
         assert all(not parameter.grad.any() for parameter in operator.parameters())
@@ -83,25 +83,25 @@ class TestEvery:
         assert torch.equal(operator(*inputs), z)
         torch.testing.assert_close(operator(*(tensor[1:3] for tensor in inputs)), z[1:3])
 
-    def test_inputs_are_left_as_they_were(self, kind, name):
+    def test_inputs_are_not_modified(self, kind, name):
         inputs = sequences(kind)
         before = [tensor.clone() for tensor in inputs]
         build(kind, name)(*inputs)
         assert all(torch.equal(tensor, kept) for tensor, kept in zip(inputs, before))
 
-    def test_strided_input_gives_the_same(self, kind, name):
+    def test_strided_inputs(self, kind, name):
         operator, inputs = build(kind, name).eval(), sequences(kind)
         strided = [tensor.permute(2, 0, 1).contiguous().permute(1, 2, 0) for tensor in inputs]
         torch.testing.assert_close(operator(*strided), operator(*inputs))
 
-    def test_copies_and_functional_calls_compute_the_same(self, kind, name):
+    def test_copies_and_functional_calls_agree(self, kind, name):
         operator, inputs = build(kind, name).eval(), sequences(kind)
         z = operator(*inputs)
         assert torch.equal(copy.deepcopy(operator)(*inputs), z)
         parameters = {key: value.detach().clone() for key, value in operator.named_parameters()}
         assert torch.equal(torch.func.functional_call(operator, parameters, tuple(inputs)), z)
 
-    def test_checkpointing_gives_the_same_gradients(self, kind, name):
+    def test_checkpointing_keeps_gradients(self, kind, name):
         operator, inputs = build(kind, name).eval(), sequences(kind, requires_grad=True)
         wanted = torch.autograd.grad(operator(*inputs).pow(2).sum(), [*inputs, *operator.parameters()])
         z = checkpoint(operator, *inputs, use_reentrant=False)
@@ -126,7 +126,7 @@ class TestEvery:
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name in CASES if "ssm" in name])
-def test_second_derivatives_through_a_scan_are_refused(kind, name):
+def test_second_derivative_through_a_scan_raises(kind, name):
     operator, inputs = build(kind, name), sequences(kind, requires_grad=True)
     gradients = torch.autograd.grad(operator(*inputs).sum(), list(operator.parameters()), create_graph=True)
     with pytest.raises(SecondDerivativeError):

@@ -22,7 +22,7 @@ def test_self_attention_has_no_output_projection():
     assert sum(parameter.numel() for parameter in block.parameters()) == 3 * (6 * 6 + 6)
 
 
-def test_dropout_falls_on_the_attention_weights_in_training_only():
+def test_dropout_applies_to_attention_weights_in_training():
     torch.manual_seed(0)
     block = SelfAttention(width=4, heads=2, dropout=0.5)
     x = torch.randn(1, 6, 4)
@@ -33,7 +33,7 @@ def test_dropout_falls_on_the_attention_weights_in_training_only():
     assert torch.equal(kept(x), kept(x))
 
 
-def test_transformer_layer_is_the_one_of_pytorch():
+def test_transformer_layer_matches_pytorch():
     torch.manual_seed(0)
     theirs = torch.nn.TransformerEncoderLayer(6, 3, 10, dropout=0.0, batch_first=True).double()
     for parameter in theirs.parameters():
@@ -60,11 +60,11 @@ def test_transformer_layer_is_the_one_of_pytorch():
 
 
 @pytest.mark.parametrize("operator", [SelfAttention, CrossAttention, SelfFusionAttention])
-def test_heads_that_do_not_divide_the_width(operator):
-    with pytest.raises(AvnasError, match="12 heads do not divide the width 64: take 8 heads, or a width that is"):
+def test_heads_must_divide_the_width(operator):
+    with pytest.raises(AvnasError, match="12 heads do not divide the width 64: use 8 heads, or a width that is"):
         operator(width=64, heads=12)
 
 
-def test_heads_of_the_transformer_layer():
+def test_transformer_layer_heads_must_divide_the_width():
     with pytest.raises(AvnasError, match="self_attention: heads is 0, it must be at least 1"):
         TransformerLayer(width=64, heads=0, hidden=8)

@@ -51,7 +51,7 @@ def gradients(value, block, inputs):
 
 @pytest.mark.parametrize("reverse_control", [False, True])
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_cross_ssm_is_equations_15_to_32(steps, reverse_control):
+def test_cross_ssm_matches_equations_15_to_32(steps, reverse_control):
     block, (x, y) = cross_ssm(reverse_control=reverse_control), sequences(steps=steps)
     expected = cross_mamba(x, y, equation_weights(block), RANK, STATES, reverse_control)
     value = block(x, y)
@@ -59,7 +59,7 @@ def test_cross_ssm_is_equations_15_to_32(steps, reverse_control):
     torch.testing.assert_close(gradients(value, block, (x, y)), gradients(expected, block, (x, y)))
 
 
-def test_reverse_control_makes_a_difference():
+def test_reverse_control_changes_the_output():
     x, y = sequences()
     assert not torch.allclose(cross_ssm()(x, y), cross_ssm(reverse_control=True)(x, y))
 
@@ -82,7 +82,7 @@ def test_y_controls_the_scan_at_all_steps_of_x():
     assert (gradient.abs().sum((0, 2)) > 0).all()
 
 
-def test_aligned_cross_ssm_is_cross_ssm_with_reverse_control():
+def test_aligned_cross_ssm_matches_reverse_control():
     aligned = AlignedCrossSSM(width=WIDTH, expand=EXPAND, states=STATES, rank=RANK).double()
     block = cross_ssm(reverse_control=True)
     aligned.load_state_dict(block.state_dict())
@@ -90,7 +90,7 @@ def test_aligned_cross_ssm_is_cross_ssm_with_reverse_control():
     assert torch.equal(aligned(x, y), block(x, y))
 
 
-def test_cross_attention_is_attention_of_x_over_y_with_residual_and_norm():
+def test_cross_attention_matches_its_equation():
     torch.manual_seed(0)
     block = CrossAttention(width=WIDTH, heads=3).double().eval()
     for parameter in block.parameters():
@@ -109,7 +109,7 @@ def test_cross_attention_is_attention_of_x_over_y_with_residual_and_norm():
     torch.testing.assert_close(gradients(result, block, (x, y)), gradients(expected, block, (x, y)))
 
 
-def test_self_fusion_is_the_cross_operator_of_a_stream_with_itself():
+def test_self_fusion_matches_the_cross_operator():
     x, _ = sequences()
     attention = SelfFusionAttention(width=WIDTH, heads=3).double().eval()
     assert torch.equal(attention(x), attention.cross(x, x))

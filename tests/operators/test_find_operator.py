@@ -27,23 +27,23 @@ def plugin(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def test_a_name_means_another_class_in_another_kind():
+def test_one_name_for_operators_of_different_kinds():
     assert find_operator("M", "self_ssm") is SelfSSM
     assert find_operator("T", "self_ssm") is MambaBlock
     assert find_operator("S", "self_ssm") is SelfFusionSSM
 
 
-def test_a_class_may_serve_several_kinds():
+def test_one_operator_for_several_kinds():
     assert find_operator("M", "skip") is find_operator("U", "skip") is Skip
     assert find_operator("D", "add") is find_operator("F", "add") is Add
 
 
-def test_close_matches_and_the_whole_list_are_named():
+def test_unknown_name_suggests_close_matches():
     with pytest.raises(AvnasError, match=r"'conv_3' for cells of kind M: did you mean 'conv3'\? Known: conv3, conv4,"):
         find_operator("M", "conv_3")
 
 
-def test_a_name_of_another_kind_is_not_found():
+def test_operator_of_another_kind_is_not_found():
     with pytest.raises(
         AvnasError, match="unknown operator 'hadamard' for cells of kind F: Known: add, gated_attention"
     ):
@@ -60,10 +60,10 @@ def test_unknown_kind(kind):
 
 @pytest.mark.usefixtures("plugin")
 class TestThirdParty:
-    def test_found_by_its_path(self):
+    def test_third_party_operator_by_path(self):
         assert find_operator("U", "operator_plugin.Mine").__name__ == "Mine"
 
-    def test_own_operators_have_paths_too(self):
+    def test_own_operator_by_path(self):
         assert find_operator("M", "avhash_nas.operators.SelfSSM") is SelfSSM
 
     @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ class TestThirdParty:
             ("operator_plugin.", "not of the form package.module.Class"),
         ],
     )
-    def test_what_cannot_be_used(self, path, message):
+    def test_unusable_paths_are_rejected(self, path, message):
         with pytest.raises(AvnasError, match=message):
             find_operator("M", path)
 
-    def test_wrong_kind(self):
+    def test_wrong_kind_is_rejected(self):
         with pytest.raises(AvnasError, match=r"operator_plugin\.Mine fills cells of kind M, U, not T"):
             find_operator("T", "operator_plugin.Mine")

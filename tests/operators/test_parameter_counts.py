@@ -43,13 +43,13 @@ def networks(m2, m3):
 
 @pytest.mark.parametrize("kernels", [("conv3", "conv3"), ("conv4", "conv5"), ("conv5", "conv5")])
 @pytest.mark.parametrize("norms", [0, 4])
-def test_table_2_truncated_to_a_tenth_of_a_million(kernels, norms):
+def test_counts_match_table_2(kernels, norms):
     """Which kernels the audio branch has and how many U cells are norms is not printed; no choice may matter."""
     for name, (parameters, printed) in networks(*kernels).items():
         assert (parameters + norms * count("U", "layer_norm")) // 100_000 == printed, name
 
 
-def test_exact_counts_with_the_largest_convolutions():
+def test_counts_with_the_largest_convolutions():
     assert {name: parameters for name, (parameters, _) in networks("conv5", "conv5").items()} == {
         "Arch-1": 42_780_738,
         "Arch-2": 40_508_994,
@@ -59,7 +59,7 @@ def test_exact_counts_with_the_largest_convolutions():
     }
 
 
-def test_wider_steps_would_not_fit():
+def test_counts_rule_out_a_larger_rank():
     """Mamba's own rank, D / 16, in CrossMamba and the last block alone already passes Arch-2's figure."""
     extra = 2 * (D // 16 - 4) * 2 * E  # x_proj and dt_proj of both
     assert (networks("conv5", "conv5")["Arch-2"][0] + extra) // 100_000 > 405

@@ -113,7 +113,7 @@ def test_gated_attention(x, y):
     assert_same(fusion(x, y), expected, [x, y, *fusion.parameters()])
 
 
-def test_the_gate_cannot_shut_a_stream_out(x, y):
+def test_gate_range_is_limited(x, y):
     fusion = GatedAttention(width=WIDTH).double()
     torch.nn.init.normal_(fusion.gate.weight, std=1e3)
     rho = fusion(torch.ones_like(x), torch.zeros_like(y))
@@ -134,6 +134,6 @@ def test_the_gate_cannot_shut_a_stream_out(x, y):
         (lambda: GatedAttention(width=0), "gated_attention: width is 0"),
     ],
 )
-def test_bad_values(build, message):
+def test_invalid_values_are_rejected(build, message):
     with pytest.raises(AvnasError, match=message):
         build()

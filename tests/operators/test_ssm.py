@@ -12,7 +12,7 @@ from avhash_nas.operators.ssm import MambaMixer, step_projection
 from reference.operators_equations import self_ssm
 
 
-def test_self_ssm_is_the_bare_scan():
+def test_self_ssm_matches_the_bare_scan():
     torch.manual_seed(0)
     block = SelfSSM(width=4, states=3, rank=2).double()
     for parameter in block.parameters():
@@ -34,7 +34,7 @@ def test_self_ssm_is_the_bare_scan():
 
 
 @pytest.mark.parametrize("steps", [1, 3, 25])
-def test_mixer_is_the_one_of_transformers(steps):
+def test_mixer_matches_transformers(steps):
     torch.manual_seed(0)
     config = MambaConfig(
         hidden_size=8,
@@ -60,7 +60,7 @@ def test_mixer_is_the_one_of_transformers(steps):
         assert (ours_gradient - theirs_gradient).abs().max() <= 1e-5 * theirs_gradient.abs().max()
 
 
-def test_block_is_residual_around_rms_norm_and_mixer():
+def test_mamba_block_matches_its_equation():
     torch.manual_seed(0)
     block = MambaBlock(width=8, expand=2, states=4, rank=2).double()
     torch.nn.init.normal_(block.norm.weight)
@@ -69,7 +69,7 @@ def test_block_is_residual_around_rms_norm_and_mixer():
     torch.testing.assert_close(block(x), x + block.mixer(normed))
 
 
-def test_starts_as_mamba_does():
+def test_initialization_matches_mamba():
     torch.manual_seed(0)
     block = SelfSSM(width=1000, states=16, rank=4)
     torch.testing.assert_close(-torch.exp(block.A_log), -torch.arange(1.0, 17.0).expand(1000, 16))
@@ -82,7 +82,7 @@ def test_starts_as_mamba_does():
     assert abs(below - 0.5) < 5 * 0.5 / math.sqrt(1000)
 
 
-def test_step_projection_keeps_the_default_type():
+def test_step_projection_uses_the_default_dtype():
     previous = torch.get_default_dtype()
     try:
         torch.set_default_dtype(torch.float64)

@@ -24,7 +24,7 @@ def file(tmp_path):
     return tmp_path / "file"
 
 
-def test_arrays_come_back_mapped_aligned_and_read_only(file):
+def test_arrays_are_mapped_aligned_and_read_only(file):
     mapped = map_archive(file)
     assert mapped.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -36,13 +36,13 @@ def test_arrays_come_back_mapped_aligned_and_read_only(file):
             assert isinstance(mapped[name].base, np.memmap)
 
 
-def test_numpy_reads_the_file(file):
+def test_numpy_can_load_the_file(file):
     with np.load(file) as loaded:
         for name, array in ARRAYS.items():
             np.testing.assert_array_equal(loaded[name], array)
 
 
-def test_what_is_mapped_outlives_the_name(file):
+def test_mapped_arrays_survive_replacing_the_file(file):
     mapped = map_archive(file)
     file.with_name("new").write_bytes(b"another")
     file.with_name("new").replace(file)
@@ -50,7 +50,7 @@ def test_what_is_mapped_outlives_the_name(file):
 
 
 @given(cut=st.floats(0, 1, exclude_max=True))
-def test_a_file_that_is_cut_short_is_refused(tmp_path_factory, cut):
+def test_truncated_files_are_rejected(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("cut")
     write_archive(folder / "whole", ARRAYS)
     whole = (folder / "whole").read_bytes()
@@ -59,14 +59,14 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path_factory, cut):
         map_archive(folder / "part")
 
 
-def test_compressed_members_are_refused(tmp_path):
+def test_compressed_members_are_rejected(tmp_path):
     np.savez_compressed(tmp_path / "file.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match="compressed"):
         map_archive(tmp_path / "file.npz")
 
 
 @pytest.mark.parametrize("block", [1, 50, 2**26])
-def test_joined_rows(monkeypatch, tmp_path, block):
+def test_joined_rows_are_concatenated(monkeypatch, tmp_path, block):
     """Some rows of one array, all of another with more columns, none of a third; block by block."""
     monkeypatch.setattr(archive, "_BLOCK", block)
     narrow, wide = np.arange(12, dtype=np.uint8).reshape(6, 2), np.ones((4, 3), np.uint8)

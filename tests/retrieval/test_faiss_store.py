@@ -42,7 +42,7 @@ else:
 
 
 @pytest.mark.parametrize(("action", "pieces"), [("build", 3), ("add", 6)])
-def test_a_kill_leaves_the_old_index_and_the_next_try_works(tmp_path, action, pieces):
+def test_sigkill_keeps_the_old_index_and_a_retry_succeeds(tmp_path, action, pieces):
     """SIGKILL while a part of the new file is written."""
     where = str(tmp_path / "x.avnas")
     create_store(where, codes_of(["a", "b", "c"]))
@@ -62,7 +62,7 @@ def test_a_kill_leaves_the_old_index_and_the_next_try_works(tmp_path, action, pi
 
 
 @pytest.mark.filterwarnings("ignore:.*another process writes")
-def test_no_writer_loses_what_another_wrote(tmp_path):
+def test_concurrent_writers_lose_nothing(tmp_path):
     where = str(tmp_path / "x.avnas")
     create_store(where, codes_of(["first"]))
     stores = [open_store(where) for _ in range(5)]
@@ -82,7 +82,7 @@ def test_no_writer_loses_what_another_wrote(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*another process writes")
-def test_the_lock_is_held_by_one(tmp_path):
+def test_lock_is_exclusive(tmp_path):
     inside = []
 
     def hold(number):
@@ -101,7 +101,7 @@ def test_the_lock_is_held_by_one(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_open_store_goes_on_as_it_was(tmp_path):
+def test_open_store_keeps_its_snapshot(tmp_path):
     where = str(tmp_path / "x.avnas")
     codes = codes_of(["a", "b", "c"])
     reader = create_store(where, codes, HNSW())
@@ -112,7 +112,7 @@ def test_an_open_store_goes_on_as_it_was(tmp_path):
         reader.add(codes_of(["e"]))
 
 
-def test_files_that_are_no_index_are_refused(tmp_path):
+def test_invalid_index_files_are_rejected(tmp_path):
     create_store(str(tmp_path / "x.avnas"), codes_of(["a", "b", "c"]), HNSW())
     whole = (tmp_path / "x.avnas").read_bytes()
     codes_of(["a"]).save(tmp_path / "codes.npz")
@@ -133,7 +133,7 @@ def test_files_that_are_no_index_are_refused(tmp_path):
         open_store(str(tmp_path / "x.avnas")).search(np.zeros((1, 2), np.uint8), 1)
 
 
-def test_a_write_that_fails_leaves_the_store_as_it_was(tmp_path, monkeypatch):
+def test_failed_write_keeps_the_store(tmp_path, monkeypatch):
     where = str(tmp_path / "x.avnas")
     store = create_store(where, codes_of(["a", "b", "c"]), IVF())
 
@@ -155,7 +155,7 @@ def graph_size(store):
     return store._index.ntotal
 
 
-def test_a_graph_forgets_in_the_end(tmp_path):
+def test_graph_is_rebuilt_after_many_removals(tmp_path):
     """Removed codes are never answered, K answers remain, and the graph is built anew once a fifth is gone."""
     codes = codes_of([f"v{row}" for row in range(200)], bits=64, spread=256)
     store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=8))
@@ -171,7 +171,7 @@ def test_a_graph_forgets_in_the_end(tmp_path):
     assert (store.search(codes.packed[:5], 1).distances == 0).all()
 
 
-def test_equal_codes_are_all_found_by_a_graph(tmp_path):
+def test_hnsw_finds_all_equal_codes(tmp_path):
     """A graph of equal codes falls apart; what it does not reach is searched exactly."""
     codes = codes_of([f"v{row}" for row in range(300)], np.repeat([1, 2, 250], 100), bits=8)
     store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=4))
@@ -180,7 +180,7 @@ def test_equal_codes_are_all_found_by_a_graph(tmp_path):
     assert len(set(found.ids[0])) == 250
 
 
-def test_faiss_sees_all_codes_of_a_list_it_looks_into(tmp_path):
+def test_ivf_scans_complete_lists(tmp_path):
     """Few lists are looked into: what is found is near, and at its own distance."""
     codes = codes_of([f"v{row}" for row in range(500)], bits=64, spread=256)
     store = create_store(str(tmp_path / "x.avnas"), codes, IVF(nlist=10, nprobe=1))
@@ -190,20 +190,20 @@ def test_faiss_sees_all_codes_of_a_list_it_looks_into(tmp_path):
     assert len(set(some.ids[0])) == 400
 
 
-def test_without_faiss_the_extra_is_named(tmp_path, monkeypatch):
+def test_missing_faiss_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     for attempt in (lambda: create_store(str(tmp_path / "x"), codes_of(["a"])), lambda: open_store("x.avnas")):
         with pytest.raises(MissingExtraError, match=r"needs faiss: pip install 'avhash-nas\[index\]'"):
             attempt()
 
 
-def test_without_milvus_the_extra_is_named(tmp_path, monkeypatch):
+def test_missing_milvus_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(MissingExtraError, match=r"needs pymilvus: pip install 'avhash-nas\[milvus\]'"):
         create_store(f"milvus:{tmp_path}/codes.db", codes_of(["a"]), Flat())
 
 
-def test_numpy_reads_the_codes_of_a_store(tmp_path):
+def test_numpy_can_load_the_codes_of_a_store(tmp_path):
     codes = codes_of(["a", "b"])
     create_store(str(tmp_path / "x.avnas"), codes)
     with np.load(tmp_path / "x.avnas") as arrays:

@@ -20,7 +20,7 @@ faiss = pytest.importorskip("faiss")
     data=st.data(),
 )
 @pytest.mark.parametrize("memory", [1, 5000, 2**28])
-def test_equal_distances_come_in_the_order_of_the_numbers(memory, packed, queries, width, data):
+def test_equal_distances_are_ordered_by_number(memory, packed, queries, width, data):
     """What is cut off follows it as well; 33 bytes are more than 255 bits."""
     top = data.draw(st.integers(1, len(packed)))
     codes, asked = (np.repeat(np.array(each, np.uint8)[:, None], width, axis=1) for each in (packed, queries))
@@ -34,7 +34,7 @@ def test_equal_distances_come_in_the_order_of_the_numbers(memory, packed, querie
     np.testing.assert_array_equal(found[1], numbers[order])
 
 
-def test_a_single_query_takes_one_thread():
+def test_single_query_uses_one_thread():
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(2)
     try:

@@ -35,7 +35,7 @@ create_store(sys.argv[1], CodeSet.load(sys.argv[3]), replace=True, progress=told
 """
 
 
-def test_a_kill_leaves_the_old_index_and_the_next_try_works(tmp_path):
+def test_sigkill_keeps_the_old_index_and_a_retry_succeeds(tmp_path):
     """SIGKILL after the first rows of a new index were sent."""
     where = f"milvus:{tmp_path}/codes.db"
     old, new = codes_of(["a", "b", "c"]), codes_of([f"n{row}" for row in range(9)], seed=1)
@@ -52,7 +52,7 @@ def test_a_kill_leaves_the_old_index_and_the_next_try_works(tmp_path):
     assert sorted(server.client.list_collections()) == ["avhash", "avhash_2"]
 
 
-def test_collections_of_others_are_left_alone(database):
+def test_foreign_collections_are_not_touched(database):
     server = MilvusServer(str(database))
     key = {"type": "VARCHAR", "max_length": 10, "is_primary": True}
     index = {"field_name": "v", "index_type": "BIN_FLAT", "metric_type": "HAMMING"}
@@ -66,7 +66,7 @@ def test_collections_of_others_are_left_alone(database):
     assert server.client.has_collection("others")
 
 
-def test_two_indexes_live_in_one_file(database):
+def test_one_file_holds_two_indexes(database):
     one = create_store(f"milvus:{database}#one", codes_of(["a"]))
     two = create_store(f"milvus:{database}#two", codes_of(["b"], fingerprint="ffff"))
     assert (one.first_ids(), two.first_ids()) == (["a"], ["b"])
@@ -80,12 +80,12 @@ def test_two_indexes_live_in_one_file(database):
         ("codes.db#a-b", "starts with no digit"),
     ],
 )
-def test_bad_places_are_refused(place, words):
+def test_invalid_addresses_are_rejected(place, words):
     with pytest.raises(AvnasError, match=words):
         split_place(place)
 
 
-def test_kinds_that_milvus_does_not_have(tmp_path):
+def test_unsupported_kinds_are_rejected(tmp_path):
     codes = codes_of([f"v{row}" for row in range(100)])
     assert IVF().milvus_index(10_000) == ("BIN_IVF_FLAT", {"nlist": 100}, {"nprobe": 6})
     with pytest.raises(AvnasError, match="searches exactly; use --kind=flat, or a server"):
@@ -95,13 +95,13 @@ def test_kinds_that_milvus_does_not_have(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_does_not_answer(monkeypatch):
+def test_unreachable_server_is_reported(monkeypatch):
     monkeypatch.setattr("avhash_nas.retrieval.milvus_server._SECONDS", 1.0)
     with pytest.raises(AvnasError, match=r"milvus:http://127\.0\.0\.1:9: "):
         open_store("milvus:http://127.0.0.1:9")
 
 
-def test_rows_go_in_small_batches(monkeypatch):
+def test_rows_are_sent_in_batches(monkeypatch):
     codes = codes_of([f"v{row}" for row in range(10)])
     header = StoreHeader(12, codes.fingerprint, HNSW(), codes.class_names, values=True, frames=(3, 5))
     rows = list(rows_of(codes, header))
@@ -114,7 +114,7 @@ def test_rows_go_in_small_batches(monkeypatch):
     assert [row for batch in cut for row in batch] == rows
 
 
-def test_what_is_too_much_for_milvus(database, monkeypatch):
+def test_milvus_limits_are_reported(database, monkeypatch):
     where = f"milvus:{database}#much"
     with pytest.raises(AvnasError, match="exceed the limit of Milvus; leave them out"):
         create_store(where, codes_of(["a"], frames=np.zeros((1, 25, 1024), np.float16)))

@@ -32,7 +32,7 @@ class Given(Rerank):
 
 @settings(max_examples=30)
 @given(seed=SEEDS, temperature=st.sampled_from([0.02, 0.1, 1.0, 30.0]))
-def test_every_similarity_equals_the_loops(seed, temperature):
+def test_similarities_match_the_loop_oracle(seed, temperature):
     query, videos = code_set(seed, 1), code_set(seed + 1, 7)
     values = query.values[0].tolist()
     signs = np.where(videos.values >= 0, 1, -1).tolist()
@@ -49,7 +49,7 @@ def test_every_similarity_equals_the_loops(seed, temperature):
 
 
 @given(scores=st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12), depth=st.integers(1, 15))
-def test_the_order_is_by_score_within_the_depth_and_stays_below_it(scores, depth):
+def test_order_changes_only_within_the_depth(scores, depth):
     query, videos = code_set(0, 1), code_set(1, len(scores))
     order, found = Given(scores, depth).order(query, videos)
     assert order.tolist() == oracle.order(scores, depth)
@@ -66,7 +66,7 @@ def test_depth_1_keeps_the_order(way, seed):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_equal_videos_keep_the_order_in_which_they_were_recalled(way):
+def test_ties_keep_the_order_of_recall(way):
     once = code_set(1, 4)
     copied = {name: np.concatenate([getattr(once, name)] * 2) for name in ("packed", "values", "frames", "labels")}
     videos = replace(once, ids=code_set(1, 8).ids, **copied)
@@ -75,7 +75,7 @@ def test_equal_videos_keep_the_order_in_which_they_were_recalled(way):
 
 
 @given(seed=SEEDS)
-def test_signs_instead_of_values_make_asymmetric_and_real_valued_alike(seed):
+def test_asymmetric_equals_value_rerank_on_signs(seed):
     """Where the database's values are its signs, both ways see the same."""
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
     signs = replace(videos, values=np.where(videos.values >= 0, 1, -1).astype(np.float16))
@@ -85,7 +85,7 @@ def test_signs_instead_of_values_make_asymmetric_and_real_valued_alike(seed):
 
 
 @given(seed=SEEDS)
-def test_a_high_temperature_compares_with_the_mean_of_the_time_steps(seed):
+def test_high_temperature_compares_with_the_mean_time_step(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
     frames = videos.frames.astype(np.float32)
     mean = (frames / np.linalg.norm(frames, axis=2, keepdims=True)).mean(axis=1)
@@ -94,7 +94,7 @@ def test_a_high_temperature_compares_with_the_mean_of_the_time_steps(seed):
 
 
 @given(seed=SEEDS)
-def test_a_low_temperature_compares_with_the_best_time_step(seed):
+def test_low_temperature_compares_with_the_best_time_step(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
     best = [
         max(oracle.cosine(query.values[0].tolist(), frame) for frame in frames) for frames in videos.frames.tolist()
@@ -102,7 +102,7 @@ def test_a_low_temperature_compares_with_the_best_time_step(seed):
     np.testing.assert_allclose(FrameRerank(temperature=1e-6).scores(query, videos), best, atol=1e-4)
 
 
-def test_one_time_step_like_the_query_is_found_among_others():
+def test_one_matching_time_step_ranks_first():
     """The mean over time prefers a video that is a little like the query all along."""
     query = code_set(0, 1, bits=8)
     looks = query.values[0].astype(np.float32)
@@ -116,7 +116,7 @@ def test_one_time_step_like_the_query_is_found_among_others():
 
 
 @given(seed=SEEDS)
-def test_the_order_of_the_time_steps_does_not_matter(seed):
+def test_order_of_time_steps_does_not_matter(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
     turned = replace(videos, frames=videos.frames[:, ::-1])
     np.testing.assert_allclose(
@@ -124,7 +124,7 @@ def test_the_order_of_the_time_steps_does_not_matter(seed):
     )
 
 
-def test_zeros_are_like_nothing():
+def test_zero_vectors_score_zero():
     """A video without any signal has no direction; it must not turn into nan, which would order at random."""
     query, videos = code_set(0, 1), code_set(1, 3)
     nothing = replace(videos, values=np.zeros_like(videos.values), frames=np.zeros_like(videos.frames))
@@ -133,7 +133,7 @@ def test_zeros_are_like_nothing():
         assert way.scores(nothing.take([0]), videos).tolist() == [0.0] * 3
 
 
-def test_what_each_way_keeps():
+def test_required_parts_and_bytes_per_video():
     videos = code_set(0, 6, bits=12, steps=5)
     assert AsymmetricRerank().bytes_per_video(videos) == 0
     assert ValueRerank().bytes_per_video(videos) == 2 * 12
@@ -141,7 +141,7 @@ def test_what_each_way_keeps():
 
 
 @pytest.mark.parametrize("way", [ValueRerank, FrameRerank])
-def test_what_is_missing_is_named_before_anything_is_compared(way):
+def test_missing_parts_are_reported(way):
     query, videos = code_set(0, 1), code_set(1, 3)
     lacking = replace(videos, values=None, frames=None)
     (part,) = way.database_parts
@@ -151,7 +151,7 @@ def test_what_is_missing_is_named_before_anything_is_compared(way):
     way().check(query, videos)
 
 
-def test_codes_of_two_networks_are_not_compared():
+def test_codes_of_different_networks_are_rejected():
     with pytest.raises(AvnasError, match=r"network 0123.*of ffff"):
         AsymmetricRerank().check(code_set(0, 1), code_set(1, 3, fingerprint="ffff"))
 
@@ -164,6 +164,6 @@ def test_codes_of_two_networks_are_not_compared():
         (lambda: FrameRerank(temperature=float("nan")), "temperature must be above 0, got nan"),
     ],
 )
-def test_arguments_out_of_range_are_refused(make, message):
+def test_arguments_out_of_range_are_rejected(make, message):
     with pytest.raises(AvnasError, match=message):
         make()

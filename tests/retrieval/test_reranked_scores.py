@@ -50,7 +50,7 @@ def ranking(query, query_signs, database, depth, seed):
 
 @settings(max_examples=30)
 @given(seed=SEEDS, tie_seed=st.integers(0, 9), depth=st.sampled_from([1, 6, 23, 40]))
-def test_every_measure_equals_the_loops(seed, tie_seed, depth):
+def test_all_measures_match_the_loop_oracle(seed, tie_seed, depth):
     queries, database = problem(seed)
     found = reranked_scores(queries, database, AsymmetricRerank(depth), ks=KS, seed=tie_seed)
     signs = np.where(queries.values >= 0, 1, -1).tolist()
@@ -69,7 +69,7 @@ def near(exact: Fraction):
 
 @settings(max_examples=20)
 @given(seed=SEEDS, depth=st.integers(1, 30))
-def test_equal_scores_change_nothing(seed, depth):
+def test_equal_scores_keep_the_ranking(seed, depth):
     queries, database = problem(seed)
     plain = of_hamming(queries, database)
     for rerank in (None, Constant(depth)):
@@ -81,7 +81,7 @@ def test_equal_scores_change_nothing(seed, depth):
 @pytest.mark.parametrize("way", [AsymmetricRerank, FrameRerank, ValueRerank])
 @settings(max_examples=10)
 @given(seed=SEEDS)
-def test_rerank_moves_videos_within_its_depth_only(way, seed):
+def test_rerank_changes_ranks_only_within_its_depth(way, seed):
     queries, database = problem(seed)
     plain, found = of_hamming(queries, database), reranked_scores(queries, database, way(depth=10), ks=KS)
     for k in (10, 50, None):
@@ -93,14 +93,14 @@ def test_rerank_moves_videos_within_its_depth_only(way, seed):
 
 @settings(max_examples=10)
 @given(seed=SEEDS)
-def test_the_order_of_the_database_changes_nothing(seed):
+def test_database_order_does_not_matter(seed):
     queries, database = problem(seed)
     turned = database.take(np.random.default_rng(seed).permutation(len(database)))
     first, second = (reranked_scores(queries, each, AsymmetricRerank(8), ks=KS) for each in (database, turned))
     assert first.to_dict() == second.to_dict()
 
 
-def test_the_best_scores_give_the_best_ranking():
+def test_perfect_scores_give_a_perfect_ranking():
     """Scores that know the labels: every relevant video of the depth comes first."""
     queries, database = problem(3)
 
@@ -112,17 +112,17 @@ def test_the_best_scores_give_the_best_ranking():
     assert found.average_precision[None]["standard"] == 1
 
 
-def test_what_does_not_fit_is_refused():
+def test_mismatched_arguments_are_rejected():
     queries, database = problem(0)
-    with pytest.raises(AvnasError, match="query codes come without labels"):
+    with pytest.raises(AvnasError, match="query codes have no labels"):
         reranked_scores(replace(queries, labels=None, class_names=()), database, None)
-    with pytest.raises(AvnasError, match="classes of the query codes are not"):
+    with pytest.raises(AvnasError, match="query and database codes have different classes"):
         reranked_scores(replace(queries, class_names=("a", "b", "c", "d")), database, None)
     with pytest.raises(AvnasError, match="stored without frames"):
         reranked_scores(queries, replace(database, frames=None), FrameRerank())
 
 
-def test_ties_left_open_cannot_be_reranked():
+def test_expected_ties_cannot_be_reranked():
     queries, database = problem(0)
-    with pytest.raises(AvnasError, match="ties must be permuted, got 'expected'"):
+    with pytest.raises(AvnasError, match="needs ties='permuted', got 'expected'"):
         of_hamming(queries, database, ties="expected", reorder=lambda query, nearest: nearest[:0])

@@ -55,7 +55,7 @@ def assert_nearest(found, queries, codes, top, exact):
 
 
 @pytest.mark.parametrize("bits", [12, 64])
-def test_the_nearest_are_found(places, bits):
+def test_search_finds_the_nearest(places, bits):
     codes = codes_of([f"v{number}" for number in range(200)], bits=bits)
     store = create_store(places.new(), codes, places.kind)
     queries = codes_of([f"q{number}" for number in range(7)], bits=bits, seed=1).packed
@@ -70,13 +70,13 @@ def test_the_nearest_are_found(places, bits):
     queries=st.lists(st.integers(0, 255), min_size=1, max_size=3),
     top=st.integers(1, 50),
 )
-def test_any_codes(files, packed, queries, top):
+def test_search_on_random_codes(files, packed, queries, top):
     """Equal codes, a single code, more wanted than there are."""
     check_any_codes(files, packed, queries, top)
 
 
 @pytest.mark.parametrize("packed", [[7], [5] * 20, [*range(0, 200, 9), *[3] * 15]])
-def test_some_codes(places, packed):
+def test_search_on_special_codes(places, packed):
     check_any_codes(places, packed, [0, 255], 18)
 
 
@@ -87,7 +87,7 @@ def check_any_codes(places, packed, queries, top):
     assert_nearest(store.search(queries, top), queries, codes, top, places.exact)
 
 
-def test_the_same_answers_each_time(places):
+def test_search_is_deterministic(places):
     codes = codes_of([f"v{number}" for number in range(100)], spread=2)
     where = places.new()
     store = create_store(where, codes, places.kind)
@@ -96,7 +96,7 @@ def test_the_same_answers_each_time(places):
         np.testing.assert_array_equal(again.search(codes.packed[:5], 20).ids, found.ids)
 
 
-def test_what_is_kept_comes_back(places):
+def test_fetch_returns_all_stored_parts(places):
     codes = codes_of(NAMES)
     where = places.new()
     create_store(where, codes, places.kind)
@@ -117,7 +117,7 @@ def test_what_is_kept_comes_back(places):
         store.fetch(["a", "nobody"])
 
 
-def test_bare_codes_are_enough(places):
+def test_codes_without_other_parts(places):
     codes = codes_of(NAMES, values=None, frames=None, labels=None, class_names=(), extraction=None)
     store = create_store(places.new(), codes, places.kind)
     assert_same(store.fetch(NAMES), codes)
@@ -131,11 +131,11 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
-def test_adding_and_removing(files, operations):
+def test_random_operations_match_a_dict(files, operations):
     check_operations(files, operations)
 
 
-def test_some_adding_and_removing(places):
+def test_fixed_operations_match_a_dict(places):
     operations = [("add", {5, 6}), ("add", {6, 7}), ("replace", {6, 7, 1}), ("remove", {0, 9, 7}), ("add", {7})]
     operations += [("remove", set(range(10))), ("add", {2, 3})]
     check_operations(places, [(*operation, seed) for seed, operation in enumerate(operations)])
@@ -176,7 +176,7 @@ def joined(model):
     return codes_of(list(model), labels=np.concatenate([each.labels for each in sets]), **parts)
 
 
-def test_new_classes_join_the_old_ones(places):
+def test_new_classes_are_appended(places):
     store = create_store(
         places.new(), codes_of(["a", "b"], labels=np.eye(2, dtype=bool), class_names=("cat", "dog")), places.kind
     )
@@ -187,14 +187,14 @@ def test_new_classes_join_the_old_ones(places):
     np.testing.assert_array_equal(store.fetch(["a", "b", "c", "d"]).labels, np.array(wanted, bool))
 
 
-def test_labels_may_come_later(places):
+def test_labels_can_be_added_later(places):
     store = create_store(places.new(), codes_of(["a"], labels=None, class_names=()), places.kind)
     assert store.fetch(["a"]).labels is None
     store.add(codes_of(["b"], labels=np.array([[True]]), class_names=("cat",)))
     np.testing.assert_array_equal(store.fetch(["a", "b"]).labels, [[False], [True]])
 
 
-def test_codes_that_do_not_fit_are_refused(places):
+def test_incompatible_codes_are_rejected(places):
     where = places.new()
     store = create_store(where, codes_of(["a", "b", "c"]), places.kind)
     with pytest.raises(AvnasError, match=f"network ffff; {store.where} holds codes of network 0123456789abcdef"):
@@ -212,13 +212,13 @@ def test_codes_that_do_not_fit_are_refused(places):
     assert open_store(where).first_ids() == ["a", "b", "c"]
 
 
-def test_what_the_store_does_not_keep_is_left_out(places):
+def test_parts_that_are_not_stored_are_dropped(places):
     store = create_store(places.new(), codes_of(["a", "b", "c"], values=None, frames=None), places.kind)
     store.add(codes_of(["d"]))
     assert store.fetch(["d"]).values is None
 
 
-def test_an_index_is_replaced_only_if_asked(places):
+def test_existing_index_is_replaced_only_on_request(places):
     where = places.new()
     create_store(where, codes_of(["a", "b", "c"]), places.kind)
     with pytest.raises(AvnasError, match="there is an index already"):
@@ -228,7 +228,7 @@ def test_an_index_is_replaced_only_if_asked(places):
     assert (open_store(where).first_ids(), open_store(where).fingerprint) == (["d"], "ffff")
 
 
-def test_an_index_that_is_not_there(places):
+def test_missing_index_is_reported(places):
     with pytest.raises(AvnasError, match="no such index; `avnas index build` makes one"):
         open_store(places.new())
     with pytest.raises(AvnasError, match="needs at least one code"):

@@ -38,7 +38,7 @@ def send(client, path: Path, **fields):
         return client.post("/api/search", files={"video": (path.name, file)}, data=fields)
 
 
-def test_an_upload_finds_what_the_search_in_python_finds(client, shop, search, plain):
+def test_upload_matches_the_python_search(client, shop, search, plain):
     path = shop.video(3)
     reply = send(client, path, top="5")
     assert told(reply) == told(search.by_video(path, 5))
@@ -48,7 +48,7 @@ def test_an_upload_finds_what_the_search_in_python_finds(client, shop, search, p
     assert len(told(send(client, path))) == 10
 
 
-def test_an_id_finds_what_the_search_in_python_finds(client, search, plain):
+def test_id_matches_the_python_search(client, search, plain):
     for video in (IDS[0], EVIL, UNLISTED):
         assert told(client.get("/api/search", params={"id": video, "top": 4})) == told(search.by_id(video, 4))
     reply = client.get("/api/search", params={"id": IDS[0], "top": 4, "rerank": "false"})
@@ -56,12 +56,12 @@ def test_an_id_finds_what_the_search_in_python_finds(client, search, plain):
     assert {each["score"] for each in reply.json()["answers"]} == {None}
 
 
-def test_a_listed_video_that_is_not_stored_is_read(client, shop, search):
+def test_listed_but_unstored_video_is_decoded(client, shop, search):
     reply = client.get("/api/search", params={"id": UNSTORED, "top": 4})
     assert told(reply) == told(search.by_video(shop.video(len(IDS)), 4))
 
 
-def test_a_code_finds_what_the_search_in_python_finds(client, plain):
+def test_code_matches_the_python_search(client, plain):
     code = plain.store.fetch([IDS[2]]).packed[0].tobytes().hex()
     assert told(client.get("/api/search", params={"code": code, "top": 3})) == told(plain.by_code(code, 3))
 
@@ -82,7 +82,7 @@ def test_a_code_finds_what_the_search_in_python_finds(client, plain):
         ({"id": IDS[0], "rerank": "maybe"}, 422, "rerank: "),
     ],
 )
-def test_bad_queries_get_one_line(client, query, status, message):
+def test_invalid_queries_get_one_line_errors(client, query, status, message):
     reply = client.get("/api/search", params=query)
     assert reply.status_code == status
     assert reply.json().keys() == {"error"}
@@ -90,7 +90,7 @@ def test_bad_queries_get_one_line(client, query, status, message):
     assert "\n" not in reply.json()["error"]
 
 
-def test_the_list_is_sorted_cut_into_pages_and_searched_by_prefix(client):
+def test_list_is_sorted_paginated_and_filtered_by_prefix(client):
     listed = sorted([*IDS, UNSTORED])
     whole = client.get("/api/videos").json()
     assert whole["total"] == len(listed)
@@ -104,7 +104,7 @@ def test_the_list_is_sorted_cut_into_pages_and_searched_by_prefix(client):
 
 
 @pytest.mark.parametrize("video", [IDS[0], IDS[6], IDS[8], EVIL])
-def test_a_video_is_described_shown_and_played_by_its_id(client, shop, video):
+def test_video_metadata_file_and_thumbnail(client, shop, video):
     described = client.get(f"/api/videos/{quote(video, safe='')}").json()
     assert described["id"] == video
     file = shop.video(IDS.index(video)).read_bytes()
@@ -124,14 +124,14 @@ def test_a_video_is_described_shown_and_played_by_its_id(client, shop, video):
     "video", ["nobody", UNLISTED, "../codes.index", "..%2f..%2f..%2fetc%2fpasswd", "%00", "videos/0.mp4"]
 )
 @pytest.mark.parametrize("where", ["media", "thumbnails", "api/videos"])
-def test_nothing_but_listed_files_is_opened(client, shop, where, video):
+def test_only_listed_files_are_served(client, shop, where, video):
     for address in (f"/{where}/{video}", f"/{where}/{shop.video()}"):
         reply = client.get(address)
         assert reply.status_code == 404
         assert reply.json().keys() == {"error"}
 
 
-def test_the_schema_describes_what_the_service_answers(client):
+def test_openapi_schema_matches_the_responses(client):
     schema = client.get("/openapi.json").json()
     replies = schema["components"]["schemas"]
     for name, reply in {
@@ -147,7 +147,7 @@ def test_the_schema_describes_what_the_service_answers(client):
     assert set(form["properties"]) == {"video", "top", "rerank"}
 
 
-def test_every_answer_has_the_security_headers(client):
+def test_all_responses_have_security_headers(client):
     for address in ("/", "/docs", "/search.js", "/health", "/nothing", "/media/nobody", f"/media/{quote(IDS[0])}"):
         headers = client.get(address).headers
         assert "default-src 'self'" in headers["content-security-policy"]
@@ -156,7 +156,7 @@ def test_every_answer_has_the_security_headers(client):
         assert "access-control-allow-origin" not in headers
 
 
-def test_other_sites_cannot_use_the_service(client, shop):
+def test_cross_site_requests_are_rejected(client, shop):
     assert client.get("/health", headers={"Host": "rebound.example"}).status_code == 421
     assert client.get("/health", headers={"Host": "localhost:1234"}).status_code == 200
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://rebound.example"}, {"Origin": "null"}):
@@ -167,5 +167,5 @@ def test_other_sites_cannot_use_the_service(client, shop):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
-def test_other_methods_are_refused(client, method):
+def test_other_methods_are_rejected(client, method):
     assert client.request(method, "/api/search").status_code == 405

@@ -12,14 +12,14 @@ IDS = st.lists(st.text("abÄ\U0001f600", max_size=4), unique=True, max_size=30)
 
 
 @given(IDS, st.text("abÄ\U0001f600", max_size=3), st.integers(0, 8), st.integers(1, 8))
-def test_pages_are_parts_of_the_sorted_ids_with_the_prefix(ids, prefix, start, count):
+def test_pages_are_slices_of_the_sorted_ids_with_a_prefix(ids, prefix, start, count):
     page = Catalogue({video: Media(video, "") for video in ids}).page(prefix, start, count)
     wanted = sorted(video for video in ids if video.startswith(prefix))
     assert page.total == len(wanted)
     assert [video.id for video in page.videos] == wanted[start : start + count]
 
 
-def test_only_listed_files_that_are_there_are_given(tmp_path):
+def test_only_listed_existing_files_are_returned(tmp_path):
     (tmp_path / "there.mp4").write_bytes(b"x")
     (tmp_path / "folder.mp4").mkdir()
     paths = {"there": "there.mp4", "gone": "gone.mp4", "folder": "folder.mp4"}
@@ -32,13 +32,13 @@ def test_only_listed_files_that_are_there_are_given(tmp_path):
     ] * 5
 
 
-def test_a_listed_page_or_script_is_served_as_bytes(tmp_path):
+def test_html_and_scripts_are_served_as_bytes(tmp_path):
     assert media_type(tmp_path / "film.MP4") == "video/mp4"
     assert {media_type(tmp_path / name) for name in ("a.html", "a.svg", "a.js", "a")} == {"application/octet-stream"}
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 900)), max_size=60))
-def test_thumbnails_stay_within_their_size_and_the_last_wanted_stay(puts):
+def test_thumbnail_cache_evicts_least_recently_used(puts):
     cache, kept = ThumbnailCache(4000), []
     for video, size in puts:
         cache.put(str(video), bytes(size))

@@ -19,7 +19,7 @@ HEAD = (
 )
 
 
-def test_who_comes_when_all_places_are_taken_is_sent_away(server, client, shop):
+def test_full_queue_rejects_requests(server, client, shop):
     """Six places: two workers, four that wait. Slow uploads hold them all; whatever needs no place still works."""
     host, _, port = server.address.removeprefix("http://").partition(":")
     with ExitStack() as held:
@@ -91,14 +91,14 @@ def well(server, client):
     assert "Traceback" not in server.log()
 
 
-def test_every_request_is_answered(server, client, shop, tmp_path):
+def test_mixed_load_is_answered(server, client, shop, tmp_path):
     statuses = Mix(server, shop, tmp_path).run(60, clients=16, seed=0)
     assert {200, 404, 413, 415} <= set(statuses)
     well(server, client)
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_what_is_sent(server, client, shop, tmp_path):
+def test_memory_does_not_grow_with_uploads(server, client, shop, tmp_path):
     mix = Mix(server, shop, tmp_path)
     mix.run(100, clients=16, seed=1)
     before, mix.sent = server.memory(), 0

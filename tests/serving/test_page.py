@@ -25,7 +25,7 @@ def nothing_from_elsewhere(visit, server):
     return all(address.startswith((server.address, "blob:" + server.address)) for address in visit.requested)
 
 
-def test_a_video_is_sent_found_and_played(visit, page, server, shop):
+def test_upload_search_and_playback(visit, page, server, shop):
     page.set_input_files("#file", shop.video(3))
     found = answers(page)
     assert found[0] == IDS[3]
@@ -41,7 +41,7 @@ def test_a_video_is_sent_found_and_played(visit, page, server, shop):
     assert nothing_from_elsewhere(visit, server)
 
 
-def test_a_dropped_video_is_sent(visit, page, shop):
+def test_drag_and_drop_upload(visit, page, shop):
     data = list(shop.video(1).read_bytes())
     dropped = page.evaluate_handle(
         """(data) => {
@@ -57,7 +57,7 @@ def test_a_dropped_video_is_sent(visit, page, shop):
     assert visit.problems == []
 
 
-def test_a_video_of_the_list_is_chosen_and_the_way_back_works(visit, page):
+def test_selecting_a_listed_video_and_going_back(visit, page):
     page.fill("#prefix", "square")
     until(lambda: page.locator("#videos li").count() == 3)
     page.get_by_role("button", name="square red").click()
@@ -71,7 +71,7 @@ def test_a_video_of_the_list_is_chosen_and_the_way_back_works(visit, page):
     assert visit.problems == []
 
 
-def test_an_address_leads_to_the_same_answers(visit, page, server):
+def test_url_with_an_id_restores_the_answers(visit, page, server):
     visit.open(f"{server.address}/?id=listed%2C+and+in+no+store")
     assert len(answers(page)) == 10
     assert page.inner_text("#heading") == UNSTORED
@@ -90,7 +90,7 @@ def test_options_change_the_answers(visit, page):
     assert visit.problems == []
 
 
-def test_ids_reach_the_page_as_text(visit, page):
+def test_ids_are_inserted_as_text(visit, page):
     page.locator("#videos button", has_text=EVIL).click()
     assert answers(page)
     assert page.inner_text("#heading") == EVIL
@@ -103,7 +103,7 @@ def test_ids_reach_the_page_as_text(visit, page):
 
 
 @pytest.mark.parametrize("name", ["letter.txt", "large.mp4"])
-def test_a_bad_file_is_answered_by_an_error_and_the_next_is_found(visit, page, shop, tmp_path, name):
+def test_error_is_shown_and_the_next_upload_works(visit, page, shop, tmp_path, name):
     bad = tmp_path / name
     bad.write_bytes(b"no video\n" * (100 if name == "letter.txt" else 200_000))
     page.set_input_files("#file", bad)
@@ -119,14 +119,14 @@ def test_a_bad_file_is_answered_by_an_error_and_the_next_is_found(visit, page, s
     assert [next(word for word in line.split() if word.isdigit()) for line in visit.problems] == wanted
 
 
-def test_a_service_that_is_gone_is_told(visit, page):
+def test_unreachable_service_is_reported(visit, page):
     page.route("**/api/search*", lambda route: route.abort())
     page.get_by_role("button", name=IDS[0]).click()
     page.wait_for_selector("#problem:not([hidden])")
     assert "cannot be reached" in page.inner_text("#problem")
 
 
-def test_waiting_is_shown_and_can_be_canceled(visit, page, shop):
+def test_progress_is_shown_and_can_be_canceled(visit, page, shop):
     held = []
     page.route("**/api/search", lambda route: held.append(route))
     page.set_input_files("#file", shop.video())
@@ -137,7 +137,7 @@ def test_waiting_is_shown_and_can_be_canceled(visit, page, shop):
     assert page.is_hidden("#problem")
 
 
-def test_the_page_is_used_without_a_mouse(visit, page):
+def test_keyboard_navigation(visit, page):
     page.focus("#prefix")
     page.keyboard.type("disc r")
     until(lambda: page.locator("#videos li").count() == 1)
@@ -155,7 +155,7 @@ def test_the_page_is_used_without_a_mouse(visit, page):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_pages_fit_and_can_be_read(visit, page, server, width, dark):
+def test_layout_and_contrast(visit, page, server, width, dark):
     visit.resize(width, dark=dark)
     page.locator("#videos button", has_text=IDS[8]).click()
     assert answers(page)
@@ -196,7 +196,7 @@ def faint(page):
     )
 
 
-def test_the_api_page_is_written_from_the_schema(visit, server):
+def test_api_page_renders_the_schema(visit, server):
     page = visit.open(f"{server.address}/docs")
     page.wait_for_selector("section")
     for wanted in ("POST", "/api/search", "/media/{video}", "curl -F video=@video.mp4", "Hamming distance"):
@@ -205,7 +205,7 @@ def test_the_api_page_is_written_from_the_schema(visit, server):
     assert nothing_from_elsewhere(visit, server)
 
 
-def test_a_file_that_the_browser_cannot_play_can_be_saved(visit, page):
+def test_unplayable_file_offers_a_download(visit, page):
     page.route("**/media/**", lambda route: route.fulfill(body="no video", content_type="video/x-msvideo"))
     page.get_by_role("button", name=IDS[0]).click()
     assert answers(page)

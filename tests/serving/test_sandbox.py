@@ -33,17 +33,17 @@ def works(sandbox):
     return sandbox.run(misbehaving.double, [1, 2]).buffers[0] == b"\x01\x02"
 
 
-def test_json_and_bytes_come_back(sandbox):
+def test_json_and_bytes_are_returned(sandbox):
     done = sandbox.run(misbehaving.double, [1, 2, 3])
     assert done.header == {"sum": 6}
     assert done.buffers == (b"\x01\x02\x03", b"", b"\x01\x02\x03\x01\x02\x03")
 
 
-def test_more_than_a_pipe_holds_comes_back(sandbox):
+def test_results_larger_than_a_pipe_are_returned(sandbox):
     assert sandbox.run(misbehaving.large, 10**7).buffers == (b"\x07" * 10**7,)
 
 
-def test_errors_for_the_user_keep_their_message(sandbox):
+def test_user_errors_keep_their_message(sandbox):
     with pytest.raises(SandboxError, match=r"^no video track$"):
         sandbox.run(misbehaving.complain, "no video track")
 
@@ -52,13 +52,13 @@ def test_errors_for_the_user_keep_their_message(sandbox):
     ("work", "message"),
     [(misbehaving.crash, "crashed .*-11"), (misbehaving.leave, "crashed"), (misbehaving.fail, "crashed .*1")],
 )
-def test_a_crash_takes_nothing_with_it(sandbox, work, message):
+def test_crashes_are_isolated(sandbox, work, message):
     with pytest.raises(SandboxError, match=message):
         sandbox.run(work)
     assert works(sandbox)
 
 
-def test_memory_is_bounded_beyond_the_imports(sandbox):
+def test_memory_is_limited(sandbox):
     assert sandbox.run(misbehaving.swallow, MEMORY // 2).header == {"size": MEMORY // 2}
     with pytest.raises(SandboxError, match="more than 64 MiB of memory"):
         sandbox.run(misbehaving.swallow, 2 * MEMORY)
@@ -66,23 +66,23 @@ def test_memory_is_bounded_beyond_the_imports(sandbox):
 
 
 @pytest.mark.parametrize("work", [misbehaving.sleep, misbehaving.spin])
-def test_time_is_bounded(sandbox, hasty, work):
+def test_time_is_limited(sandbox, hasty, work):
     with pytest.raises(SandboxError, match="longer than 1 s"):
         hasty.run(work)
     assert works(sandbox)
 
 
-def test_nothing_is_written_to_disk(sandbox, tmp_path):
+def test_writing_files_is_blocked(sandbox, tmp_path):
     with pytest.raises(SandboxError):
         sandbox.run(misbehaving.write, str(tmp_path / "file"))
     assert not any(path.stat().st_size for path in tmp_path.iterdir())
 
 
-def test_ctrl_c_is_left_to_the_service(sandbox):
+def test_sigint_is_ignored(sandbox):
     assert sandbox.run(misbehaving.interrupt).header == {}
 
 
-def test_many_threads_at_once_do_not_meddle_with_each_other(sandbox):
+def test_sandbox_is_thread_safe(sandbox):
     def one(number):
         if number % 3 == 1:
             with pytest.raises(SandboxError, match=r"crashed .*-11"):
@@ -99,7 +99,7 @@ def test_many_threads_at_once_do_not_meddle_with_each_other(sandbox):
     assert multiprocessing.active_children() == []
 
 
-def test_closing_ends_what_runs_and_takes_no_more():
+def test_close_stops_running_work_and_refuses_new_work():
     sandbox = Sandbox(seconds=600, memory=MEMORY)
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(sandbox.run, misbehaving.sleep)

@@ -15,7 +15,7 @@ from avhash_nas.cli import main
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval import create_store, open_store
 from avhash_nas.serving import server as listening
-from serving.running import Running, until
+from serving.running import until
 from serving.shop import IDS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -43,7 +43,9 @@ def apps(monkeypatch):
         ({"--device": "abacus"}, "--device abacus"),
     ],
 )
-def test_bad_options_are_told_in_one_line_before_listening(shop, apps, capsys, changed, message, tmp_path, monkeypatch):
+def test_invalid_options_fail_with_one_line_before_listening(
+    shop, apps, capsys, changed, message, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     options = dict(argument.split("=", 1) for argument in shop.arguments) | {"--port": "0"} | changed
     assert main(["serve", *(f"{name}={value}" for name, value in options.items())]) == 2
@@ -53,7 +55,7 @@ def test_bad_options_are_told_in_one_line_before_listening(shop, apps, capsys, c
     assert apps == []
 
 
-def test_another_network_is_refused(shop, apps, capsys, tmp_path):
+def test_network_of_other_codes_is_rejected(shop, apps, capsys, tmp_path):
     torch.manual_seed(1)
     arguments = {**_arguments(shop.model), "bits": 32}
     MeanPoolMLP(**arguments).save_pretrained(tmp_path / "other")
@@ -68,14 +70,14 @@ def _arguments(model):
     return HashNetwork.from_pretrained(model).arguments()
 
 
-def test_a_port_that_is_taken_is_told(shop, apps, capsys):
+def test_port_in_use_is_reported(shop, apps, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["serve", *shop.arguments, f"--port={other.getsockname()[1]}"]) == 2
     assert "Address already in use" in capsys.readouterr().err
     assert apps == []
 
 
-def test_without_a_model_ids_and_codes_are_answered(shop, apps, capsys):
+def test_without_a_model_only_ids_and_codes_work(shop, apps, capsys):
     assert main(["serve", f"--store={shop.store}", "--port=0"]) == 0
     told = capsys.readouterr()
     assert "no --run or --model: queries by id and by code only" in told.err
@@ -91,7 +93,7 @@ def test_without_a_model_ids_and_codes_are_answered(shop, apps, capsys):
         assert "by id and by code only" in reply.json()["error"]
 
 
-def test_codes_of_features_from_elsewhere_are_searched_by_id_only(shop, apps, capsys, tmp_path):
+def test_store_without_extraction_rejects_uploads(shop, apps, capsys, tmp_path):
     """Nobody wrote down how these features were made: uploads cannot be told apart from nonsense."""
     store = open_store(str(shop.store))
     codes = store.fetch(store.first_ids())
@@ -113,15 +115,15 @@ def test_codes_of_features_from_elsewhere_are_searched_by_id_only(shop, apps, ca
         (["--host=0.0.0.0", "--hosts=[nas.example]"], "rebound.example", 421),
     ],
 )
-def test_names_of_the_service(shop, apps, options, host, status):
+def test_accepted_host_names(shop, apps, options, host, status):
     assert main(["serve", f"--store={shop.store}", "--port=0", *options]) == 0
     with TestClient(apps[0], base_url=f"http://{host}") as client:
         assert client.get("/health").status_code == status
 
 
-def test_it_ends_when_asked_to_and_finishes_what_runs(shop, tmp_path):
-    """Of two uploads, one goes on when the signal has come, and is answered; the other stops, and is told so."""
-    with Running([*shop.arguments, "--grace=5"], tmp_path) as running:
+def test_graceful_shutdown(running_server, shop):
+    """Of two uploads, one is finished after the signal and answered; the other is canceled."""
+    with running_server() as running:
         assert running.address.startswith("http://127.0.0.1:")
         host, _, port = running.address.removeprefix("http://").partition(":")
         body = _form(shop.video())

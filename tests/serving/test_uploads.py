@@ -40,7 +40,7 @@ def received(chunks, path, limits=None):
     top=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     cuts=st.lists(st.integers(0, 10**4), max_size=40),
 )
-def test_any_cut_gives_the_same_form(tmp_path_factory, video, top, cuts):
+def test_chunking_does_not_matter(tmp_path_factory, video, top, cuts):
     path = tmp_path_factory.mktemp("upload") / "file"
     upload = received(pieces(form(MP4 + video, "größe.mp4", top=top, rerank="true"), cuts), path)
     assert path.read_bytes() == MP4 + video
@@ -49,7 +49,7 @@ def test_any_cut_gives_the_same_form(tmp_path_factory, video, top, cuts):
 
 
 @given(video=st.binary(min_size=1, max_size=3000), cuts=st.lists(st.integers(0, 10**4), max_size=40))
-def test_no_cut_lets_another_file_through(tmp_path_factory, video, cuts):
+def test_container_check_does_not_depend_on_chunking(tmp_path_factory, video, cuts):
     path = tmp_path_factory.mktemp("upload") / "file"
     if is_video(video):
         return
@@ -59,7 +59,7 @@ def test_no_cut_lets_another_file_through(tmp_path_factory, video, cuts):
 
 
 @given(body=st.binary(max_size=2000), cuts=st.lists(st.integers(0, 10**4), max_size=10))
-def test_noise_is_refused(tmp_path_factory, body, cuts):
+def test_random_bodies_are_rejected(tmp_path_factory, body, cuts):
     with pytest.raises(RefusalError):
         received(pieces(body, cuts), tmp_path_factory.mktemp("upload") / "file")
 
@@ -73,12 +73,12 @@ def test_no_more_than_the_limit_is_written(tmp_path):
     assert (tmp_path / "file").stat().st_size <= 2**20 + 2**16
 
 
-def test_a_name_is_never_a_path(tmp_path):
+def test_file_name_is_never_used_as_path(tmp_path):
     upload = received([form(MP4, name="../../etc/passwd")], tmp_path / "file")
     assert (upload.path, upload.name) == (tmp_path / "file", "../../etc/passwd")
 
 
-def test_a_disk_that_is_full_is_told():
+def test_full_disk_is_reported():
     with pytest.raises(RefusalError, match="cannot be stored") as raised:
         received([form(MP4 + bytes(10**7))], Path("/dev/full"))
     assert raised.value.status == 507

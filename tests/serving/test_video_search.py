@@ -38,7 +38,7 @@ def distances(codes, row):
     return np.bitwise_count(codes.packed ^ codes.packed[row]).sum(1)
 
 
-def test_a_video_finds_itself(shop, search):
+def test_video_finds_itself(shop, search):
     """Encoded alone it has the code that it has among others, as no value of these is within rounding of zero."""
     for number, video in enumerate(IDS[:3]):
         answers = search.by_video(shop.video(number), top=3)
@@ -47,13 +47,13 @@ def test_a_video_finds_itself(shop, search):
         assert search.by_features(features.visual, features.audio, top=3) == answers
 
 
-def test_labels_are_names(search):
+def test_labels_are_class_names(search):
     answers = {answer.id: answer.labels for answer in search.by_id("disc red", top=20)}
     assert answers["square blue"] == ("square",)
     assert UNSTORED not in answers
 
 
-def test_by_id_all_others_come_by_distance(many):
+def test_by_id_orders_the_others_by_distance(many):
     store, codes = many
     answers = VideoSearch(store).by_id("v7", top=100)
     assert {answer.id for answer in answers} == set(codes.ids) - {"v7"}
@@ -64,7 +64,7 @@ def test_by_id_all_others_come_by_distance(many):
     assert len(VideoSearch(store).by_id("v7", top=4)) == 4
 
 
-def test_by_id_the_video_itself_on_demand(many):
+def test_by_id_includes_the_video_itself_on_request(many):
     assert "v7" in [answer.id for answer in VideoSearch(many[0]).by_id("v7", top=60, itself=True)]
 
 
@@ -76,7 +76,7 @@ def test_by_id_among_equal_codes(tmp_path):
         assert len({answer.id for answer in answers} - {video}) == 5
 
 
-def test_reranking_orders_the_first_and_leaves_the_rest(many):
+def test_rerank_reorders_only_within_its_depth(many):
     store, codes = many
     plain = VideoSearch(store).by_id("v3", top=60)
     for depth, top in ((10, 30), (30, 10), (100, 60)):
@@ -101,7 +101,7 @@ def test_by_code(many):
             search.by_code(code)
 
 
-def test_what_does_not_fit_is_refused(search, many, tmp_path):
+def test_mismatched_arguments_are_rejected(search, many, tmp_path):
     store, codes = many
     other = MeanPoolMLP(4, 4, 16, hidden=4)
     with pytest.raises(AvnasError, match=f"codes of network {other.fingerprint()}; .* holds codes of network 0123"):
@@ -113,9 +113,9 @@ def test_what_does_not_fit_is_refused(search, many, tmp_path):
         with pytest.raises(AvnasError, match=f"stored without {name}"):
             VideoSearch(bare, rerank=rerank)
     VideoSearch(bare, rerank=AsymmetricRerank())
-    with pytest.raises(AvnasError, match="needs the network that made the codes"):
+    with pytest.raises(AvnasError, match="needs the network that computed the codes"):
         VideoSearch(store, extraction=search.extraction).by_video("x.mp4")
-    with pytest.raises(AvnasError, match="it is not known how the features"):
+    with pytest.raises(AvnasError, match="the feature extraction of the stored codes is unknown"):
         VideoSearch(store).by_video("x.mp4")
     with pytest.raises(AvnasError, match=r"visual features of shape \(5, 3\); the network takes \(T, "):
         search.by_features(np.zeros((5, 3), np.float32), np.zeros((5, 3), np.float32))
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(search, many, tmp_path):
         VideoSearch(store).by_id("v1", top=0)
 
 
-def test_the_network_is_left_as_it_was(shop):
+def test_network_is_unchanged(shop):
     store = open_store(str(shop.store))
     network = HashNetwork.from_pretrained(shop.model).train()
     search = VideoSearch(store, network, Extraction.from_dict(store.extraction))
@@ -133,7 +133,7 @@ def test_the_network_is_left_as_it_was(shop):
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-def test_the_command_by_video(shop, capsys):
+def test_query_command_by_video(shop, capsys):
     arguments = ["query", f"--store={shop.store}", f"--video={shop.video(3)}", f"--features={shop.features}"]
     assert main([*arguments, f"--model={shop.model}", "--top=4", "--json", "--rerank=values"]) == 0
     answers = json.loads(capsys.readouterr().out)
@@ -143,7 +143,7 @@ def test_the_command_by_video(shop, capsys):
     assert answers[0]["path"] == str(shop.video(3))
 
 
-def test_the_command_refuses_another_network(shop, tmp_path, capsys):
+def test_query_command_rejects_another_network(shop, tmp_path, capsys):
     own = HashNetwork.from_pretrained(shop.model)
     other = MeanPoolMLP(**{**own.arguments(), "hidden": 8})
     other.save_pretrained(tmp_path / "model")

@@ -12,7 +12,7 @@ from avhash_nas.space import Architecture
 CHOICES = {"T": "self_ssm", "audio.M1": "ffn", "visual.U1": "silu", "F": "add", "visual.M1": "conv3"}
 
 
-def test_the_order_of_the_cells_means_nothing():
+def test_order_of_cells_does_not_matter():
     one = Architecture(CHOICES)
     other = Architecture(dict(reversed(CHOICES.items())))
     assert one == other
@@ -21,18 +21,18 @@ def test_the_order_of_the_cells_means_nothing():
     assert len({one, other}) == 1
 
 
-def test_another_choice_or_another_cell_makes_another_architecture():
+def test_architectures_differ_by_cells_and_choices():
     architecture = Architecture(CHOICES)
     assert architecture != Architecture({**CHOICES, "F": "gated_attention"})
     assert architecture != Architecture({key: value for key, value in CHOICES.items() if key != "F"})
 
 
-def test_the_text_reads_along_the_wiring():
+def test_repr_is_in_reading_order():
     expected = "Architecture(visual: M1=conv3 U1=silu | audio: M1=ffn | F=add T=self_ssm)"
     assert repr(Architecture(CHOICES)) == expected
 
 
-def test_it_cannot_be_changed():
+def test_architecture_is_immutable():
     architecture = Architecture(CHOICES)
     with pytest.raises(TypeError, match="does not support item assignment"):
         architecture["F"] = "gated_attention"
@@ -46,7 +46,7 @@ def test_it_cannot_be_changed():
     assert taken["F"] == "add"
 
 
-def test_round_trips(tmp_path):
+def test_dict_and_json_round_trip(tmp_path):
     architecture = Architecture(CHOICES)
     path = tmp_path / "architecture.json"
     path.write_text(json.dumps(architecture.to_dict()))
@@ -72,7 +72,7 @@ def test_errors_name_the_file(tmp_path, text, message):
         Architecture.load(path)
 
 
-def test_a_missing_file_and_one_that_is_no_text(tmp_path):
+def test_missing_and_binary_files_are_reported(tmp_path):
     with pytest.raises(AvnasError, match=r"absent\.json: cannot be read: No such file"):
         Architecture.load(tmp_path / "absent.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")

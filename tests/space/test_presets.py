@@ -11,26 +11,26 @@ BOTH = ("arch_1", "arch_2", "authors", "full", "mamba", "transformer", "transfor
 
 
 @pytest.mark.parametrize("name", presets.__all__)
-def test_every_preset_loads_by_name_and_survives_json(name):
+def test_presets_load_by_name_and_round_trip(name):
     space = load_space(name)
     assert load_space(name.replace("_", "-")) == space
     assert SearchSpace.from_dict(json.loads(json.dumps(space.to_dict()))) == space
 
 
 @pytest.mark.parametrize("name", presets.__all__)
-def test_every_candidate_is_an_operator_of_its_kind(name):
+def test_candidates_are_operators_of_their_kind(name):
     for cell in load_space(name).cells:
         for candidate in cell.candidates:
             assert cell.kind in find_operator(cell.kind, candidate).kinds
 
 
-def test_the_list_of_presets_is_complete():
+def test_all_presets_are_exported():
     functions = {
         name
         for name, item in vars(presets).items()
         if callable(item) and getattr(item, "__module__", "") == presets.__name__ and not name.startswith("_")
     }
-    assert functions == set(presets.__all__)
+    assert functions - {"load_space"} == set(presets.__all__)
 
 
 def test_sizes():
@@ -40,7 +40,7 @@ def test_sizes():
 
 
 @pytest.mark.parametrize("name", ["full", "authors"])
-def test_the_whole_space_has_the_papers_22_cells(name):
+def test_full_space_has_22_cells(name):
     space = load_space(name)
     assert len(space.cells) == len(space.choices) == 22
     assert space.expand == 2
@@ -49,7 +49,7 @@ def test_the_whole_space_has_the_papers_22_cells(name):
     assert {kind: kinds.count(kind) for kind in "MUDIFT"} == {"M": 6, "U": 8, "D": 4, "I": 2, "F": 1, "T": 1}
 
 
-def test_the_candidates_of_table_1():
+def test_candidates_match_table_1():
     space = load_space("full")
     assert space["visual.M1"].candidates == (
         *("skip", "self_attention", "self_ssm", "conv3", "conv4", "conv5", "mlp", "ffn"),
@@ -62,7 +62,7 @@ def test_the_candidates_of_table_1():
 
 
 @pytest.mark.parametrize("name", sorted(set(presets.__all__) - set(BOTH)))
-def test_one_modality_has_self_fusion_in_place_of_interaction_and_fusion(name):
+def test_single_modality_spaces_use_self_fusion(name):
     space = load_space(name)
     assert space.modalities == (("audio",) if "audio" in name else ("visual",))
     behind = {cell.name for cell in space.cells if cell.modality is None}
@@ -70,11 +70,11 @@ def test_one_modality_has_self_fusion_in_place_of_interaction_and_fusion(name):
 
 
 @pytest.mark.parametrize("name", [name for name in presets.__all__ if name.startswith(("arch", "mamba", "trans"))])
-def test_what_experts_or_a_search_found_leaves_no_choice(name):
+def test_named_architectures_have_no_choices(name):
     assert load_space(name).size == 1
 
 
-def test_only_the_plain_transformer_lacks_up_and_down():
+def test_only_transformer_has_no_expansion():
     """Table 3 of the paper: Transformer against Transformer+."""
     without = {name for name in presets.__all__ if load_space(name).expand is None}
     assert without == {"transformer"}

@@ -37,6 +37,9 @@ class Operator(nn.Module):
     name: ClassVar[str]
     kinds: ClassVar[str]
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def residual_outputs(self) -> tuple[nn.Linear, ...]:
         """The last linear maps of the residual branches: if they are zero, the operator is the identity."""
         return ()

@@ -1,22 +1,22 @@
-"""The bounded line of work."""
+"""The bounded job queue."""
 
 import asyncio
 import threading
 
 import pytest
 
-from avhash_nas.serving.job_queue import WaitingLine, unless
+from avhash_nas.serving.job_queue import JobQueue, unless_disconnected
 from avhash_nas.serving.schemas import RefusalError
 
 
 @pytest.fixture
-def line():
-    line = WaitingLine("test", workers=2, waiting=3)
-    yield line
-    line.close()
+def queue():
+    queue = JobQueue("test", workers=2, waiting=3)
+    yield queue
+    queue.close()
 
 
-def test_five_get_a_place_two_of_them_run_and_the_sixth_is_sent_away(line):
+def test_queue_runs_two_holds_three_and_rejects_the_rest(queue):
     running, most, go_on = 0, 0, threading.Event()
     lock = threading.Lock()
 
@@ -31,10 +31,10 @@ def test_five_get_a_place_two_of_them_run_and_the_sixth_is_sent_away(line):
         return number
 
     async def crowd():
-        tasks = [asyncio.create_task(line.run(work, number)) for number in range(8)]
+        tasks = [asyncio.create_task(queue.run(work, number)) for number in range(8)]
         while sum(task.done() for task in tasks) < 3:
             await asyncio.sleep(0.01)
-        assert (line.taken, line.waiting) == (5, 3)
+        assert (queue.occupied, queue.waiting) == (5, 3)
         go_on.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -42,25 +42,25 @@ def test_five_get_a_place_two_of_them_run_and_the_sixth_is_sent_away(line):
     assert results[:5] == [0, 1, 2, 3, 4]
     assert [(error.status, error.retry_after) for error in results[5:]] == [(503, 5)] * 3
     assert most == 2
-    assert line.taken == 0
+    assert queue.occupied == 0
 
 
-def test_errors_leave_the_line_as_well(line):
+def test_failed_jobs_release_their_slots(queue):
     def fail():
         raise ValueError("no")
 
     async def fails():
         for _ in range(10):
             with pytest.raises(ValueError, match="no"):
-                await line.run(fail)
-        with pytest.raises(KeyError), line.place():
+                await queue.run(fail)
+        with pytest.raises(KeyError), queue.slot():
             raise KeyError
 
     asyncio.run(fails())
-    assert line.taken == 0
+    assert queue.occupied == 0
 
 
-def test_work_that_nobody_waits_for_is_dropped_or_keeps_its_place_until_it_is_done(line):
+def test_canceled_jobs_keep_their_slot_only_while_running(queue):
     go_on, done = threading.Event(), []
 
     def work(number):
@@ -68,21 +68,21 @@ def test_work_that_nobody_waits_for_is_dropped_or_keeps_its_place_until_it_is_do
         done.append(number)
 
     async def leave():
-        tasks = [asyncio.create_task(line.run(work, number)) for number in range(5)]
+        tasks = [asyncio.create_task(queue.run(work, number)) for number in range(5)]
         await asyncio.sleep(0.1)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert line.taken == 2  # those that threads have begun
+        assert queue.occupied == 2  # those that threads have begun
         go_on.set()
-        while line.taken:
+        while queue.occupied:
             await asyncio.sleep(0.01)
 
     asyncio.run(leave())
     assert sorted(done) == [0, 1]
 
 
-def test_work_for_a_client_that_has_hung_up_is_canceled():
+def test_work_is_canceled_on_disconnect():
     canceled = []
 
     async def work():
@@ -92,12 +92,12 @@ def test_work_for_a_client_that_has_hung_up_is_canceled():
             canceled.append(True)
             raise
 
-    async def gone():
+    async def disconnected():
         return True
 
     async def wait():
-        with pytest.raises(RefusalError, match="hung up"):
-            await unless(gone, work())
+        with pytest.raises(RefusalError, match="disconnected"):
+            await unless_disconnected(disconnected, work())
         await asyncio.sleep(0)
 
     asyncio.run(wait())
