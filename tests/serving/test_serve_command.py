@@ -43,7 +43,7 @@ def apps(monkeypatch):
         ({"--device": "abacus"}, "--device abacus"),
     ],
 )
-def test_invalid_options_fail_with_one_line_before_listening(
+def test_invalid_options_fail_before_listening(
     shop, apps, capsys, changed, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

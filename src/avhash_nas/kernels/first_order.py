@@ -57,18 +57,11 @@ class _FirstOrderOnly(torch.autograd.Function):
 
 
 def first_order_only(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Returns the tensors unchanged; differentiating their gradients again raises an error.
+    """Returns the tensors unchanged; differentiating their gradients again raises SecondDerivativeError, with this name.
 
     `torch.autograd.function.once_differentiable` is not enough: if the incoming gradient is constant, as below a plain
     sum, its gradients look constant too, and the missing second derivative silently counts as zero. `create_graph=True`
     alone remains allowed. Compiled graphs reject second derivatives by themselves and skip the guard.
-
-    Args:
-        name: Name of the function in the error message.
-        tensors: Inputs of the function.
-
-    Raises:
-        SecondDerivativeError: In the backward pass, when a gradient of these tensors is itself differentiated.
     """
     if torch.compiler.is_compiling():
         return tensors

@@ -100,15 +100,9 @@ def _differentiable(
 
 
 def dropout_native(x: Tensor, dropped: int, scale: float, *, rectify: bool) -> Tensor:
-    """`avhash_nas.kernels.dropout` of a tensor that `fits` accepts.
+    """`avhash_nas.kernels.dropout` of a tensor that `fits` accepts; drops `dropped` of 65,536 values, scales the others.
 
     The mask is a function of one number drawn from torch's generator, and is recomputed in the backward pass.
-
-    Args:
-        x: Any shape.
-        dropped: Number of dropped values out of 65,536.
-        scale: Factor of the other values.
-        rectify: Whether to apply ReLU first.
     """
     seed = int(torch.empty((), dtype=torch.int64).random_())
     y: Tensor = _Drop.apply(x, None, rectify, (seed, dropped, scale))  # type: ignore[no-untyped-call]

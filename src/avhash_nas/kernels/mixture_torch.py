@@ -38,14 +38,9 @@ def mixture_torch(
 
 
 def weighted_sum(weights: Sequence[Tensor], terms: Sequence[Tensor], start: Tensor | None = None) -> Tensor:
-    """Computes start + sum_k weights[k] * terms[k] (Eq. 39), in the widest type among the terms.
+    """Computes start + sum_k weights[k] * terms[k] (Eq. 39), in the widest type; `start` is required without terms.
 
     Under autograd, plain products and sums take five more passes over memory per term.
-
-    Args:
-        weights: n scalars.
-        terms: n tensors of one shape.
-        start: One more of that shape; required if n is 0.
     """
     if not terms:
         assert start is not None
@@ -90,19 +85,11 @@ class _WeightedSum(torch.autograd.Function):
 
 
 def run_filter(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
-    """Applies a filter.
+    """`avhash_nas.kernels.causal_filter` in PyTorch.
 
     On a CPU it adds shifted sequences, which avoids copies to another layout: forward and backward are twice as fast as
     `conv2d`, four times as fast as `conv1d`. Under torch.compile for a CPU, the sum is unrolled into one loop.
     Elsewhere it is `conv2d` on an image of height 1, channels last.
-
-    Args:
-        x: (B, T, W).
-        taps: (W, k).
-        bias: (W,).
-
-    Returns:
-        (B, T, W), in the type of x.
     """
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         y: Tensor = _ShiftedSum.apply(x, taps, bias)  # type: ignore[no-untyped-call]

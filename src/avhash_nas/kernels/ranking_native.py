@@ -39,13 +39,7 @@ class NativeRanking:
         self._rank.restype = None
 
     def distances(self, a: Words, b: Words, out: npt.NDArray[Any]) -> None:
-        """Hamming distance of each pair of codes.
-
-        Args:
-            a: Codes, (W, n).
-            b: Codes, (W, m).
-            out: The distances, (n, m), contiguous integers of 8, 16 or 32 bits that can hold 64 W.
-        """
+        """Hamming distances of codes (W, n) and (W, m), written to contiguous integers (n, m) that can hold 64 W."""
         self._distances[out.itemsize](*_codes(a, b), out.ctypes.data)
 
     def rank(

@@ -32,15 +32,7 @@ _LAST = len(_HARMONIC) - 1
 
 
 def average_precision(hits: RankedHits, k: int | None) -> dict[Normalization, Floats]:
-    """Computes AP@K of each query.
-
-    Args:
-        hits: Ranks of the hits.
-        k: K, at least 1; None for whole rankings.
-
-    Returns:
-        AP@K by normalization, 0..1, shape (queries,).
-    """
+    """AP@K of each query by normalization, 0..1, shape (queries,); K None for whole rankings."""
     count = len(hits.relevant)
     cutoff = hits.ranked if k is None else np.full(count, k)
     within = hits.ranks <= cutoff[hits.queries]
@@ -54,15 +46,7 @@ def average_precision(hits: RankedHits, k: int | None) -> dict[Normalization, Fl
 
 
 def expected_average_precision(groups: TieGroups, ks: Sequence[int | None]) -> list[dict[Normalization, Floats]]:
-    """Computes the mean AP@K of each query over all orders of the items within each distance.
-
-    Args:
-        groups: Items and relevant items at each distance.
-        ks: Each K, at least 1; None for whole rankings.
-
-    Returns:
-        For each K, the expected AP@K by normalization, 0..1, shape (queries,).
-    """
+    """For each K, the mean AP@K over all orders of tied items by normalization, 0..1, shape (queries,)."""
     density = ratio(groups.relevant, groups.items)
     slope = ratio(groups.relevant - 1, groups.items - 1)
     whole = _precision_sum(groups.items_before[:, :-1], groups.relevant_before[:, :-1], groups.items, density, slope)

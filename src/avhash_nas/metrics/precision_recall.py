@@ -41,15 +41,7 @@ class PrecisionRecallCurve:
 
 
 def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
-    """Hits within K of each query; for `TieGroups` the mean over all orders of tied items.
-
-    Args:
-        ranking: Ranks of the hits, or counts per distance.
-        k: K, at least 1; None for whole rankings.
-
-    Returns:
-        Hits within K, shape (queries,).
-    """
+    """Hits within K of each query (None: all), (queries,); the mean over all orders of tied items for `TieGroups`."""
     if k is None:
         return totals(ranking)[0].astype(np.float64)
     if isinstance(ranking, RankedHits):
@@ -62,29 +54,16 @@ def hits_within(ranking: RankedHits | TieGroups, k: int | None) -> Floats:
 
 
 def precision_recall(ranking: RankedHits | TieGroups, k: int | None) -> tuple[Floats, Floats]:
-    """P@K and R@K of each query; for `TieGroups` the means over all orders of tied items.
-
-    Args:
-        ranking: Ranks of the hits, or counts per distance.
-        k: K, at least 1; None for whole rankings.
-
-    Returns:
-        P@K and R@K, 0..1, each of shape (queries,).
-    """
+    """P@K and R@K of each query (K None: whole rankings), (queries,) each; means over all orders of tied items."""
     relevant, ranked = totals(ranking)
     hits = hits_within(ranking, k)
     return ratio(hits, ranked if k is None else np.full(len(hits), k)), ratio(hits, relevant)
 
 
 def precision_by_recall(ranking: RankedHits | TieGroups, steps: int) -> Floats:
-    """Precision of each query where recall first reaches 0, 1 / steps, ..., 1 (level 0: at the first hit).
+    """Precision where recall first reaches 0, 1 / steps, ..., 1 (level 0: at the first hit), (queries, steps + 1).
 
-    Args:
-        ranking: Ranks of the hits, or counts per distance.
-        steps: Number of levels above 0.
-
-    Returns:
-        Precision, 0 for a query without relevant items, shape (queries, steps + 1).
+    It is 0 for a query without relevant items.
     """
     relevant, _ = totals(ranking)
     hits = np.maximum(1, -(-relevant[:, None] * np.arange(steps + 1) // steps))  # at each level, (queries, levels)
@@ -114,12 +93,9 @@ def precision_recall_by_radius(groups: TieGroups) -> tuple[Floats, Floats]:
 
 
 def add_hits_by_rank(ranking: RankedHits | TieGroups, hits: Floats, recall: Floats) -> None:
-    """Adds the hits of some queries to the sums that `curve_by_rank` takes.
+    """Adds the hits of some queries, in place, to the sums that `curve_by_rank` takes.
 
-    Args:
-        ranking: Ranks of the hits, or counts per distance.
-        hits: Sum over queries of the (expected) hits at each rank, shape (N,), changed in place.
-        recall: The same with each hit divided by the relevant items of its query, shape (N,), changed in place.
+    Both are (N,): the (expected) hits at each rank, and the hits divided by the query's number of relevant items.
     """
     size = len(hits)
     if isinstance(ranking, RankedHits):

@@ -97,9 +97,6 @@ def rank_codes(
         sizes: Items of each class, shape (C,).
         own: The item to exclude from the query's ranking, or -1, shape (queries,).
         bits: Length q of a code.
-
-    Returns:
-        The hits' ranks and the counts per distance.
     """
     most = int(np.minimum(labels.astype(np.int64) @ sizes, words.shape[1]).sum())
     items, relevant, ranks = native.rank(np.ascontiguousarray(queries), words, labels, members, own, most, bits)
@@ -117,9 +114,6 @@ def rank(
         relevance: Whether the item is relevant to the query, shape (queries, items); false for excluded items.
         bits: Length q of a code.
         reorder: Reorders the first items of each ranking; does not affect the counts per distance.
-
-    Returns:
-        The hits' ranks and the counts per distance.
     """
     columns = distances.shape[1]
     order = np.argsort(distances, axis=1, kind="stable")  # a radix sort for 8 and 16 bits
@@ -189,14 +183,9 @@ def _groups(ranked: Distances, hits: Integers, bits: int) -> TieGroups:
 
 
 def relevance(labels: Bools, members: Bools) -> Bools:
-    """Which items share at least one class with each query, by uniting the members of the query's classes.
+    """Which items share at least one class with each query, (queries, items).
 
-    Args:
-        labels: Whether the query has the class, shape (queries, C).
-        members: Whether the class has the item, shape (C, items).
-
-    Returns:
-        Whether the item is relevant to the query, shape (queries, items).
+    Unites the members of the query's classes: `labels` is (queries, C), `members` (C, items).
     """
     result = np.zeros((len(labels), members.shape[1]), np.bool_)
     rows, classes = np.nonzero(labels)

@@ -11,17 +11,9 @@ from avhash_nas.operators.operator import Operator, check_dropout, check_heads
 
 
 def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, probability: float) -> Tensor:
-    """Scaled dot-product attention in several heads, without projections.
+    """Scaled dot-product attention without projections, in heads of width W / heads: (B, T, W).
 
-    Args:
-        query: (B, T, W).
-        key: (B, S, W).
-        value: (B, S, W).
-        heads: Number of heads of width W / heads.
-        probability: Dropout probability of attention weights; 0 outside training.
-
-    Returns:
-        The concatenated outputs of the heads, (B, T, W).
+    The query is (B, T, W), key and value (B, S, W); `probability` is the dropout of attention weights.
     """
     query, key, value = (_split(tensor, heads) for tensor in (query, key, value))
     if probability and query.device.type == "cpu" and not torch.compiler.is_compiling():

@@ -10,13 +10,9 @@ from avhash_nas.operators.operator import Operator, check_positive
 
 
 class CausalConv1d(nn.Conv1d):
-    """Depthwise convolution over time: the output at step t depends on the inputs t - kernel + 1 to t.
+    """Depthwise, causal convolution over time: step t depends on the inputs t - kernel + 1 to t.
 
     Parameters are those of `nn.Conv1d`: weight (W, 1, kernel) and bias (W,). Steps before the first count as zero.
-
-    Args:
-        width: W, the number of channels.
-        kernel: Length of the filter in time steps.
     """
 
     def __init__(self, width: int, kernel: int) -> None:

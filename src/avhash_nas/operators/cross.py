@@ -140,14 +140,7 @@ class CrossSSM(TwoSided):
 
 
 class AlignedCrossSSM(CrossSSM):
-    """`CrossSSM` with `reverse_control`, as a candidate of its own.
-
-    Args:
-        width: D, of both inputs and of the output.
-        expand: Inner width E as a multiple of D.
-        states: N, states of each channel.
-        rank: Rank of the step size's projection.
-    """
+    """`CrossSSM` with `reverse_control`, as a candidate of its own."""
 
     name = "aligned_cross_ssm"
 
@@ -155,50 +148,33 @@ class AlignedCrossSSM(CrossSSM):
         super().__init__(width=width, expand=expand, states=states, rank=rank, reverse_control=True)
 
 
-class SelfFusionAttention(Operator):
-    """Z = CrossAttention(X, X), in place of fusion where a network has one modality (section 5.3).
+class _SelfFusion(Operator):
+    """Z = cross(X, X), which replaces fusion in networks of one modality (section 5.3)."""
 
-    Args:
-        width: D, of input and output.
-        heads: Number of heads; divides the width.
-        dropout: Probability of dropping an attention weight or a value of the branch.
+    kinds = "S"
+    cross: TwoSided
 
-    Raises:
-        AvnasError: The heads do not divide the width.
-    """
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, T, D) to (B, T, D)."""
+        z: Tensor = self.cross(x, x)
+        return z
+
+
+class SelfFusionAttention(_SelfFusion):
+    """Z = CrossAttention(X, X), for networks of one modality; arguments as for `CrossAttention`."""
 
     name = "self_attention"
-    kinds = "S"
 
     def __init__(self, *, width: int, heads: int, dropout: float = 0.1) -> None:
         super().__init__()
         self.cross = CrossAttention(width=width, heads=heads, dropout=dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, T, D) to (B, T, D)."""
-        z: Tensor = self.cross(x, x)
-        return z
 
-
-class SelfFusionSSM(Operator):
-    """Z = CrossSSM(X, X), in place of fusion where a network has one modality (section 5.3).
-
-    Args:
-        width: D, of input and output.
-        expand: Inner width E as a multiple of D.
-        states: N, states of each channel.
-        rank: Rank of the step size's projection.
-        reverse_control: As in `CrossSSM`.
-    """
+class SelfFusionSSM(_SelfFusion):
+    """Z = CrossSSM(X, X), for networks of one modality; arguments as for `CrossSSM`."""
 
     name = "self_ssm"
-    kinds = "S"
 
     def __init__(self, *, width: int, expand: int, states: int, rank: int, reverse_control: bool = False) -> None:
         super().__init__()
         self.cross = CrossSSM(width=width, expand=expand, states=states, rank=rank, reverse_control=reverse_control)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, T, D) to (B, T, D)."""
-        z: Tensor = self.cross(x, x)
-        return z

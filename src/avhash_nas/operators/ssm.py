@@ -35,14 +35,7 @@ def state_matrix(width: int, states: int) -> nn.Parameter:
 
 
 def scan_control(control: Tensor, x_proj: nn.Linear, dt_proj: nn.Linear, states: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Computes the control of a scan: step sizes (B, T, E), input and output projections (B, T, N).
-
-    Args:
-        control: The controlling sequence, (B, T, E).
-        x_proj: Linear layer from E to rank + 2 N.
-        dt_proj: Linear layer from rank to E; softplus of its output is the step size.
-        states: N.
-    """
+    """Control of a scan: step sizes (B, T, E), input and output projections (B, T, N), from a sequence (B, T, E)."""
     step, B, C = x_proj(control).split([x_proj.out_features - 2 * states, states, states], dim=-1)
     return nn.functional.softplus(dt_proj(step)), B, C
 

@@ -24,15 +24,7 @@ class AsymmetricRerank(Rerank):
 
 
 def asymmetric_similarity(values: NDArray[np.floating], packed: NDArray[np.uint8]) -> Scores:
-    """Mean product of real values and the signs of packed codes.
-
-    Args:
-        values: Shape (q,).
-        packed: Codes packed by `avhash_nas.codes.pack`, shape (n, ceil(q / 8)).
-
-    Returns:
-        Shape (n,), float32; within [-1, 1] if the values are.
-    """
+    """Mean product of real values, (q,), and the signs of packed codes, (n, ceil(q / 8)): float32, (n,)."""
     values = values.astype(np.float32)
     ones = np.unpackbits(packed, axis=1, count=len(values))  # (n, q)
     similarity: Scores = (2 * (ones @ values) - values.sum()) / np.float32(len(values))

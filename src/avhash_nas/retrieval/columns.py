@@ -19,12 +19,8 @@ _OPTIONAL = ("values", "frames")
 def join_codes(sets: Sequence[CodeSet], sources: Sequence[str]) -> CodeSet:
     """Concatenates code sets. Values and frames remain if all sets have them; classes are merged.
 
-    Args:
-        sets: At least one set.
-        sources: Name of each set in error messages.
-
     Raises:
-        AvnasError: The sets belong to different networks or code lengths, or a video occurs twice.
+        AvnasError: The sets (named by `sources`) have different networks or code lengths, or a video occurs twice.
     """
     first = sets[0]
     for codes, source in zip(sets, sources, strict=True):
@@ -65,14 +61,10 @@ def labels_of(codes: CodeSet, class_names: tuple[str, ...]) -> Labels:
 
 
 def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The columns of a file.
+    """The columns of a file with classes in the order of its bits.
 
     Ids are UTF-8 of a fixed width, a quarter of their size in a `CodeSet`; file names that are not UTF-8 keep their
     bytes. Labels take one bit per class.
-
-    Args:
-        codes: The videos.
-        class_names: Classes of the file, in the order of the bits.
     """
     columns: dict[str, NDArray[Any]] = {
         "ids": np.char.encode(codes.ids, "utf-8", "surrogateescape"),
@@ -85,13 +77,7 @@ def columns_of(codes: CodeSet, class_names: tuple[str, ...]) -> dict[str, NDArra
 
 
 def join_columns(old: Columns, kept: Rows | None, new: Columns) -> dict[str, Joined]:
-    """Appends rows to columns.
-
-    Args:
-        old: Columns of a file.
-        kept: Rows of `old` to keep; None for all.
-        new: Columns to append; names that `old` lacks are dropped, except labels.
-    """
+    """Keeps some rows of `old` (None: all) and appends those of `new`; drops names that `old` lacks, except labels."""
     names = ["ids", "packed", *(name for name in _OPTIONAL if name in old)]
     joined = {name: Joined((old[name], kept), (new[name], None)) for name in names}
     if "labels" in old or "labels" in new:
@@ -105,14 +91,7 @@ def _labels(columns: Columns) -> NDArray[np.uint8]:
 
 
 def code_set(columns: Columns, rows: Rows, leave_out: Sequence[str], **others: Any) -> CodeSet:
-    """Some rows of a file as a code set.
-
-    Args:
-        columns: Columns of the file.
-        rows: Selected rows.
-        leave_out: Names of columns to leave out.
-        others: Fields of `CodeSet` besides its arrays, including the file's `class_names`.
-    """
+    """Some rows of a file as a code set; `others` are the fields of `CodeSet` besides its arrays."""
     class_names = others.pop("class_names")
     arrays: dict[str, Any] = {
         name: columns[name][rows] for name in ("packed", *_OPTIONAL) if name in columns and name not in leave_out

@@ -46,15 +46,8 @@ class Flat(IndexKind):
 def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> Answers:
     """The nearest codes, ordered by distance, then number; the cutoff follows the same order.
 
-    FAISS counts codes by distance, which is faster than its heap but needs room for `top` codes at every distance.
-
-    Args:
-        codes: n codes; a memory-mapped array is not copied.
-        queries: Shape (m, bytes).
-        top: At most n.
-
-    Returns:
-        Distances and numbers, both (m, top).
+    FAISS counts codes by distance, which is faster than its heap but needs room for `top` codes at every distance. A
+    memory-mapped array of codes is not copied.
     """
     room = 8 * (8 * codes.packed.shape[1] + 1) * top  # bytes for one query
     step = max(1, _MEMORY // room)

@@ -42,17 +42,9 @@ class FrameRerank(Rerank):
 
 
 def attended_similarity(query: NDArray[np.floating], frames: NDArray[np.floating], temperature: float) -> Scores:
-    """Cosine of a query and the attention-weighted sum of each video's time steps, as in `FrameRerank`.
+    """Cosine of a query, (d,), and the attention-weighted sum of each video's time steps, (n, T, d): float32, (n,).
 
     Time steps are normalized to length 1 first; zeros stay zero.
-
-    Args:
-        query: Shape (d,).
-        frames: Shape (n, T, d).
-        temperature: Temperature of the softmax over T, above 0.
-
-    Returns:
-        Shape (n,), within [-1, 1], float32.
     """
     query, frames = unit(query), frames.astype(np.float32)
     lengths = np.sqrt(np.einsum("ntd,ntd->nt", frames, frames))

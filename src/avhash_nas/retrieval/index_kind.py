@@ -103,10 +103,7 @@ class IndexKind(ABC):
 
     @abstractmethod
     def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
-        """The equivalent in Milvus: index type, index parameters and search parameters.
-
-        Args:
-            codes: Number of codes.
+        """The equivalent in Milvus for a number of codes: index type, index parameters and search parameters.
 
         Raises:
             AvnasError: Milvus has no such index for binary vectors.

@@ -15,11 +15,8 @@ from avhash_nas.errors import AvnasError
 def locked(path: Path) -> Iterator[None]:
     """Holds an exclusive lock on a file for the duration of the block, waiting for it if necessary.
 
-    The lock file is `NAME.lock` beside the file, as the file itself is replaced on writing. The lock ends with the
-    process, however that ends.
-
-    Args:
-        path: The file to be written; its folder is created if missing.
+    The lock file is `NAME.lock` beside the file, as the file itself is replaced on writing; its folder is created if
+    missing. The lock ends with the process, however that ends.
 
     Raises:
         AvnasError: The folder is not writable.

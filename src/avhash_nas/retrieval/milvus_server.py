@@ -80,13 +80,7 @@ class MilvusServer:
             raise AvnasError(f"milvus:{self.uri}: {reason}{hint}") from error
 
     def create_collection(self, collection: str, fields: dict[str, dict[str, Any]], index: dict[str, Any]) -> None:
-        """Creates a collection, dropping an existing one of the same name.
-
-        Args:
-            collection: Its name.
-            fields: Options of each field, as Milvus takes them, with `type` by name.
-            index: Options of the vector field's index, as Milvus takes them.
-        """
+        """Creates a collection, dropping an existing one; `fields` and `index` are options of Milvus, types by name."""
         with self.errors() as client:
             if client.has_collection(collection):
                 client.drop_collection(collection)

@@ -197,16 +197,7 @@ class CodeStore(ABC):
                 )
 
     def check_codes(self, bits: int, fingerprint: str, source: str) -> None:
-        """Checks that codes are comparable with the store's.
-
-        Args:
-            bits: Code length.
-            fingerprint: Fingerprint of their network.
-            source: Name of the codes in the error message.
-
-        Raises:
-            AvnasError: They are not.
-        """
+        """Raises AvnasError, naming their `source`, unless codes are comparable with the store's."""
         if bits != self.bits:
             raise AvnasError(f"{source}: codes of {bits} bits; {self.where} holds codes of {self.bits} bits")
         if fingerprint != self.fingerprint:

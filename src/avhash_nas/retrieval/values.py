@@ -25,15 +25,7 @@ class ValueRerank(Rerank):
 
 
 def cosine(query: NDArray[np.floating], vectors: NDArray[np.floating]) -> Scores:
-    """Cosine of one vector with others; 0 if either is zero.
-
-    Args:
-        query: Shape (d,).
-        vectors: Shape (n, d).
-
-    Returns:
-        Shape (n,), within [-1, 1], float32.
-    """
+    """Cosine of a vector, (d,), with others, (n, d): float32, (n,); 0 if either is zero."""
     cosines: Scores = unit(vectors) @ unit(query)
     return cosines
 

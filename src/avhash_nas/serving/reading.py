@@ -17,14 +17,7 @@ from avhash_nas.serving.schemas import ServiceLimits
 
 
 def query_clip(sandbox: Sandbox, path: str, steps: int, rate: int, limits: ServiceLimits) -> Clip:
-    """Decodes the clip of a video file in the sandbox.
-
-    Args:
-        sandbox: The sandbox.
-        path: The file.
-        steps: T, number of frames and audio segments.
-        rate: Audio samples per second.
-        limits: Limits of the service.
+    """Decodes the clip of a video file in the sandbox: T frames and segments of audio with `rate` samples per second.
 
     Raises:
         SandboxError: The file cannot be decoded within the limits.

@@ -43,13 +43,9 @@ def address(bound: socket.socket) -> str:
 
 
 def serve(app: Any, bound: socket.socket, grace: int, announce: Callable[[], object]) -> None:
-    """Serves requests until SIGINT or SIGTERM, then finishes running ones.
+    """Serves requests until SIGINT or SIGTERM, then finishes running ones, canceling them after `grace` seconds.
 
-    Args:
-        app: An ASGI app.
-        bound: Socket of `bind`, closed at the end.
-        grace: Seconds after the signal until running requests are canceled.
-        announce: Called when the service is ready.
+    The bound socket is closed at the end; `announce` is called when the service is ready.
 
     Raises:
         MissingExtraError: uvicorn is not installed.

@@ -85,13 +85,7 @@ class Service:
     async def by_upload(
         self, chunks: AsyncIterator[bytes], content_type: str, length: int | None, disconnected: Disconnected
     ) -> Reply:
-        """Search by an uploaded form with `video`, `top` and `rerank`.
-
-        Args:
-            chunks: The request's body.
-            content_type: Content type of the request.
-            length: Size of the body in bytes, if declared.
-            disconnected: Whether the client has disconnected.
+        """Search by an uploaded form with `video`, `top` and `rerank`; `length` is the declared size of its body.
 
         Raises:
             RefusalError: The form, the file or an option is invalid, or the service is busy.

@@ -34,12 +34,6 @@ class Upload:
 async def receive(chunks: AsyncIterator[bytes], content_type: str, path: Path, limits: ServiceLimits) -> Upload:
     """Parses a form and writes its video to a file.
 
-    Args:
-        chunks: The request's body.
-        content_type: Content type of the request, with the boundary.
-        path: The file to write.
-        limits: Limits of the service.
-
     Raises:
         RefusalError: The form is invalid, too large or too slow, the file is not a video, or the disk is full.
     """
@@ -206,12 +200,9 @@ _STARTS = (
 
 
 def is_video(head: bytes) -> bool:
-    """Detects common video containers by the magic bytes at the beginning of a file.
+    """Detects common video containers by the magic bytes in the first `HEAD` bytes of a file.
 
     Text formats are rejected, and with them playlists (HLS, DASH, `ffconcat`) that would make FFmpeg open other files.
-
-    Args:
-        head: The first `HEAD` bytes, or the whole file if it is shorter.
     """
     if head.startswith(_STARTS) or head[4:8] in _BOXES:
         return True
