@@ -1,4 +1,4 @@
-"""Dropout: how much it drops, what it leaves, and that a seed fixes it."""
+"""Dropout: rate, scale, and reproducibility."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_drop_rate_and_scale(probability, count):
 
 
 def test_neighbors_are_dropped_independently():
-    """Also those that share a random number: all 16 patterns of four values are equally frequent at a half."""
+    """Also values that share a random number: all 16 patterns of four values are equally frequent at p = 0.5."""
     torch.manual_seed(0)
     patterns = (dropout(torch.ones(400_000), 0.5) != 0).view(-1, 4).long() @ torch.tensor([1, 2, 4, 8])
     counts = torch.bincount(patterns, minlength=16).double()
@@ -30,7 +30,7 @@ def test_neighbors_are_dropped_independently():
 
 
 def test_neighboring_seeds_give_independent_masks():
-    """The seed is what torch draws: numbers that follow each other must do."""
+    """Consecutive seeds must give independent masks."""
     torch.manual_seed(0)
     masks = torch.stack([(dropout(torch.ones(100_000), 0.5) != 0).double() - 0.5 for _ in range(20)])
     correlations = (masks @ masks.T * 4 / 100_000**0.5).triu(1)
@@ -78,7 +78,7 @@ def test_dropout_is_identity_outside_training_and_at_zero():
 
 @pytest.mark.parametrize("value", [0.0, 1e-9])
 def test_attention_with_tiny_dropout_matches_attention(value):
-    """Either side takes another way through torch."""
+    """Both sides use different code paths of torch."""
     query, key, value_ = (torch.randn(2, steps, 6, dtype=torch.float64) for steps in (3, 4, 4))
     got = multi_head_attention(query, key, value_, 2, value)
     parts = [

@@ -1,4 +1,4 @@
-"""Second derivatives of the scan are refused, never silently zero."""
+"""Second derivatives of the scan raise an error instead of being silently zero."""
 
 import pytest
 import torch

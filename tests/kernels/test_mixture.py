@@ -1,4 +1,4 @@
-"""Sums of filters and terms against a loop, by either back end, and their derivatives."""
+"""Mixtures of filters and terms against a loop oracle, with both backends, and their derivatives."""
 
 import warnings
 from functools import cache
@@ -70,7 +70,7 @@ def flat(x, *groups):
     st.integers(0, 3),
 )
 def test_mixture_matches_the_loop_oracle(backend, batch, steps, width, filters, terms):
-    """Values, and gradients of all that goes in; also taps that look back behind the first step."""
+    """Values and all gradients, including taps that reach before the first step."""
     kernels, biased = zip(*filters, strict=True)
     x, filter_weights, taps, biases, weights, others = make((batch, steps, width), kernels, biased, terms)
     expected = by_loops(x, filter_weights, taps, biases, weights, others)
@@ -128,7 +128,7 @@ def test_result_does_not_depend_on_threads():
 
 
 def test_half_precision_accumulates_in_float32():
-    """As a convolution does: one rounding at the end, whatever the number of taps."""
+    """One rounding at the end, as in a convolution."""
     x, taps = draw(2, 6, 4).detach().bfloat16(), draw(4, 5, seed=1).detach().float()
     y = causal_filter(x, taps, None)
     assert y.dtype == torch.bfloat16

@@ -1,4 +1,4 @@
-"""The Triton kernels by Triton's interpreter, which is chosen before triton is imported: in a process of its own."""
+"""The Triton kernels in Triton's interpreter, in a subprocess, as it must be selected before importing triton."""
 
 import importlib.util
 import os

@@ -18,7 +18,7 @@ module = import_module("avhash_nas.kernels.selective_scan")
 
 @pytest.fixture(params=["native", "torch"], autouse=True, scope="module")
 def backend(request):
-    """Every test runs with what `auto` takes where there is a compiler, and where there is none."""
+    """Every test runs with the backends that `auto` selects with and without a compiler."""
     usable, reason = module.load_native()
     if request.param == "native":
         if not usable:
@@ -214,7 +214,7 @@ def test_any_number_of_states_and_channels(states, width):
 
 
 def test_float32_decays_are_accurate(backend):
-    """One step from h_0 = 0 to h_1 = 1, one more that only decays: y_2 = exp(delta A) over the whole range."""
+    """One step from h_0 = 0 to h_1 = 1, then only decay: y_2 = exp(delta A) over the whole range."""
     exponents = torch.cat([-torch.logspace(-6, 1.94, 4000), torch.linspace(-87.3, 88.7, 4000)])
     x, one = torch.tensor([1.0, 0.0])[None, :, None].expand(1, 2, 8000), torch.ones(1, 2, 1)
     y = selective_scan(x, torch.ones(1, 2, 8000), exponents[:, None], one, one)[0, 1]

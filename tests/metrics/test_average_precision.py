@@ -72,7 +72,7 @@ def test_k_is_at_most_standard_is_at_most_retrieved(seed, k):
 
 
 def test_expected_ap_matches_random_tie_breaking_in_a_large_split_group():
-    """Groups too large to list the orders of; the standard error of 4,000 draws is about 0.0013."""
+    """Groups too large to enumerate; the standard error of 4,000 draws is about 0.0013."""
     random = np.random.default_rng(0)
     distances = np.repeat(np.array([0, 1, 2], np.uint8), [5, 295, 700])[None]
     relevance = np.zeros((1, 1000), bool)

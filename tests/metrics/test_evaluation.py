@@ -36,7 +36,7 @@ class Problem:
         return evaluate(queries, self.query_labels, codes, self.labels[order], **given)
 
     def rankings(self, seed, exclude_self):
-        """Relevance from rank 1 on of each query, by plain sorting."""
+        """Relevance by rank of each query, from plain sorting."""
         order = tie_order(self.ids.numpy(), seed).tolist()
         for query, labels, own in zip(self.query_signs.tolist(), self.query_labels, self.query_ids, strict=True):
             items = [i for i in order if not (exclude_self and self.ids[i] == own)]
@@ -188,7 +188,7 @@ def test_k_above_the_database_size():
 
 @pytest.mark.parametrize("bits", [64, 127, 260, 600])
 def test_long_and_short_codes_agree(bits):
-    """Distances of 8-bit codes, stretched: rankings and scores stay, in whatever integer type they need."""
+    """Scaled distances of 8-bit codes give the same rankings and scores in wider integer types."""
     generator = torch.Generator().manual_seed(5)
     short = torch.randint(0, 2, (30, 8), generator=generator).bool()
     labels = torch.rand(30, 3, generator=generator) < 0.4
@@ -203,7 +203,7 @@ def test_long_and_short_codes_agree(bits):
 
 @pytest.mark.parametrize(("ties", "rate", "values"), [("permuted", 1.0, 256), ("expected", 0.5, 1)])
 def test_working_memory_is_bounded(ties, rate, values):
-    """Every pair a hit, or K in the middle of one group of all items. Inputs and sums over ranks come on top."""
+    """All pairs are hits, or K splits one group of all items; excludes inputs and sums over ranks."""
     items, memory = 20_000, 2**24
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(0, values, (items, 8), dtype=torch.uint8, generator=generator)

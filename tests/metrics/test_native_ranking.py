@@ -1,4 +1,4 @@
-"""The compiled ranking against the one in NumPy, which the loops of tests/reference check."""
+"""The compiled ranking against the NumPy version, which is tested against tests/reference."""
 
 import warnings
 

@@ -14,7 +14,7 @@ BITS = 12
 
 
 def videos(role):
-    """Real-valued codes, labels and indices of one role; few bits, so that ties matter."""
+    """Relaxed codes, labels and indices of one role, with few bits, hence ties."""
     generator = torch.Generator().manual_seed(int(role == "query"))
     count = 17 if role == "query" else 41
     codes = torch.randn(count, BITS, generator=generator)
@@ -23,7 +23,7 @@ def videos(role):
 
 
 def batches(role, rank=0, ranks=1, size=6):
-    """What a rank's DistributedSampler gives: every ranks-th video, padded from the start to equal length."""
+    """A rank's share by DistributedSampler: every ranks-th video, padded from the start to equal length."""
     codes, labels, index = videos(role)
     padding = -len(codes) % ranks
     order = torch.cat([torch.arange(len(codes)), torch.arange(padding)])[rank::ranks]
@@ -90,7 +90,7 @@ def test_reset_pickle_and_later_updates():
 
 
 def _rank(rank, ranks, folder):
-    """One process: computes with the other and writes down what it gets."""
+    """One process of two: computes and saves the scores."""
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=ranks)
     padded = filled(RetrievalMetric(ks=(3, None)), rank, ranks, size=4)
@@ -115,7 +115,7 @@ def _rank(rank, ranks, folder):
 
 
 def test_two_ranks_match_one_process(tmp_path):
-    """Shards as DistributedSampler pads them, uneven shards, and a rank that saw nothing at all."""
+    """Padded shards, uneven shards, and a rank without videos."""
     # Forked processes start at once; fresh ones would spend many times the test's own time on imports.
     method = "fork" if sys.platform == "linux" else "spawn"
     mp.start_processes(_rank, args=(2, tmp_path), nprocs=2, start_method=method)

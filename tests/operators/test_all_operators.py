@@ -1,4 +1,4 @@
-"""What every exported operator must do, whatever it computes."""
+"""Requirements on every exported operator."""
 
 import copy
 import inspect
@@ -116,7 +116,7 @@ class TestEvery:
         assert all(torch.isfinite(parameter.grad).all() for parameter in operator.parameters())
 
     def test_time_order(self, kind, name):
-        """Convolutions and forward scans only look back; attention and two-way scans look both ways."""
+        """Convolutions and forward scans are causal; attention and bidirectional scans are not."""
         operator, inputs = build(kind, name).eval(), sequences(kind, steps=6)
         later = [tensor.clone() for tensor in inputs]
         for tensor in later:

@@ -1,4 +1,4 @@
-"""Every operator under autocast to bfloat16 computes what it computes in float32, to bfloat16's 8 bits."""
+"""Every operator under autocast to bfloat16 matches float32 within bfloat16's 8 bits."""
 
 import pytest
 import torch

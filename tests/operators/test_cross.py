@@ -11,7 +11,7 @@ INNER = EXPAND * WIDTH
 
 
 def cross_ssm(**options):
-    """A block in float64 whose every parameter is random: initial values such as zero would hide mistakes."""
+    """A float64 module with random parameters: initial zeros would hide errors."""
     torch.manual_seed(0)
     block = CrossSSM(width=WIDTH, expand=EXPAND, states=STATES, rank=RANK, **options).double()
     for parameter in block.parameters():
@@ -20,7 +20,7 @@ def cross_ssm(**options):
 
 
 def equation_weights(block):
-    """The parameters under the equations' names."""
+    """Parameters by their names in the equations."""
     return {
         "norm_x": (block.norm_x.weight, block.norm_x.bias),
         "norm_y": (block.norm_y.weight, block.norm_y.bias),

@@ -1,4 +1,4 @@
-"""The parameter counts that Table 2 of the paper prints, as sums over operators, at D = 768 and 64 bits."""
+"""The parameter counts of the paper's Table 2 as sums over operators, at D = 768 and 64 bits."""
 
 import inspect
 
@@ -44,7 +44,7 @@ def networks(m2, m3):
 @pytest.mark.parametrize("kernels", [("conv3", "conv3"), ("conv4", "conv5"), ("conv5", "conv5")])
 @pytest.mark.parametrize("norms", [0, 4])
 def test_counts_match_table_2(kernels, norms):
-    """Which kernels the audio branch has and how many U cells are norms is not printed; no choice may matter."""
+    """The paper prints neither the audio kernels nor the number of norms; no choice may matter."""
     for name, (parameters, printed) in networks(*kernels).items():
         assert (parameters + norms * count("U", "layer_norm")) // 100_000 == printed, name
 
@@ -60,6 +60,6 @@ def test_counts_with_the_largest_convolutions():
 
 
 def test_counts_rule_out_a_larger_rank():
-    """Mamba's own rank, D / 16, in CrossMamba and the last block alone already passes Arch-2's figure."""
+    """Mamba's rank, D / 16, in CrossMamba and the last block alone exceeds Arch-2's count."""
     extra = 2 * (D // 16 - 4) * 2 * E  # x_proj and dt_proj of both
     assert (networks("conv5", "conv5")["Arch-2"][0] + extra) // 100_000 > 405

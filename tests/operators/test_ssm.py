@@ -1,4 +1,4 @@
-"""The bare scan against its equations, and the Mamba block against transformers' independent one."""
+"""The bare scan against its equations, and the Mamba block against the one of transformers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Codes to fill stores with, and places for stores."""
+"""Random codes, and addresses of new stores."""
 
 import itertools
 
@@ -14,7 +14,7 @@ EXACT = ("flat", "ivf", "milvus")
 
 
 def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):
-    """Codes near each other, so that many are equal or tie; two labels' worth of everything else."""
+    """Random codes with small distances, hence many ties, and random values, frames and labels."""
     rng = np.random.default_rng(seed)
     ids = np.array(names, np.str_)
     width = -(-bits // 8)
@@ -35,7 +35,7 @@ def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):
 
 
 class Places:
-    """Places for stores of one kind that nothing was written to yet."""
+    """Addresses of new stores of one kind."""
 
     def __init__(self, name, folder, database):
         self.name = name
@@ -46,7 +46,7 @@ class Places:
         self._count = itertools.count()
 
     def new(self):
-        """Where a store can be made."""
+        """An unused address."""
         number = next(self._count)
         if self.name == "milvus":
             return f"milvus:{self._database}#{self._folder.name.replace('-', '_')}_{number}"

@@ -5,13 +5,13 @@ from retrieval.backends import KINDS, STORES, Places
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory):
-    """A file of Milvus Lite, whose server takes a second to start."""
+    """A file of Milvus Lite, shared because its server takes a second to start."""
     return tmp_path_factory.mktemp("milvus") / "codes.db"
 
 
 @pytest.fixture(params=STORES)
 def places(request, tmp_path, database):
-    """Every store."""
+    """Addresses for every kind of store."""
     if request.param == "milvus":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
@@ -22,6 +22,6 @@ def places(request, tmp_path, database):
 
 @pytest.fixture(params=KINDS)
 def files(request, tmp_path):
-    """Every kind of index in a file: quick enough for many examples, of which Milvus takes a second each."""
+    """Addresses for every kind of index file: fast enough for property tests, unlike Milvus."""
     pytest.importorskip("faiss")
     return Places(request.param, tmp_path, None)

@@ -6,7 +6,7 @@ from avhash_nas.code_set import CodeSet
 
 
 def code_set(seed, count, bits=12, steps=5, classes=4, prefix="v", fingerprint="0123"):
-    """Random codes; of 12 bits by default, so that many distances are equal and the last byte is half full."""
+    """Random codes, of 12 bits by default: many distances are equal, and the last byte is half full."""
     random = np.random.default_rng(seed)
     values = np.tanh(random.normal(size=(count, bits))).astype(np.float16)
     return CodeSet(

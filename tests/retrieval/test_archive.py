@@ -1,4 +1,4 @@
-"""Arrays in one file: what comes back, that it is mapped, and that numpy reads it."""
+"""Arrays in one file: round trip, memory mapping, and compatibility with numpy."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_compressed_members_are_rejected(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 50, 2**26])
 def test_joined_rows_are_concatenated(monkeypatch, tmp_path, block):
-    """Some rows of one array, all of another with more columns, none of a third; block by block."""
+    """Some rows of one array, all of a wider one, none of a third, for several block sizes."""
     monkeypatch.setattr(archive, "_BLOCK", block)
     narrow, wide = np.arange(12, dtype=np.uint8).reshape(6, 2), np.ones((4, 3), np.uint8)
     joined = Joined((narrow, np.array([5, 0, 1])), (wide, None), (narrow, np.array([], np.int64)))

@@ -1,4 +1,4 @@
-"""A store in one file: kills, writers and readers side by side, damage, and what removal does to a graph."""
+"""FaissStore: kills, concurrent writers and readers, damaged files, and removal from a graph."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ else:
 
 @pytest.mark.parametrize(("action", "pieces"), [("build", 3), ("add", 6)])
 def test_sigkill_keeps_the_old_index_and_a_retry_succeeds(tmp_path, action, pieces):
-    """SIGKILL while a part of the new file is written."""
+    """SIGKILL during writing."""
     where = str(tmp_path / "x.avnas")
     create_store(where, codes_of(["a", "b", "c"]))
     before = (tmp_path / "x.avnas").read_bytes()
@@ -156,7 +156,7 @@ def graph_size(store):
 
 
 def test_graph_is_rebuilt_after_many_removals(tmp_path):
-    """Removed codes are never answered, K answers remain, and the graph is built anew once a fifth is gone."""
+    """Removed codes are never returned, K answers remain, and the graph is rebuilt after a fifth is removed."""
     codes = codes_of([f"v{row}" for row in range(200)], bits=64, spread=256)
     store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=8))
     near = store.search(codes.packed[:1], 40).ids[0].tolist()
@@ -172,7 +172,7 @@ def test_graph_is_rebuilt_after_many_removals(tmp_path):
 
 
 def test_hnsw_finds_all_equal_codes(tmp_path):
-    """A graph of equal codes falls apart; what it does not reach is searched exactly."""
+    """A graph of equal codes is disconnected, so that the query is searched exactly."""
     codes = codes_of([f"v{row}" for row in range(300)], np.repeat([1, 2, 250], 100), bits=8)
     store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=4))
     found = store.search(np.array([[2]], np.uint8), 250)
@@ -181,7 +181,7 @@ def test_hnsw_finds_all_equal_codes(tmp_path):
 
 
 def test_ivf_scans_complete_lists(tmp_path):
-    """Few lists are looked into: what is found is near, and at its own distance."""
+    """With nprobe=1, queries find themselves; a large `top` is completed exactly."""
     codes = codes_of([f"v{row}" for row in range(500)], bits=64, spread=256)
     store = create_store(str(tmp_path / "x.avnas"), codes, IVF(nlist=10, nprobe=1))
     found = store.search(codes.packed[:20], 5)

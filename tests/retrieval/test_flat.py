@@ -1,4 +1,4 @@
-"""Exact search: order at equal distances, and both ways that FAISS is asked."""
+"""Exact search: order of equal distances, and both search methods of FAISS."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ faiss = pytest.importorskip("faiss")
 )
 @pytest.mark.parametrize("memory", [1, 5000, 2**28])
 def test_equal_distances_are_ordered_by_number(memory, packed, queries, width, data):
-    """What is cut off follows it as well; 33 bytes are more than 255 bits."""
+    """The cutoff follows the same order; 33 bytes exceed 255 bits."""
     top = data.draw(st.integers(1, len(packed)))
     codes, asked = (np.repeat(np.array(each, np.uint8)[:, None], width, axis=1) for each in (packed, queries))
     numbers = 7 + 3 * np.arange(len(codes))

@@ -1,4 +1,4 @@
-"""What is Milvus's own: places, kills, others' collections, limits."""
+"""MilvusStore: addresses, kills, foreign collections, limits."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ create_store(sys.argv[1], CodeSet.load(sys.argv[3]), replace=True, progress=told
 
 
 def test_sigkill_keeps_the_old_index_and_a_retry_succeeds(tmp_path):
-    """SIGKILL after the first rows of a new index were sent."""
+    """SIGKILL after sending the first rows of a new index."""
     where = f"milvus:{tmp_path}/codes.db"
     old, new = codes_of(["a", "b", "c"]), codes_of([f"n{row}" for row in range(9)], seed=1)
     old.save(tmp_path / "old.npz")

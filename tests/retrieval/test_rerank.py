@@ -18,7 +18,7 @@ SEEDS = st.integers(0, 2**20)
 
 
 class Given(Rerank):
-    """Scores that the test chooses, one for each candidate."""
+    """A rerank with fixed scores."""
 
     query_parts = ()
 
@@ -76,7 +76,7 @@ def test_ties_keep_the_order_of_recall(way):
 
 @given(seed=SEEDS)
 def test_asymmetric_equals_value_rerank_on_signs(seed):
-    """Where the database's values are its signs, both ways see the same."""
+    """If the database's values are signs, both give the same order."""
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
     signs = replace(videos, values=np.where(videos.values >= 0, 1, -1).astype(np.float16))
     length = np.linalg.norm(query.values[0].astype(np.float32))
@@ -103,7 +103,7 @@ def test_low_temperature_compares_with_the_best_time_step(seed):
 
 
 def test_one_matching_time_step_ranks_first():
-    """The mean over time prefers a video that is a little like the query all along."""
+    """The mean over time prefers a video that is slightly similar throughout."""
     query = code_set(0, 1, bits=8)
     looks = query.values[0].astype(np.float32)
     other = np.where(np.arange(8) < 4, 1, -1) * looks.mean()
@@ -125,7 +125,7 @@ def test_order_of_time_steps_does_not_matter(seed):
 
 
 def test_zero_vectors_score_zero():
-    """A video without any signal has no direction; it must not turn into nan, which would order at random."""
+    """A zero vector has no direction; nan would make the order random."""
     query, videos = code_set(0, 1), code_set(1, 3)
     nothing = replace(videos, values=np.zeros_like(videos.values), frames=np.zeros_like(videos.frames))
     for way in (ValueRerank(), FrameRerank()):

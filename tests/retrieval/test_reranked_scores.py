@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 2**20)
 
 
 class Constant(Rerank):
-    """Finds everything alike."""
+    """A rerank with equal scores."""
 
     query_parts = ()
 
@@ -33,14 +33,14 @@ def problem(seed):
 
 
 def of_hamming(queries, database, **options):
-    """The same codes through `evaluate`."""
+    """`evaluate` on the same codes."""
     sides = [torch.from_numpy(part) for codes in (queries, database) for part in (codes.packed, codes.labels)]
     identities = {"query_ids": ids_from_names(queries.ids), "database_ids": ids_from_names(database.ids)}
     return evaluate(*sides, bits=queries.bits, ks=KS, **identities, **options)
 
 
 def ranking(query, query_signs, database, depth, seed):
-    """Relevance from rank 1 on, by plain sorting and rerank by asymmetric similarity."""
+    """Relevance by rank, from plain sorting and asymmetric rerank."""
     signs = np.where(database.values >= 0, 1, -1).tolist()
     order = tie_order(ids_from_names(database.ids).numpy(), seed).tolist()
     order.sort(key=lambda item: metrics.hamming(query_signs, signs[item]))
@@ -101,7 +101,7 @@ def test_database_order_does_not_matter(seed):
 
 
 def test_perfect_scores_give_a_perfect_ranking():
-    """Scores that know the labels: every relevant video of the depth comes first."""
+    """Scores from the labels: relevant videos within the depth come first."""
     queries, database = problem(3)
 
     class Knows(Constant):

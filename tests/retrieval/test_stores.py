@@ -1,4 +1,4 @@
-"""What every store promises: one set of tests for the kinds of FAISS and for Milvus."""
+"""The contract of CodeStore, for all kinds of FAISS and for Milvus."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def distances(queries, packed):
 
 
 def assert_nearest(found, queries, codes, top, exact):
-    """Each answer once, at its own distance, the nearest first; the nearest there are, if the search is exact."""
+    """Answers are distinct, with correct ascending distances, and the nearest if the search is exact."""
     wanted = distances(queries, codes.packed)
     row_of = {video: row for row, video in enumerate(codes.ids.tolist())}
     assert found.ids.shape == found.distances.shape == (len(queries), min(top, len(codes)))
@@ -71,7 +71,7 @@ def test_search_finds_the_nearest(places, bits):
     top=st.integers(1, 50),
 )
 def test_search_on_random_codes(files, packed, queries, top):
-    """Equal codes, a single code, more wanted than there are."""
+    """Includes equal codes, single codes, and `top` above the number of codes."""
     check_any_codes(files, packed, queries, top)
 
 
@@ -142,7 +142,7 @@ def test_fixed_operations_match_a_dict(places):
 
 
 def check_operations(places, operations):
-    """Against a dict: what is there, what is kept of it, and what is found."""
+    """Compares ids, stored parts and search results with a dict."""
     model = {f"v{number}": codes_of([f"v{number}"], seed=number) for number in range(5)}
     where = places.new()
     store = create_store(where, joined(model), places.kind)
@@ -170,7 +170,7 @@ def check_operations(places, operations):
 
 
 def joined(model):
-    """One code set of a dict of them."""
+    """Concatenates a dict of code sets."""
     sets = list(model.values())
     parts = {name: np.concatenate([getattr(each, name) for each in sets]) for name in ("packed", "values", "frames")}
     return codes_of(list(model), labels=np.concatenate([each.labels for each in sets]), **parts)

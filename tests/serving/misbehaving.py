@@ -1,4 +1,4 @@
-"""Work for a sandbox, good and bad. It is imported by the sandbox's processes, and so is light."""
+"""Good and bad work for a sandbox. Imported by its processes, so without heavy imports."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A real `avnas serve` in a process of its own."""
+"""`avnas serve` in a subprocess."""
 
 import os
 import shutil
@@ -20,16 +20,16 @@ class Running:
     """The service, started on a free port of 127.0.0.1 and stopped at the end of the block.
 
     Args:
-        arguments: Of `avnas serve`.
-        folder: For its log; made if missing.
+        arguments: Arguments of `avnas serve`.
+        folder: Folder of its log, created if missing.
 
     Attributes:
-        address: Where it answers.
-        temporary: The folder of its temporary files.
+        address: URL of the service.
+        temporary: Folder of its temporary files.
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
-        self.temporary = Path(tempfile.mkdtemp(prefix="avnas-"))  # pytest's names are too long for a socket's
+        self.temporary = Path(tempfile.mkdtemp(prefix="avnas-"))  # pytest's folder names are too long for sockets
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "log").open("w+")
         self.process = subprocess.Popen(
@@ -51,25 +51,25 @@ class Running:
         return {**os.environ, "TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1"}
 
     def log(self) -> str:
-        """What it wrote to standard error so far."""
+        """Standard error so far."""
         self._log.seek(0)
         return self._log.read()
 
     def client(self) -> httpx.Client:
-        """A client that waits as long as a loaded machine may need."""
+        """A client with a long timeout for loaded machines."""
         return httpx.Client(base_url=self.address, timeout=60, trust_env=False)
 
     def memory(self) -> int:
-        """Bytes that it has in memory, without its children."""
+        """Resident memory in bytes, without child processes."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * 4096
 
     def uploads(self) -> list[Path]:
-        """Uploaded files that are still there."""
+        """Uploaded files that have not been removed."""
         return [path for path in self.temporary.glob("avnas-serve-*/*") if path.is_file()]
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
-        """Ask it to stop, and give its exit code."""
+        """Sends a signal and returns the exit code."""
         self.process.send_signal(signum)
         return self.process.wait(timeout=60)
 
@@ -93,8 +93,8 @@ class Running:
 
 
 def until(true: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to come true."""
+    """Waits until a condition is true."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.05)

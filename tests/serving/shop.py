@@ -1,4 +1,4 @@
-"""A few real videos with their features, a network, a store, and a service that answers on them."""
+"""A few videos with features, a network and a store, to be served."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,12 @@ CLASSES = ("disc", "square", "stripes")
 
 @dataclass(frozen=True)
 class Shop:
-    """Where things are.
+    """Files of a service.
 
     Attributes:
-        store: The index file.
-        model: The network's folder.
-        features: The folder of `videos.csv`.
+        store: Index file.
+        model: Folder of the network.
+        features: Folder of `videos.csv`.
     """
 
     store: Path
@@ -41,16 +41,16 @@ class Shop:
 
     @property
     def arguments(self) -> list[str]:
-        """What `avnas serve` needs to know."""
+        """Arguments of `avnas serve`."""
         return [f"--store={self.store}", f"--model={self.model}", f"--features={self.features}"]
 
     def video(self, number: int = 0) -> Path:
-        """One of the video files."""
+        """A video file."""
         return self.features / "videos" / f"{number}.mp4"
 
 
 def make_shop(folder: Path) -> Shop:
-    """Videos, their features by extractors without weights, codes of a network with random weights, an exact store."""
+    """Videos with features by weightless extractors, codes of a random network, and an exact store."""
     shop = Shop(folder / "codes.index", folder / "model", folder / "features")
     shop.video().parent.mkdir(parents=True)
     extraction = Extraction(ColorGradients(), LogMel(), steps=5)

@@ -1,4 +1,4 @@
-"""The JSON API of a real service: the same answers as the search in Python, and files by id only."""
+"""The JSON API of a running service: answers match the Python search, and files are served by id only."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def plain(search):
 
 
 def told(answers):
-    """Answers of either kind, to be compared."""
+    """Answers of the API or of the Python search in a comparable form."""
     if isinstance(answers, list):
         return [(each.id, each.distance, each.score, list(each.labels)) for each in answers]
     assert answers.status_code == 200, answers.text

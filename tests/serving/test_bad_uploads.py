@@ -38,7 +38,7 @@ def assert_rejected(reply, status, words=""):
     assert reply.json().keys() == {"error"}
     assert words in reply.json()["error"]
     assert "\n" not in reply.json()["error"]
-    assert "avnas-serve" not in reply.json()["error"]  # the name of the service's own file
+    assert "avnas-serve" not in reply.json()["error"]  # the path of the service's file
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_excessive_duration_is_rejected(client, tmp_path):
 
 
 def test_false_duration_in_the_header_is_harmless(client, tmp_path):
-    """A second of video whose header claims a month: hours of it must not be looked for."""
+    """One second of video whose header claims a month."""
     path = small(tmp_path / "liar.mp4")
     started = time.monotonic()
     reply = upload(client, patch(path, b"mvhd", 20, (2**31 - 1).to_bytes(4, "big")).read_bytes())
@@ -120,7 +120,7 @@ def test_false_duration_in_the_header_is_harmless(client, tmp_path):
 
 
 def test_oversized_file_is_rejected_by_its_declared_length(server):
-    """By its declared length, to a client that waits for leave to send."""
+    """The client sends `Expect: 100-continue`."""
     host, _, port = server.address.removeprefix("http://").partition(":")
     head = (
         f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 10000000000\r\n"

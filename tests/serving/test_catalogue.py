@@ -1,4 +1,4 @@
-"""The list of videos, and the thumbnails that are kept."""
+"""The catalogue, and the thumbnail cache."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""A real service under more requests than it can answer: each is answered or sent away, and the service stays well."""
+"""A running service under overload: every request is answered or rejected, and the service recovers."""
 
 import random
 import socket
@@ -20,7 +20,7 @@ HEAD = (
 
 
 def test_full_queue_rejects_requests(server, client, shop):
-    """Six places: two workers, four that wait. Slow uploads hold them all; whatever needs no place still works."""
+    """Slow uploads occupy all six slots (two workers, four waiting); requests that need no slot still work."""
     host, _, port = server.address.removeprefix("http://").partition(":")
     with ExitStack() as held:
         for _ in range(6):
@@ -39,7 +39,7 @@ def test_full_queue_rejects_requests(server, client, shop):
 
 
 class Mix:
-    """Good and bad requests, in an order by seed."""
+    """Random good and bad requests."""
 
     def __init__(self, server, shop, folder):
         self.server = server
@@ -62,7 +62,7 @@ class Mix:
         }
 
     def run(self, count, clients, seed):
-        """The statuses of so many requests by so many clients at a time."""
+        """Statuses of `count` requests by `clients` concurrent clients."""
         choices = random.Random(seed).choices([*self.uploads, *self.addresses], k=count)
         with ThreadPoolExecutor(clients) as threads, self.server.client() as client:
             return list(threads.map(lambda choice: self._one(client, choice), choices))

@@ -1,4 +1,4 @@
-"""The web page in a real browser: ask, see answers, play them, be told what is wrong."""
+"""The web page in a browser: queries, answers, playback and errors."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def page(visit, server):
 
 
 def answers(page):
-    """Ids of the answers, when they are there."""
+    """Waits for answers and returns their ids."""
     page.wait_for_selector("#result:not([hidden]) #answers li")
     return page.locator("#answers .id").all_inner_texts()
 
@@ -36,7 +36,7 @@ def test_upload_search_and_playback(visit, page, server, shop):
     assert page.inner_text("#heading") == "3.mp4"
     first.get_by_role("button", name=f"Play {IDS[3]}").click()
     until(lambda: page.evaluate("document.querySelector('#answers video').currentTime > 0.2"))
-    assert page.evaluate("document.querySelector('#asked video').videoWidth") == 64  # what was sent is shown as well
+    assert page.evaluate("document.querySelector('#asked video').videoWidth") == 64  # the upload is shown as well
     assert visit.problems == []
     assert nothing_from_elsewhere(visit, server)
 
@@ -109,13 +109,13 @@ def test_error_is_shown_and_the_next_upload_works(visit, page, shop, tmp_path, n
     page.set_input_files("#file", bad)
     page.wait_for_selector("#problem:not([hidden])")
     told = page.inner_text("#problem")
-    assert ("not a video" if name == "letter.txt" else "more than the limit of 1 MiB") in told
+    assert ("not a video" if name == "letter.txt" else "exceeds the limit of 1 MiB") in told
     assert page.get_by_role("alert").inner_text() == told
     assert page.is_hidden("#busy")
     page.set_input_files("#file", shop.video())
     assert answers(page)[0] == IDS[0]
     assert page.is_hidden("#problem")
-    wanted = ["415"] if name == "letter.txt" else []  # Chromium tells of every such status on its console
+    wanted = ["415"] if name == "letter.txt" else []  # Chromium logs every error status
     assert [next(word for word in line.split() if word.isdigit()) for line in visit.problems] == wanted
 
 
@@ -144,7 +144,7 @@ def test_keyboard_navigation(visit, page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert answers(page)
-    assert page.evaluate("document.activeElement.id") == "heading"  # a screen reader goes on there
+    assert page.evaluate("document.activeElement.id") == "heading"  # where a screen reader continues
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("button, input, select, a, video")].filter((node) =>
           node.checkVisibility() && node.tagName !== "VIDEO" &&
@@ -170,7 +170,7 @@ def test_layout_and_contrast(visit, page, server, width, dark):
 
 
 def faint(page):
-    """Texts whose contrast with what is behind them is below 4.5 to 1 (WCAG 2.2, level AA)."""
+    """Texts with a contrast below 4.5 to 1 (WCAG 2.2, level AA)."""
     return page.evaluate(
         """() => {
           const numbers = (color) => color.match(/[0-9.]+/g).map(Number);

@@ -1,4 +1,4 @@
-"""Whatever happens in the sandbox, it ends with a result or with one line, and the next work is done."""
+"""Work in the sandbox ends with a result or a one-line error, and does not affect other work."""
 
 import multiprocessing
 import threading
@@ -17,7 +17,7 @@ MEMORY = 64 * 2**20
 @pytest.fixture(scope="module")
 def sandbox():
     sandbox = Sandbox(seconds=30, memory=MEMORY)
-    sandbox.run(misbehaving.double, [1])  # the imports, which tests of short times should not wait for
+    sandbox.run(misbehaving.double, [1])  # imports once, before the tests with short time limits
     yield sandbox
     sandbox.close()
 

@@ -1,4 +1,4 @@
-"""`avnas serve`: what it checks before it listens, and how it ends."""
+"""`avnas serve`: checks before listening, and shutdown."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture
 def apps(monkeypatch):
-    """What would be served: the apps are caught before anything listens."""
+    """Collects apps instead of serving them."""
     caught = []
     monkeypatch.setattr(listening, "serve", lambda app, *_: caught.append(app))
     return caught
@@ -43,9 +43,7 @@ def apps(monkeypatch):
         ({"--device": "abacus"}, "--device abacus"),
     ],
 )
-def test_invalid_options_fail_before_listening(
-    shop, apps, capsys, changed, message, tmp_path, monkeypatch
-):
+def test_invalid_options_fail_before_listening(shop, apps, capsys, changed, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = dict(argument.split("=", 1) for argument in shop.arguments) | {"--port": "0"} | changed
     assert main(["serve", *(f"{name}={value}" for name, value in options.items())]) == 2
@@ -94,7 +92,7 @@ def test_without_a_model_only_ids_and_codes_work(shop, apps, capsys):
 
 
 def test_store_without_extraction_rejects_uploads(shop, apps, capsys, tmp_path):
-    """Nobody wrote down how these features were made: uploads cannot be told apart from nonsense."""
+    """The extraction of these features is unknown, so uploads cannot be compared."""
     store = open_store(str(shop.store))
     codes = store.fetch(store.first_ids())
     without = CodeSet(codes.ids, codes.packed, codes.bits, codes.fingerprint)

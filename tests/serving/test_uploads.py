@@ -1,4 +1,4 @@
-"""A form is the same however the network cuts it, and is never kept beyond its limits."""
+"""Forms are parsed independently of chunking, and limits are enforced."""
 
 import asyncio
 import itertools

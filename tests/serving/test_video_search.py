@@ -1,4 +1,4 @@
-"""Search by video, id, code and features: what comes first, what is left out, what reranking changes."""
+"""Search by video, id, code and features, with and without rerank."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ def search(shop):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """A store of 60 codes close to each other, and what it was made of."""
+    """A store of 60 similar codes, and its code set."""
     codes = codes_of([f"v{row}" for row in range(60)], bits=16, spread=16)
     return create_store(str(tmp_path_factory.mktemp("many") / "x.avnas"), codes), codes
 
@@ -39,7 +39,7 @@ def distances(codes, row):
 
 
 def test_video_finds_itself(shop, search):
-    """Encoded alone it has the code that it has among others, as no value of these is within rounding of zero."""
+    """A video's code does not depend on the batch, as no value is within rounding of zero."""
     for number, video in enumerate(IDS[:3]):
         answers = search.by_video(shop.video(number), top=3)
         assert video in [answer.id for answer in answers if answer.distance == 0]
@@ -69,7 +69,7 @@ def test_by_id_includes_the_video_itself_on_request(many):
 
 
 def test_by_id_among_equal_codes(tmp_path):
-    """More codes at distance 0 than are wanted: the video is left out whether or not it is among the first."""
+    """More codes at distance 0 than `top`: the video is left out in any case."""
     store = create_store(str(tmp_path / "x.avnas"), codes_of([f"v{row}" for row in range(20)], [[1, 2]] * 20))
     for video in ("v0", "v19"):
         answers = VideoSearch(store).by_id(video, top=5)

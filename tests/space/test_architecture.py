@@ -1,4 +1,4 @@
-"""Architectures are values."""
+"""Architectures as values."""
 
 import copy
 import json

@@ -46,7 +46,7 @@ def test_index_of_a_candidate():
 
 
 def test_cells_compare_by_value():
-    """A list, as YAML gives it, makes the same cell as a tuple."""
+    """A list, as in YAML, gives the same cell as a tuple."""
     cell = Cell("F", ["add", "gated_attention"])
     assert cell == Cell("F", ("add", "gated_attention"))
     assert len({cell, Cell("F", ("add", "gated_attention")), Cell("F", ("gated_attention", "add"))}) == 2

@@ -1,4 +1,4 @@
-"""Streams of random numbers, and architectures drawn without repetition."""
+"""Drawing distinct architectures."""
 
 import itertools
 from collections import Counter
@@ -35,7 +35,7 @@ class TestDistinct:
 
     @pytest.mark.parametrize(("count", "already"), [(1, 0), (2, 0), (2, 2), (4, 1), (3, 3)])
     def test_ordered_draws_are_uniform(self, count, already):
-        """Drawn by rejection (count + seen at most half of the space) or from a list of what is left."""
+        """Drawn by rejection (count + seen at most half of the space) or from a list of the rest."""
         every = every_architecture(SMALL)
         seen = frozenset(every[:already])
         draws = Counter(tuple(draw_distinct(SMALL, count, stream(seed, "test"), seen)) for seed in range(2000))

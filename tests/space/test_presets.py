@@ -1,4 +1,4 @@
-"""The named spaces, held against the numbers that the paper and the authors' code give."""
+"""Presets against the numbers in the paper and the authors' code."""
 
 import json
 

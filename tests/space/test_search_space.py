@@ -1,4 +1,4 @@
-"""Search spaces: sizes, the way to architectures and back, uniform sampling, JSON."""
+"""Search spaces: sizes, conversion to architectures and back, uniform sampling, JSON."""
 
 import itertools
 import json
@@ -78,13 +78,13 @@ def test_sampling_is_uniform():
     routes = [space.indices(space.sample(generator)) for _ in range(6_000)]
     drawn = np.array([[route[cell.name] for cell in space.cells] for route in routes])
     for column, cell in enumerate(space.cells):
-        assert chance_of_more(np.bincount(drawn[:, column], minlength=len(cell.candidates))) > 1e-6
-    assert chance_of_more(np.bincount(drawn @ [6, 2, 1], minlength=48)) > 1e-6
-    assert chance_of_more(np.bincount(np.minimum(drawn[:, 0], 6), minlength=8)) < 1e-6  # the last is never drawn
+        assert p_value(np.bincount(drawn[:, column], minlength=len(cell.candidates))) > 1e-6
+    assert p_value(np.bincount(drawn @ [6, 2, 1], minlength=48)) > 1e-6
+    assert p_value(np.bincount(np.minimum(drawn[:, 0], 6), minlength=8)) < 1e-6  # the last is never drawn
 
 
-def chance_of_more(counts):
-    """Probability that equally likely outcomes differ more from equal counts, by the chi-square distribution."""
+def p_value(counts):
+    """The p-value of equal counts by a chi-square test."""
     expected = counts.sum() / len(counts)
     statistic = torch.tensor(((counts - expected) ** 2 / expected).sum(), dtype=torch.float64)
     freedom = torch.tensor(len(counts) - 1, dtype=torch.float64)

@@ -57,7 +57,7 @@ class _FirstOrderOnly(torch.autograd.Function):
 
 
 def first_order_only(name: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Returns the tensors unchanged; differentiating their gradients again raises SecondDerivativeError, with this name.
+    """Returns the tensors unchanged; differentiating their gradients again raises SecondDerivativeError with the name.
 
     `torch.autograd.function.once_differentiable` is not enough: if the incoming gradient is constant, as below a plain
     sum, its gradients look constant too, and the missing second derivative silently counts as zero. `create_graph=True`

@@ -100,7 +100,7 @@ def _differentiable(
 
 
 def dropout_native(x: Tensor, dropped: int, scale: float, *, rectify: bool) -> Tensor:
-    """`avhash_nas.kernels.dropout` of a tensor that `fits` accepts; drops `dropped` of 65,536 values, scales the others.
+    """`avhash_nas.kernels.dropout` of a tensor that `fits` accepts; drops `dropped` of 65,536 values, scales the rest.
 
     The mask is a function of one number drawn from torch's generator, and is recomputed in the backward pass.
     """
