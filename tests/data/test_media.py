@@ -22,5 +22,5 @@ def test_a_folder_without_a_list_has_no_video_files(tmp_path):
 @pytest.mark.parametrize("text", ["id,path\na,b\n", "id,path,labels,split,seconds,notes\na,b,,,long,\n", "id\n\xff"])
 def test_a_damaged_list_is_refused(tmp_path, text):
     (tmp_path / "videos.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(AvnasError, match=r"videos\.csv: is no list of videos"):
+    with pytest.raises(AvnasError, match=r"videos\.csv: not a list of videos"):
         read_media(tmp_path)

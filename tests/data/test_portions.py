@@ -44,7 +44,7 @@ def test_seeds_cut_differently_and_repeatably():
 
 @pytest.mark.parametrize("train_fraction", [0.0, 1.0, -0.5, float("nan")])
 def test_a_portion_out_of_range_is_refused(train_fraction):
-    with pytest.raises(AvnasError, match="portion must lie between 0 and 1"):
+    with pytest.raises(AvnasError, match="train_fraction must lie between 0 and 1"):
         split_stratified(np.eye(4, dtype=bool), train_fraction, 0)
 
 

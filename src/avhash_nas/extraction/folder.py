@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avhash_nas.data import EXTRACTION_FILE
-from avhash_nas.data.media import NAME as MEDIA_FILE
+from avhash_nas.data.media import MEDIA_FILE
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.feature_files import FILES, Parts
 from avhash_nas.extraction.labels import SPLITS
