@@ -94,11 +94,17 @@ def test_stored_in_half_precision_a_query_sees_what_is_stored():
     [
         ({"format": 2}, "format 2 is not 1"),
         ({"visual": {"class": "no.such.Class", "arguments": {}, "weights": ""}}, "'no.such.Class' cannot be imported"),
-        ({"visual": {"class": "pathlib.Path", "arguments": {}, "weights": ""}}, "pathlib.Path is no VisualExtractor"),
-        ({"audio": {"class": "avhash_nas.extraction.LogMel", "arguments": {"x": 1}, "weights": ""}}, "cannot be made"),
-        ({"audio": 3}, "cannot be made"),
+        (
+            {"visual": {"class": "pathlib.Path", "arguments": {}, "weights": ""}},
+            "Path is not a subclass of Visual",
+        ),
+        (
+            {"audio": {"class": "avhash_nas.extraction.LogMel", "arguments": {"x": 1}, "weights": ""}},
+            "the record is invalid",
+        ),
+        ({"audio": 3}, "the record is invalid"),
         ({"steps": 0}, "steps=0 must be at least 1"),
-        ({"steps": "x"}, "cannot be made"),
+        ({"steps": "x"}, "the record is invalid"),
         ({"dtype": "int8"}, "dtype='int8' must be float32 or float16"),
     ],
 )
@@ -111,5 +117,5 @@ def test_what_describes_no_extraction_is_one_line(change, message):
 def test_an_extractor_of_the_other_modality_is_refused():
     described = Extraction(ColorGradients(), LogMel()).to_dict()
     described["visual"], described["audio"] = described["audio"], described["visual"]
-    with pytest.raises(AvnasError, match="LogMel is no VisualExtractor"):
+    with pytest.raises(AvnasError, match="LogMel is not a subclass of VisualExtractor"):
         Extraction.from_dict(described)

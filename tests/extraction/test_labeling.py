@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.extraction.annotations import Annotation
 from avhash_nas.extraction.labeling import Labeling, draw_splits
-from avhash_nas.extraction.labels import Annotation
 from avhash_nas.extraction.listing import VideoFile, ids_of
 
 
@@ -24,7 +24,7 @@ def videos(*names):
 
 
 def test_every_class_is_cut_alike():
-    found = Labeling(split=(0.5, 0.25, 0.25)).split_up(labeled(8, 8, 4))
+    found = Labeling(split=(0.5, 0.25, 0.25)).assign_splits(labeled(8, 8, 4))[0]
     by_class = Counter((name[0], each.split) for name, each in found.items())
     assert by_class == {
         (name, split): count // share
@@ -46,15 +46,15 @@ def test_shares_hold_over_all_videos(labels, shares, seed):
 
 
 def test_a_draw_is_by_its_seed():
-    once, again, other = (Labeling(seed=seed).split_up(labeled(20, 20)) for seed in (1, 1, 2))
+    once, again, other = (Labeling(seed=seed).assign_splits(labeled(20, 20))[0] for seed in (1, 1, 2))
     assert once == again != other
 
 
 def test_later_videos_do_not_move_earlier_ones():
     """A network trained on the first would else be tested on what it was trained on."""
-    first = Labeling().split_up(labeled(10, 10))
+    first = Labeling().assign_splits(labeled(10, 10))[0]
     kept = {name: each.split for name, each in first.items()}
-    both = Labeling(split=(0.2, 0.4, 0.4)).split_up(labeled(20, 10, 10), kept)
+    both = Labeling(split=(0.2, 0.4, 0.4)).assign_splits(labeled(20, 10, 10), kept)[0]
     assert {name: both[name] for name in first} == first
     new = {name: each for name, each in both.items() if name not in first}
     assert sizes(new) == {"train": 4, "val": 8, "test": 8}
@@ -62,17 +62,17 @@ def test_later_videos_do_not_move_earlier_ones():
 
 def test_splits_are_drawn_anew_where_asked():
     kept = dict.fromkeys(labeled(20), "train")
-    assert sizes(Labeling(resplit=True).split_up(labeled(20), kept)) == {"train": 10, "val": 5, "test": 5}
+    assert sizes(Labeling(resplit=True).assign_splits(labeled(20), kept)[0]) == {"train": 10, "val": 5, "test": 5}
 
 
 def test_nothing_new_draws_nothing():
     kept = dict.fromkeys(labeled(3), "val")
-    assert sizes(Labeling().split_up(labeled(3), kept)) == {"val": 3}
+    assert sizes(Labeling().assign_splits(labeled(3), kept)[0]) == {"val": 3}
 
 
 def test_given_splits_are_taken_as_they_are():
     given_ones = {"a": Annotation(("x",), "test"), "b": Annotation(("x",))}
-    assert Labeling().split_up(given_ones, {"b": "train"}) == given_ones
+    assert Labeling().assign_splits(given_ones, {"b": "train"})[0] == given_ones
 
 
 def test_labels_from_folders_are_ready_to_be_split():

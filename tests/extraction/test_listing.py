@@ -126,5 +126,5 @@ def test_nothing_to_list(tmp_path):
     with pytest.raises(AvnasError, match=r"holds no video files$"):
         list_videos(tmp_path)
     touch(tmp_path, "a.txt", "b.txt", "c")
-    with pytest.raises(AvnasError, match=r"holds no video files; other files: 2 \.txt, 1 without ending$"):
+    with pytest.raises(AvnasError, match=r"holds no video files; other files: 2 \.txt, 1 without suffix$"):
         list_videos(tmp_path)

@@ -46,7 +46,7 @@ def test_a_line_in_ten_seconds(clock):
 
 def test_stopped_it_says_that_it_goes_on(clock):
     for leave in (KeyboardInterrupt(), SystemExit(143)):
-        assert shown(5, 2, [1], clock, leave) == ["stopped at 3/5 videos, 0 failed; the same command goes on from here"]
+        assert shown(5, 2, [1], clock, leave) == ["stopped at 3/5 videos, 0 failed; the same command resumes from here"]
 
 
 def test_an_error_is_not_called_a_stop(clock):

@@ -163,7 +163,7 @@ def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, c
 def test_files_that_are_gone_are_not_dropped_unasked(place):
     (place / "videos" / "cats" / "clip 2.mp4").unlink()
     before = content(place / "out")
-    with pytest.raises(AvnasError, match=r"the files of 1 of its 12 videos are gone, such as that of cats:clip 2"):
+    with pytest.raises(AvnasError, match=r"the files of 1 of its 12 videos are gone, such as cats:clip 2"):
         extract(place / "videos", place / "out")
     assert content(place / "out") == before
     outcome = extract(place / "videos", place / "out", drop_missing=True)
@@ -203,9 +203,9 @@ def test_other_options_are_refused_or_start_anew(place, extracted):
 def test_a_folder_that_holds_something_else_is_refused(ready, tmp_path):
     (tmp_path / "thesis.tex").touch()
     for overwrite in (False, True):
-        with pytest.raises(AvnasError, match=r"holds thesis\.tex, which no extraction has made"):
+        with pytest.raises(AvnasError, match=r"holds thesis\.tex, which is not from an extraction"):
             extract(ready / "videos", tmp_path, overwrite=overwrite)
-    with pytest.raises(AvnasError, match=r"thesis\.tex: cannot be made"):
+    with pytest.raises(AvnasError, match=r"thesis\.tex: cannot be created"):
         extract(ready / "videos", tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -213,7 +213,7 @@ def test_a_folder_that_holds_something_else_is_refused(ready, tmp_path):
 def test_two_at_once_in_one_folder_are_refused(ready, tmp_path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(AvnasError, match="another extraction is at work in it"):
+    with pytest.raises(AvnasError, match="another extraction runs in it"):
         extract(ready / "videos", tmp_path)
     os.close(descriptor)
     assert extract(ready / "videos", tmp_path).videos == 12

@@ -1,7 +1,7 @@
 """Extraction of a folder of video files to a dataset of features."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def extract_folder(
         parts = prepare_folder(folder, record, overwrite=overwrite)
         earlier = read_entries(folder)
         if not drop_missing:
-            _check_none_missing(folder, earlier.values(), listing.videos)
+            _check_none_missing(folder, [*earlier.values()], listing.videos)
         done = parts.keys() | earlier.keys()
         waiting = [video for video in listing.videos if video.key not in done]
         work = ExtractVideo(extraction, parts, Limits(time=timeout))
@@ -107,13 +107,13 @@ def extract_folder(
     )
 
 
-def _check_none_missing(folder: Path, earlier: Iterable[Entry], videos: Sequence[VideoFile]) -> None:
-    keys, ids, earlier = {video.key for video in videos}, {video.id for video in videos}, list(earlier)
+def _check_none_missing(folder: Path, earlier: Sequence[Entry], videos: Sequence[VideoFile]) -> None:
+    keys, ids = {video.key for video in videos}, {video.id for video in videos}
     missing = [entry.id for entry in earlier if entry.key not in keys and entry.id not in ids]
     if missing:
         raise AvnasError(
-            f"{folder}: the files of {len(missing)} of its {len(earlier)} videos are gone, such as that of {missing[0]};"
-            " name the original folder of videos, or remove these videos with --drop_missing"
+            f"{folder}: the files of {len(missing)} of its {len(earlier)} videos are gone, such as {missing[0]}; "
+            "name the original folder of videos, or remove these videos with --drop_missing"
         )
 
 

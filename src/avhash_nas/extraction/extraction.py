@@ -78,8 +78,8 @@ class Extraction:
             actual = extractor.fingerprint()
             if actual != expected:
                 raise AvnasError(
-                    f"{name} extractor {type(extractor).__name__} {extractor.arguments()}: its weights are {actual}, and"
-                    f" the features were extracted with {expected}; load the same weights, or extract the videos again"
+                    f"{name} extractor {type(extractor).__name__} {extractor.arguments()}: its weights are {actual}, "
+                    f"and the features are from {expected}; load the same weights, or extract the videos again"
                 )
         self._expected = {}
         return self

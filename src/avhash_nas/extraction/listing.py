@@ -121,7 +121,9 @@ def _id(parts: Iterable[str]) -> str:
 def _escape(part: str) -> str:
     inner = range(len(part) - len(part.lstrip()), len(part.rstrip()))
     return "".join(
-        character if place in inner and character.isprintable() and character not in "%:,;" else _percent_encode(character)
+        character
+        if place in inner and character.isprintable() and character not in "%:,;"
+        else _percent_encode(character)
         for place, character in enumerate(part)
     )
 

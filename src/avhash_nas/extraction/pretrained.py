@@ -73,7 +73,9 @@ class PretrainedExtractor(Extractor):
             try:
                 self._dim = self._embed(self._example()).shape[1]
             except (ValueError, RuntimeError, TypeError, AttributeError) as error:
-                raise AvnasError(f"{self._description()} does not work with its processor: {_summary(error)}") from error
+                raise AvnasError(
+                    f"{self._description()} does not work with its processor: {_summary(error)}"
+                ) from error
         return self._dim
 
     @override

@@ -124,7 +124,9 @@ class Workers:
                     crashes += 1
                     answer = f"the process that read it ended: {worker.exit_reason()}"
                     if item is None or crashes == _MAX_CRASHES:
-                        raise AvnasError(f"processes cannot work or end one after the other: {worker.exit_reason()}") from None
+                        raise AvnasError(
+                            f"processes cannot work or end one after the other: {worker.exit_reason()}"
+                        ) from None
                     self._workers.remove(worker)
                     self._start()
                 else:
