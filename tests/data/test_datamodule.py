@@ -1,19 +1,13 @@
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from avhash_nas.data import ClassBalanced, HashingData, Triplets, write_synthetic
 from avhash_nas.data.sampling import BatchSampling
+from data.recorder import Recorder, fit_and_resume, trainer
 
 SIZES = {"classes": 4, "train": 6, "val": 3, "test": 2, "visual_dim": 6, "audio_dim": 4, "frames": 3}
 
@@ -98,33 +92,6 @@ def test_use_before_opening_says_what_to_call(make):
         make().train_dataloader()
 
 
-class Recorder(LightningModule):
-    """A model that notes which videos it has seen and stops where told."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(6, 2)
-        self.seen: list[list[int]] = []
-        self.stop_at = stop_at
-
-    def training_step(self, batch, batch_idx):
-        if len(self.seen) == self.stop_at:
-            raise RuntimeError("stopped")
-        self.seen.append(batch.index.tolist())
-        return self.layer(batch.visual).square().mean()
-
-    def validation_step(self, batch, batch_idx, dataloader_idx=0):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.01)
-
-
-def trainer(folder: Path, *callbacks: Callback, **options) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return Trainer(**{**quiet, "default_root_dir": folder, "max_epochs": 3, "callbacks": [*callbacks], **options})
-
-
 @pytest.fixture
 def whole(make, tmp_path):
     """An uninterrupted run with a checkpoint after each step: its model and the checkpoints."""
@@ -191,57 +158,15 @@ def test_settings_come_from_the_command_line(root):
         assert words in helped
 
 
-SCRIPT = """
-import json, os, sys
-from pathlib import Path
-sys.path.insert(0, os.environ["TESTS"])
-from lightning.pytorch.callbacks import ModelCheckpoint
-from test_datamodule import Recorder, trainer
-from avhash_nas.data import ClassBalanced, HashingData
-
-folder = Path(os.environ["FOLDER"])
-
-class Counted(Recorder):
-    def validation_step(self, batch, batch_idx, dataloader_idx=0):
-        self.queries = getattr(self, "queries", []) + (batch.index.tolist() if dataloader_idx == 0 else [])
-
-    def on_train_end(self):
-        sampler = type(self.trainer.train_dataloader.sampler).__name__
-        result = {"seen": self.seen, "queries": self.queries, "sampler": sampler}
-        (folder / f"{self.name}-{self.global_rank}.json").write_text(json.dumps(result))
-
-def fit(name, *callbacks, **options):
-    model = Counted()
-    model.name = name
-    two = {"max_epochs": 2, "strategy": "ddp_fork", "devices": 2, "num_sanity_val_steps": 0}
-    data = HashingData(os.environ["ROOT"], cache_dir=folder, sampling=ClassBalanced(2, 2), eval_batch_size=5)
-    trainer(folder, *callbacks, **two).fit(model, data, **options)
-
-fit("whole", ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1))
-fit("resumed", ckpt_path=folder / "step=4.ckpt", weights_only=True)
-"""
-
-
-def test_two_processes_share_the_batches_of_one_and_resume_within_an_epoch(root, make, tmp_path):
+def test_ranks_share_the_batches_of_one_process_and_resume_within_an_epoch(three_ranks, root, make, tmp_path):
     alone = Recorder()
     trainer(tmp_path, max_epochs=2, enable_checkpointing=False).fit(alone, make())
-    folder = tmp_path / "two"
+    folder = tmp_path / "ranks"
     folder.mkdir()
-    paths = {"TESTS": str(Path(__file__).parent), "FOLDER": str(folder), "ROOT": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, **paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    first, second = (json.loads((folder / f"whole-{rank}.json").read_text()) for rank in (0, 1))
-    assert first["sampler"] == second["sampler"] == "EpochSampler"
-    assert [one + other for one, other in zip(first["seen"], second["seen"], strict=True)] == alone.seen
+    fits = three_ranks.run(fit_and_resume, root, folder)
+    assert [fit.sampler for fit in fits] == ["EpochSampler"] * 3
+    assert [[row for rows in parts for row in rows] for parts in zip(*(fit.seen for fit in fits), strict=True)] == alone.seen
     validation = make().prepare().splits["val"].tolist()
-    assert sorted(first["queries"] + second["queries"]) == sorted(validation * 2)  # two epochs, no repeats
-    for rank, whole in enumerate((first, second)):
-        resumed = json.loads((folder / f"resumed-{rank}.json").read_text())
-        assert resumed["seen"] == whole["seen"][4:]
+    assert sorted(row for fit in fits for row in fit.queries) == sorted(validation * 2)  # two epochs, no repeats
+    for fit in fits:
+        assert fit.resumed == fit.seen[4:]

@@ -66,7 +66,7 @@ def class_means(root, file, classes):
 
 
 def test_signal_is_where_the_docstring_says(tmp_path):
-    root = write_synthetic(tmp_path / "set", classes=6, train=300, val=1, test=1, frames=8, noise=0.1)
+    root = write_synthetic(tmp_path / "set", classes=6, train=200, val=1, test=1, frames=8, noise=0.1)
     visual, audio = class_means(root, "image.h5", 6), class_means(root, "audio.h5", 6)
 
     def pooled(means, a, b):
