@@ -45,7 +45,7 @@ def test_attributes_and_batches(make, root):
     assert all(data.labels[row].argmax() == int(listed[name]) for row, name in enumerate(data.ids))
 
 
-def test_evaluation_loaders_hold_queries_and_database(make):
+def test_evaluation_loaders_yield_queries_and_database(make):
     data = make(eval_batch_size=5).prepare()
     for loaders, split in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
         queries, database = ([*loader] for loader in loaders)
@@ -67,7 +67,7 @@ def test_first_label_only(make_set, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_training_loader_changes_with_the_epoch_alone(make, workers):
+def test_training_batches_depend_only_on_the_epoch(make, workers):
     data = make(workers=workers).prepare()
     loader = data.train_dataloader()
     epochs = []
@@ -78,7 +78,7 @@ def test_training_loader_changes_with_the_epoch_alone(make, workers):
     assert len(loader) == len(epochs[0]) == 6
 
 
-def test_sampled_loader_draws_from_its_rows_with_its_own_seed(make):
+def test_sampled_loader_uses_its_rows_and_seed(make):
     data = make().prepare()
     half = data.splits["train"][::2]
     first, second = (data.sampled_loader(half, ClassBalanced(2, 3), seed=seed) for seed in (1, 2))
@@ -87,7 +87,7 @@ def test_sampled_loader_draws_from_its_rows_with_its_own_seed(make):
     assert set(drawn[0]) == set(half.tolist())
 
 
-def test_use_before_opening_says_what_to_call(make):
+def test_use_before_prepare_raises(make):
     with pytest.raises(RuntimeError, match="prepare"):
         make().train_dataloader()
 
@@ -102,7 +102,7 @@ def whole(make, tmp_path):
 
 
 @pytest.mark.filterwarnings("error:.*not resumable.*")
-def test_resumed_anywhere_sees_what_an_uninterrupted_run_sees(whole, make, tmp_path):
+def test_resuming_at_any_step_equals_an_uninterrupted_run(whole, make, tmp_path):
     model, checkpoints = whole
     assert len(model.seen) == 18
     assert len({str(sorted(rows)) for rows in model.seen}) > 12
@@ -116,7 +116,7 @@ def test_resumed_anywhere_sees_what_an_uninterrupted_run_sees(whole, make, tmp_p
 
 @pytest.mark.filterwarnings("error:.*not resumable.*")
 @pytest.mark.parametrize("workers", [0, 1])
-def test_stopped_by_an_exception_and_resumed(whole, make, tmp_path, workers):
+def test_resuming_after_an_exception(whole, make, tmp_path, workers):
     model, _ = whole
     stopped, resumed = Recorder(stop_at=8), Recorder()
     keep = ModelCheckpoint(tmp_path / "last", save_on_exception=True, every_n_epochs=10)
@@ -127,7 +127,7 @@ def test_stopped_by_an_exception_and_resumed(whole, make, tmp_path, workers):
     assert stopped.seen + resumed.seen == model.seen
 
 
-def test_a_new_fit_of_the_same_module_starts_at_the_beginning(whole, make, tmp_path):
+def test_new_fit_of_the_same_module_starts_at_epoch_0(whole, make, tmp_path):
     model, checkpoints = whole
     data = make()
     fresh = trainer(tmp_path, max_epochs=1)
@@ -137,7 +137,7 @@ def test_a_new_fit_of_the_same_module_starts_at_the_beginning(whole, make, tmp_p
     assert again.seen == model.seen[:6]
 
 
-def test_lightning_can_overfit_some_batches(make, tmp_path):
+def test_overfit_batches_of_lightning(make, tmp_path):
     model = Recorder()
     trainer(tmp_path, overfit_batches=2, max_epochs=2).fit(model, make())
     assert len(model.seen) == 4
@@ -145,7 +145,7 @@ def test_lightning_can_overfit_some_batches(make, tmp_path):
     assert all(len(rows) == 4 for rows in model.seen)
 
 
-def test_settings_come_from_the_command_line(root):
+def test_options_from_the_command_line(root):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(HashingData, "data")
     args = [f"--data.root={root}", "--data.sampling=Triplets", "--data.sampling.anchors=3"]
@@ -165,7 +165,9 @@ def test_ranks_share_the_batches_of_one_process_and_resume_within_an_epoch(three
     folder.mkdir()
     fits = three_ranks.run(fit_and_resume, root, folder)
     assert [fit.sampler for fit in fits] == ["EpochSampler"] * 3
-    assert [[row for rows in parts for row in rows] for parts in zip(*(fit.seen for fit in fits), strict=True)] == alone.seen
+    assert [
+        [row for rows in parts for row in rows] for parts in zip(*(fit.seen for fit in fits), strict=True)
+    ] == alone.seen
     validation = make().prepare().splits["val"].tolist()
     assert sorted(row for fit in fits for row in fit.queries) == sorted(validation * 2)  # two epochs, no repeats
     for fit in fits:

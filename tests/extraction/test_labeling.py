@@ -23,7 +23,7 @@ def videos(*names):
     return [VideoFile(Path("/videos") / name, name, own, name) for name, own in zip(names, ids_of(names))]
 
 
-def test_every_class_is_cut_alike():
+def test_every_class_is_split_in_the_same_proportion():
     found = Labeling(split=(0.5, 0.25, 0.25)).assign_splits(labeled(8, 8, 4))[0]
     by_class = Counter((name[0], each.split) for name, each in found.items())
     assert by_class == {
@@ -46,12 +46,12 @@ def test_shares_hold_over_all_videos(labels, shares, seed):
     assert all(abs(counts[split] - share * len(labels)) <= 2 for split, share in zip(("train", "val", "test"), shares))
 
 
-def test_a_draw_is_by_its_seed():
+def test_splits_depend_on_the_seed_alone():
     once, again, other = (Labeling(seed=seed).assign_splits(labeled(20, 20))[0] for seed in (1, 1, 2))
     assert once == again != other
 
 
-def test_later_videos_do_not_move_earlier_ones():
+def test_new_videos_do_not_move_old_ones():
     """A network trained on the first would else be tested on what it was trained on."""
     first = Labeling().assign_splits(labeled(10, 10))[0]
     kept = {name: each.split for name, each in first.items()}
@@ -61,22 +61,22 @@ def test_later_videos_do_not_move_earlier_ones():
     assert sizes(new) == {"train": 4, "val": 8, "test": 8}
 
 
-def test_splits_are_drawn_anew_where_asked():
+def test_resplit_draws_all_splits_again():
     kept = dict.fromkeys(labeled(20), "train")
     assert sizes(Labeling(resplit=True).assign_splits(labeled(20), kept)[0]) == {"train": 10, "val": 5, "test": 5}
 
 
-def test_nothing_new_draws_nothing():
+def test_no_new_videos_keep_all_splits():
     kept = dict.fromkeys(labeled(3), "val")
     assert sizes(Labeling().assign_splits(labeled(3), kept)[0]) == {"val": 3}
 
 
-def test_given_splits_are_taken_as_they_are():
+def test_given_splits_are_kept():
     given_ones = {"a": Annotation(("x",), "test"), "b": Annotation(("x",))}
     assert Labeling().assign_splits(given_ones, {"b": "train"})[0] == given_ones
 
 
-def test_labels_from_folders_are_ready_to_be_split():
+def test_labels_from_folders():
     names = [f"{name}/{i}.mp4" for name in ("cats", "dogs") for i in range(4)]
     assert len(Labeling("folders").read(videos(*names))) == 8
 
@@ -90,13 +90,13 @@ def test_too_few_videos_for_three_splits():
         Labeling("folders").read(videos("cats/a.mp4"))
 
 
-def test_a_csv_file_that_leaves_a_split_empty(tmp_path):
+def test_csv_with_an_empty_split_is_rejected(tmp_path):
     (tmp_path / "l.csv").write_text("file,label,split\na.mp4,x,train\nb.mp4,x,test\n")
     with pytest.raises(AvnasError, match="no labeled video is left for val"):
         Labeling(str(tmp_path / "l.csv")).read(videos("a.mp4", "b.mp4"))
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.5, 0.5, 0.5), (1.0, 0.0, 0.0), (0.8, 0.4, -0.2), ()])
-def test_shares_are_checked(shares):
+def test_invalid_shares_are_rejected(shares):
     with pytest.raises(AvnasError, match="give three shares above 0 that add up to 1, for train, val, test"):
         Labeling(split=shares)
