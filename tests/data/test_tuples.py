@@ -8,7 +8,7 @@ from avhash_nas.errors import AvnasError
 
 
 def following(videos: int, size: int):
-    """Partners that can be told from their anchor: the next ones, shifted by a random number below 10."""
+    """Partners that identify their anchor: the next positions, shifted by a random number below 10."""
 
     def partners(positions: np.ndarray, random: np.random.Generator) -> np.ndarray:
         shift = random.integers(0, 10, (len(positions), size))

@@ -83,8 +83,8 @@ def test_frames_and_sound_from_every_container(tmp_path, name):
     ],
 )
 def test_jumping_equals_full_decoding(tmp_path, name, options):
-    kept = {"picture": clock(SIZE, 18.0), "sound": chirp, "rate": 16000, "seconds": 18.0}
-    path = make_video(tmp_path / name, **(kept | options))
+    common = {"picture": clock(SIZE, 18.0), "sound": chirp, "rate": 16000, "seconds": 18.0}
+    path = make_video(tmp_path / name, **(common | options))
     for steps in (3, 25):
         clip = read_clip(path, steps=steps, longest_segment=0.25)
         frames, start, seconds = chosen_frames(path, steps)

@@ -18,7 +18,7 @@ def video(name, key=None):
 
 
 def features(name):
-    """What a video has is told by its name."""
+    """Features that depend on the name of the video."""
     random = np.random.default_rng(list(name.encode()))
     visual, audio = (random.normal(size=(3, dim)).astype(np.float32) for dim in (4, 2))
     return VideoFeatures(visual, audio, len(name) / 7, ("no_audio", "short") if "q" in name else ())

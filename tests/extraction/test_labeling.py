@@ -54,24 +54,24 @@ def test_splits_depend_on_the_seed_alone():
 def test_new_videos_do_not_move_old_ones():
     """A network trained on the first would else be tested on what it was trained on."""
     first = Labeling().assign_splits(labeled(10, 10))[0]
-    kept = {name: each.split for name, each in first.items()}
-    both = Labeling(split=(0.2, 0.4, 0.4)).assign_splits(labeled(20, 10, 10), kept)[0]
+    previous = {name: each.split for name, each in first.items()}
+    both = Labeling(split=(0.2, 0.4, 0.4)).assign_splits(labeled(20, 10, 10), previous)[0]
     assert {name: both[name] for name in first} == first
     new = {name: each for name, each in both.items() if name not in first}
     assert sizes(new) == {"train": 4, "val": 8, "test": 8}
 
 
 def test_resplit_draws_all_splits_again():
-    kept = dict.fromkeys(labeled(20), "train")
-    assert sizes(Labeling(resplit=True).assign_splits(labeled(20), kept)[0]) == {"train": 10, "val": 5, "test": 5}
+    previous = dict.fromkeys(labeled(20), "train")
+    assert sizes(Labeling(resplit=True).assign_splits(labeled(20), previous)[0]) == {"train": 10, "val": 5, "test": 5}
 
 
 def test_no_new_videos_keep_all_splits():
-    kept = dict.fromkeys(labeled(3), "val")
-    assert sizes(Labeling().assign_splits(labeled(3), kept)[0]) == {"val": 3}
+    previous = dict.fromkeys(labeled(3), "val")
+    assert sizes(Labeling().assign_splits(labeled(3), previous)[0]) == {"val": 3}
 
 
-def test_given_splits_are_kept():
+def test_given_splits_are_previous():
     given_ones = {"a": Annotation(("x",), "test"), "b": Annotation(("x",))}
     assert Labeling().assign_splits(given_ones, {"b": "train"})[0] == given_ones
 

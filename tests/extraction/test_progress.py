@@ -9,14 +9,14 @@ from avhash_nas.extraction.progress import Progress
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test winds."""
+    """A clock that the test sets."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
 def shown(total, done, seconds, clock, leave=None):
-    """What is printed where there is no terminal, a video being done after each of some seconds."""
+    """Lines printed without a terminal, if videos are finished after the given seconds."""
     console = Console(file=io.StringIO(), width=500)
     try:
         with Progress(total, done, console) as bar:

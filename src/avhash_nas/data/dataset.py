@@ -32,10 +32,6 @@ class OpenDataset:
 def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
     """Validates a dataset and converts its features to the cache.
 
-    Args:
-        root: The dataset's folder.
-        cache_dir: The cache folder; None is ``default_cache_dir()``.
-
     Raises:
         DataError: The dataset cannot be used.
     """

@@ -31,19 +31,12 @@ class Shape(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """One video of a feature file.
-
-    Args:
-        id: The video's id.
-        array: Its vectors, (T, dim), or None if they cannot be used.
-        problem: The error message, or None.
-        non_finite: Whether the problem is NaN or infinite values.
-    """
+    """One video of a feature file: its vectors, (T, dim), or an error message."""
 
     id: str
     array: NDArray[np.floating[Any]] | None
     problem: str | None
-    non_finite: bool = False
+    non_finite: bool = False  # whether the problem is NaN or infinite values
 
 
 @contextmanager
@@ -72,13 +65,7 @@ def list_videos(path: Path) -> list[str]:
 
 
 def survey(file: h5py.File, ids: Sequence[str], frames: int | None) -> Shape | None:
-    """The most frequent shape in a sample of videos; None if no video has two-dimensional vectors.
-
-    Args:
-        file: The open feature file.
-        ids: The videos to sample from.
-        frames: T, if stated.
-    """
+    """The most frequent shape in a sample of videos, with T = `frames` if stated; None if no video has a valid one."""
     sample = [ids[int(at)] for at in np.unique(np.linspace(0, len(ids) - 1, 64).astype(int))] if ids else []
     shapes = [shape for name in sample if (shape := _shape(file, name))]
     if not shapes:
@@ -91,13 +78,7 @@ def survey(file: h5py.File, ids: Sequence[str], frames: int | None) -> Shape | N
 
 
 def scan(file: h5py.File, ids: Sequence[str], shape: Shape | None) -> Iterator[Vectors]:
-    """Reads and validates the videos one by one.
-
-    Args:
-        file: The open feature file.
-        ids: The videos, in order.
-        shape: Expected shape of their vectors.
-    """
+    """Reads the videos one by one, in order, and validates them against the expected shape."""
     hdf5_type = None if shape is None else h5py.h5t.py_create(shape.dtype)
     for name in ids:
         where = f"{file.filename}: video {name}"

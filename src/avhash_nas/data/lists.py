@@ -9,31 +9,17 @@ from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS
 
 
 class Line(NamedTuple):
-    """A parsed line of a list, in which frame counts and labels are not yet distinguished.
-
-    Args:
-        split: The split of the list.
-        path: The list.
-        number: Line number, from 1.
-        id: The video's id.
-        fields: The numbers behind the id.
-    """
+    """A parsed line of a list, in which frame counts and labels are not yet distinguished."""
 
     split: str
     path: Path
-    number: int
+    number: int  # from 1
     id: str
-    fields: tuple[int, ...]
+    fields: tuple[int, ...]  # the numbers after the id
 
 
 def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
-    """Reads a list.
-
-    Args:
-        split: The split of the list.
-        path: The list.
-        problems: Receives one message for each malformed line, and for an empty or unreadable list.
-    """
+    """Reads a list; adds one message to `problems` for each malformed line, and for an empty or unreadable list."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -73,11 +59,7 @@ def _excerpt(raw: bytes) -> str:
 
 
 def drop_duplicates(lines: list[Line], problems: list[str]) -> tuple[list[Line], dict[tuple[str, str], int]]:
-    """Keeps the first line of each id.
-
-    Args:
-        lines: The lines of all lists.
-        problems: Receives one message for each dropped line.
+    """Keeps the first line of each id in all lists; adds one message to `problems` for each dropped line.
 
     Returns:
         The remaining lines, and the number of shared videos for each pair of splits that share some.
@@ -106,10 +88,6 @@ def infer_line(lines: list[tuple[int, ...]], classes: int | None) -> str | None:
 
     A format is plausible if the labels that it implies have no gap: 0 to n or 1 to n. A second column with a single
     value is taken for the number of frames, because as a label it would carry no information.
-
-    Args:
-        lines: The numbers of all lines, at least one line.
-        classes: Number of classes, if stated.
     """
     longer = [fields for fields in lines if len(fields) > 1]
     if not longer:
@@ -134,12 +112,7 @@ def _gapless(labels: set[int], classes: int | None) -> bool:
 
 
 def infer_base(labels: set[int], classes: int | None) -> int | None:
-    """The smallest label, or None if ambiguous: 0 if it occurs; 1 if label C occurs, or if 1 does and C is unknown.
-
-    Args:
-        labels: The labels of all videos.
-        classes: C, number of classes, if stated.
-    """
+    """The smallest label, or None if ambiguous: 0 if it occurs; 1 if label C occurs, or if 1 does and C is unknown."""
     if not labels:
         return None
     low, high = min(labels), max(labels)

@@ -13,14 +13,7 @@ from avhash_nas.errors import DataError
 
 
 class Video(NamedTuple):
-    """A line of a list.
-
-    Args:
-        id: The video's id, the name of its group in the HDF5 files.
-        labels: Its labels in the order of the line, counted from 0.
-        split: The split that lists it.
-        line: Line number in the list, from 1.
-    """
+    """A video of a list: its id in the HDF5 files, labels counted from 0, split, and line number from 1."""
 
     id: str
     labels: tuple[int, ...]

@@ -69,11 +69,7 @@ def annotate_by_csv(path: str | Path, videos: Sequence[VideoFile]) -> dict[str, 
 
     Columns: `file`, the path below the folder of videos, with or without its suffix, or `id`; `labels` or `label`, the
     names of classes separated by `;`; and optionally `split`: train, val or test. Other columns are ignored, and so are
-    lines of unknown videos and lines without labels.
-
-    Args:
-        path: The file, UTF-8.
-        videos: The videos.
+    lines of unknown videos and lines without labels. The encoding is UTF-8.
 
     Raises:
         DataError: The file lacks these columns, has invalid lines (all are reported), or names none of the videos.

@@ -154,11 +154,7 @@ class MediaFile:
                 yield packet
 
     def check(self, seconds: float = 0.0, frames: int = 0) -> None:
-        """Checks the limits.
-
-        Args:
-            seconds: Duration of the video, as far as it is known.
-            frames: Number of its frames, as far as it is known.
+        """Checks the limits against the duration and the number of frames known so far.
 
         Raises:
             MediaError: A limit is exceeded.

@@ -96,12 +96,6 @@ def write_lists(
 ) -> dict[str, int]:
     """Writes dataset.yaml and the lists of all videos with a label and a split; without such videos, no lists.
 
-    Args:
-        folder: The output folder.
-        entries: The videos of the feature files.
-        annotations: Labels and splits, by video id.
-        steps: T.
-
     Returns:
         Number of videos in each list.
     """
@@ -134,14 +128,7 @@ def write_lists(
 def write_videos(
     folder: Path, entries: Sequence[Entry], videos: Sequence[VideoFile], annotations: Mapping[str, Annotation]
 ) -> None:
-    """Writes videos.csv.
-
-    Args:
-        folder: The output folder.
-        entries: The videos of the feature files.
-        videos: All video files.
-        annotations: Labels and splits, by video id.
-    """
+    """Writes videos.csv for the videos of the feature files."""
     paths = {video.id: video.path for video in videos}
     base = absolute(folder)
     media = []

@@ -25,13 +25,7 @@ DTypes = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded model.
-
-    Attributes:
-        model: In evaluation mode, on its device.
-        processor: From frames or segments to the model's inputs.
-        fingerprint: Digest of the weights.
-    """
+    """A model in evaluation mode on its device, its processor, and the digest of its weights."""
 
     model: Any
     processor: Any

@@ -189,27 +189,19 @@ def _serve(work: Work, connection: Connection) -> None:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Processes started within the block use one thread each, because videos are processed in parallel."""
-    former = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    former = {name: value for name in _THREADS if (value := os.environ.get(name)) is not None}
+    os.environ |= dict.fromkeys(_THREADS, "1")
     try:
         yield
     finally:
-        for name, value in former.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in _THREADS:
+            del os.environ[name]
+        os.environ |= former
 
 
 @dataclass(frozen=True)
 class ExtractVideo(Work):
-    """Extracts the features of a video file and writes them as a part.
-
-    Args:
-        extraction: Extractors and their settings.
-        parts: Output.
-        limits: Bounds on reading a video.
-    """
+    """Extracts the features of a video file and writes them as a part."""
 
     extraction: Extraction
     parts: Parts
@@ -250,8 +242,8 @@ def extract_all(work: ExtractVideo, videos: Sequence[VideoFile], done: int, work
 
     Args:
         work: Extraction of one video.
-        videos: The videos.
-        done: Number of videos finished earlier.
+        videos: Videos without features.
+        done: Number of videos finished earlier, for the progress.
         workers: Processes; 0 works in this one.
 
     Returns:
