@@ -84,7 +84,7 @@ def test_files_of_all_kinds(tmp_path, capsys):
     assert "words.mp4" in printed
     assert "half.mp4" in printed
     assert "files without features: 2; the same command tries them again" in printed
-    assert "files with other endings, passed over: 1 .txt" in printed
+    assert "files with other suffixes, skipped: 1 .txt" in printed
     assert re.search(r"out: 5 videos, 5 of them new \(5 short\)", printed)
     with h5py.File(out / "image.h5") as file:
         assert sorted(file) == ["a:film.mkv", "a:film.mp4", "a:odd", "b:c:film", "ü:日本%2C 東京"]

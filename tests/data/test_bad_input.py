@@ -90,7 +90,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_clear_line_before_training_and_a_sound_cache(case, make_set, tmp_path, rewrite):
+def test_bad_input_is_one_error_line_and_leaves_a_valid_cache(case, make_set, tmp_path, rewrite):
     spoil, message = CASES[case]
     cache = tmp_path / "cache"
     good = HashingData(make_set(name="good"), cache_dir=cache).prepare()
@@ -113,7 +113,7 @@ def test_one_clear_line_before_training_and_a_sound_cache(case, make_set, tmp_pa
     assert message in " ".join(check(root).problems)
 
 
-def test_both_files_are_checked_before_the_refusal(make_set, tmp_path, rewrite):
+def test_problems_of_both_files_are_reported_together(make_set, tmp_path, rewrite):
     root = make_set()
     rewrite(root / "image.h5", "a", GOOD[:2])
     rewrite(root / "image.h5", "b", nan_in(GOOD, np.inf))
@@ -123,7 +123,7 @@ def test_both_files_are_checked_before_the_refusal(make_set, tmp_path, rewrite):
     assert [problem.split(": ")[1] for problem in caught.value.problems] == ["video a", "video b", "video c"]
 
 
-def test_stated_frames_are_what_is_expected(make_set, tmp_path):
+def test_frames_in_dataset_yaml_override_the_inferred_ones(make_set, tmp_path):
     root = make_set(described={"frames": 25})
     with pytest.raises(DataError) as caught:
         HashingData(root, cache_dir=tmp_path / "cache").prepare_data()
@@ -134,18 +134,18 @@ def test_stated_frames_are_what_is_expected(make_set, tmp_path):
 @pytest.mark.parametrize(
     "lines", [("a,0", "b,1", "c,2"), ("a,0", "b,0", "c,0")], ids=["single videos only", "one class"]
 )
-def test_labels_without_any_triplet_are_refused(make_set, tmp_path, lines):
+def test_labels_without_any_triplet_are_rejected(make_set, tmp_path, lines):
     root = make_set({"train": lines, "val": ("d,1",), "test": ("e,2",)})
     with pytest.raises(DataError, match="so no video has a"):
         HashingData(root, cache_dir=tmp_path / "cache").prepare()
 
 
-def test_unknown_database_is_refused(make_set, tmp_path):
+def test_unknown_database_is_rejected(make_set, tmp_path):
     with pytest.raises(DataError, match="database='pool' is not a split; there are train, val, test"):
         HashingData(make_set(), cache_dir=tmp_path / "cache", database="pool").prepare()
 
 
 @pytest.mark.parametrize("option", ["eval_batch_size", "workers", "seed"])
-def test_options_out_of_range_are_refused(tmp_path, option):
+def test_options_out_of_range_are_rejected(tmp_path, option):
     with pytest.raises(AvnasError, match=f"{option}=-1 must be at least"):
         HashingData(tmp_path, **{option: -1})

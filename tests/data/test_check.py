@@ -13,7 +13,7 @@ def printed(report, width=40):
     return console.export_text()
 
 
-def test_sound_set(make_set):
+def test_valid_dataset_has_no_problems(make_set):
     root = make_set()
     report = check(root)
     assert report.problems == ()
@@ -64,7 +64,7 @@ def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
     assert (report.files["audio"].usable, report.files["audio"].zero) == (6, ("y",))
 
 
-def test_printed_report_holds_each_problem_on_a_line_of_its_own(make_set):
+def test_printed_report_has_one_line_per_problem(make_set):
     root = make_set({"train": ("a,0", "a,0", "b,[0]"), "val": ("c,0",), "test": ("c,1", "d,1")})
     report = check(root)
     assert len(report.problems) == 3
@@ -75,7 +75,7 @@ def test_printed_report_holds_each_problem_on_a_line_of_its_own(make_set):
     assert lines[-1] == f"problems: 3, warnings: {len(report.warnings)}"
 
 
-def test_nothing_readable_is_still_a_report(tmp_path):
+def test_missing_folder_gives_a_report(tmp_path):
     report = check(tmp_path / "nowhere")
     assert len(report.problems) == 6  # the folder, three lists, two files
     assert "image.h5" in printed(report)

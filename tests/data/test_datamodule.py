@@ -1,19 +1,13 @@
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from avhash_nas.data import ClassBalanced, HashingData, Triplets, write_synthetic
 from avhash_nas.data.sampling import BatchSampling
+from data.recorder import Recorder, fit_and_resume, trainer
 
 SIZES = {"classes": 4, "train": 6, "val": 3, "test": 2, "visual_dim": 6, "audio_dim": 4, "frames": 3}
 
@@ -51,7 +45,7 @@ def test_attributes_and_batches(make, root):
     assert all(data.labels[row].argmax() == int(listed[name]) for row, name in enumerate(data.ids))
 
 
-def test_evaluation_loaders_hold_queries_and_database(make):
+def test_evaluation_loaders_yield_queries_and_database(make):
     data = make(eval_batch_size=5).prepare()
     for loaders, split in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
         queries, database = ([*loader] for loader in loaders)
@@ -73,7 +67,7 @@ def test_first_label_only(make_set, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_training_loader_changes_with_the_epoch_alone(make, workers):
+def test_training_batches_depend_only_on_the_epoch(make, workers):
     data = make(workers=workers).prepare()
     loader = data.train_dataloader()
     epochs = []
@@ -84,7 +78,7 @@ def test_training_loader_changes_with_the_epoch_alone(make, workers):
     assert len(loader) == len(epochs[0]) == 6
 
 
-def test_sampled_loader_draws_from_its_rows_with_its_own_seed(make):
+def test_sampled_loader_uses_its_rows_and_seed(make):
     data = make().prepare()
     half = data.splits["train"][::2]
     first, second = (data.sampled_loader(half, ClassBalanced(2, 3), seed=seed) for seed in (1, 2))
@@ -93,36 +87,9 @@ def test_sampled_loader_draws_from_its_rows_with_its_own_seed(make):
     assert set(drawn[0]) == set(half.tolist())
 
 
-def test_use_before_opening_says_what_to_call(make):
+def test_use_before_prepare_raises(make):
     with pytest.raises(RuntimeError, match="prepare"):
         make().train_dataloader()
-
-
-class Recorder(LightningModule):
-    """A model that notes which videos it has seen and stops where told."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(6, 2)
-        self.seen: list[list[int]] = []
-        self.stop_at = stop_at
-
-    def training_step(self, batch, batch_idx):
-        if len(self.seen) == self.stop_at:
-            raise RuntimeError("stopped")
-        self.seen.append(batch.index.tolist())
-        return self.layer(batch.visual).square().mean()
-
-    def validation_step(self, batch, batch_idx, dataloader_idx=0):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.01)
-
-
-def trainer(folder: Path, *callbacks: Callback, **options) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return Trainer(**{**quiet, "default_root_dir": folder, "max_epochs": 3, "callbacks": [*callbacks], **options})
 
 
 @pytest.fixture
@@ -135,7 +102,7 @@ def whole(make, tmp_path):
 
 
 @pytest.mark.filterwarnings("error:.*not resumable.*")
-def test_resumed_anywhere_sees_what_an_uninterrupted_run_sees(whole, make, tmp_path):
+def test_resuming_at_any_step_equals_an_uninterrupted_run(whole, make, tmp_path):
     model, checkpoints = whole
     assert len(model.seen) == 18
     assert len({str(sorted(rows)) for rows in model.seen}) > 12
@@ -149,7 +116,7 @@ def test_resumed_anywhere_sees_what_an_uninterrupted_run_sees(whole, make, tmp_p
 
 @pytest.mark.filterwarnings("error:.*not resumable.*")
 @pytest.mark.parametrize("workers", [0, 1])
-def test_stopped_by_an_exception_and_resumed(whole, make, tmp_path, workers):
+def test_resuming_after_an_exception(whole, make, tmp_path, workers):
     model, _ = whole
     stopped, resumed = Recorder(stop_at=8), Recorder()
     keep = ModelCheckpoint(tmp_path / "last", save_on_exception=True, every_n_epochs=10)
@@ -160,7 +127,7 @@ def test_stopped_by_an_exception_and_resumed(whole, make, tmp_path, workers):
     assert stopped.seen + resumed.seen == model.seen
 
 
-def test_a_new_fit_of_the_same_module_starts_at_the_beginning(whole, make, tmp_path):
+def test_new_fit_of_the_same_module_starts_at_epoch_0(whole, make, tmp_path):
     model, checkpoints = whole
     data = make()
     fresh = trainer(tmp_path, max_epochs=1)
@@ -170,7 +137,7 @@ def test_a_new_fit_of_the_same_module_starts_at_the_beginning(whole, make, tmp_p
     assert again.seen == model.seen[:6]
 
 
-def test_lightning_can_overfit_some_batches(make, tmp_path):
+def test_overfit_batches_of_lightning(make, tmp_path):
     model = Recorder()
     trainer(tmp_path, overfit_batches=2, max_epochs=2).fit(model, make())
     assert len(model.seen) == 4
@@ -178,7 +145,7 @@ def test_lightning_can_overfit_some_batches(make, tmp_path):
     assert all(len(rows) == 4 for rows in model.seen)
 
 
-def test_settings_come_from_the_command_line(root):
+def test_options_from_the_command_line(root):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(HashingData, "data")
     args = [f"--data.root={root}", "--data.sampling=Triplets", "--data.sampling.anchors=3"]
@@ -191,57 +158,17 @@ def test_settings_come_from_the_command_line(root):
         assert words in helped
 
 
-SCRIPT = """
-import json, os, sys
-from pathlib import Path
-sys.path.insert(0, os.environ["TESTS"])
-from lightning.pytorch.callbacks import ModelCheckpoint
-from test_datamodule import Recorder, trainer
-from avhash_nas.data import ClassBalanced, HashingData
-
-folder = Path(os.environ["FOLDER"])
-
-class Counted(Recorder):
-    def validation_step(self, batch, batch_idx, dataloader_idx=0):
-        self.queries = getattr(self, "queries", []) + (batch.index.tolist() if dataloader_idx == 0 else [])
-
-    def on_train_end(self):
-        sampler = type(self.trainer.train_dataloader.sampler).__name__
-        result = {"seen": self.seen, "queries": self.queries, "sampler": sampler}
-        (folder / f"{self.name}-{self.global_rank}.json").write_text(json.dumps(result))
-
-def fit(name, *callbacks, **options):
-    model = Counted()
-    model.name = name
-    two = {"max_epochs": 2, "strategy": "ddp_fork", "devices": 2, "num_sanity_val_steps": 0}
-    data = HashingData(os.environ["ROOT"], cache_dir=folder, sampling=ClassBalanced(2, 2), eval_batch_size=5)
-    trainer(folder, *callbacks, **two).fit(model, data, **options)
-
-fit("whole", ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1))
-fit("resumed", ckpt_path=folder / "step=4.ckpt", weights_only=True)
-"""
-
-
-def test_two_processes_share_the_batches_of_one_and_resume_within_an_epoch(root, make, tmp_path):
+def test_ranks_share_the_batches_of_one_process_and_resume_within_an_epoch(three_ranks, root, make, tmp_path):
     alone = Recorder()
     trainer(tmp_path, max_epochs=2, enable_checkpointing=False).fit(alone, make())
-    folder = tmp_path / "two"
+    folder = tmp_path / "ranks"
     folder.mkdir()
-    paths = {"TESTS": str(Path(__file__).parent), "FOLDER": str(folder), "ROOT": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, **paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    first, second = (json.loads((folder / f"whole-{rank}.json").read_text()) for rank in (0, 1))
-    assert first["sampler"] == second["sampler"] == "EpochSampler"
-    assert [one + other for one, other in zip(first["seen"], second["seen"], strict=True)] == alone.seen
+    fits = three_ranks.run(fit_and_resume, root, folder)
+    assert [fit.sampler for fit in fits] == ["EpochSampler"] * 3
+    assert [
+        [row for rows in parts for row in rows] for parts in zip(*(fit.seen for fit in fits), strict=True)
+    ] == alone.seen
     validation = make().prepare().splits["val"].tolist()
-    assert sorted(first["queries"] + second["queries"]) == sorted(validation * 2)  # two epochs, no repeats
-    for rank, whole in enumerate((first, second)):
-        resumed = json.loads((folder / f"resumed-{rank}.json").read_text())
-        assert resumed["seen"] == whole["seen"][4:]
+    assert sorted(row for fit in fits for row in fit.queries) == sorted(validation * 2)  # two epochs, no repeats
+    for fit in fits:
+        assert fit.resumed == fit.seen[4:]

@@ -37,7 +37,7 @@ def test_rows_follow_the_ids(source, tmp_path):
     assert np.array_equal(opened.read(rows), stored(source)[rows])
 
 
-def test_float16_is_kept_and_read_as_float32(make_set, tmp_path):
+def test_float16_is_cached_as_float16_and_read_as_float32(make_set, tmp_path):
     source = make_set(dtype="float16") / "image.h5"
     opened = open_features(source, IDS, cache_dir=tmp_path / "cache")
     assert opened.dtype == np.float16
@@ -53,13 +53,13 @@ def test_float64_becomes_float32(make_set, tmp_path):
     assert np.array_equal(opened.read(np.arange(6)), stored(source).astype(np.float32))
 
 
-def test_second_opening_does_not_read_the_source(source, tmp_path, monkeypatch):
+def test_second_opening_uses_the_cache(source, tmp_path, monkeypatch):
     first = open_features(source, IDS, cache_dir=tmp_path / "cache")
     monkeypatch.setattr(features, "open_file", lambda path: pytest.fail("converted twice"))
     assert open_features(source, IDS, cache_dir=tmp_path / "cache").path == first.path
 
 
-def test_changed_file_or_list_makes_a_new_array(source, tmp_path, rewrite):
+def test_changed_file_or_list_is_converted_again(source, tmp_path, rewrite):
     cache = tmp_path / "cache"
     before = open_features(source, IDS, cache_dir=cache)
     rewrite(source, "a", np.full((4, 5), 7, np.float32))
@@ -72,7 +72,7 @@ def test_changed_file_or_list_makes_a_new_array(source, tmp_path, rewrite):
     assert len(cached(cache)) == 3
 
 
-def test_damaged_array_is_made_anew(source, tmp_path):
+def test_damaged_cache_file_is_converted_again(source, tmp_path):
     cache = tmp_path / "cache"
     path = open_features(source, IDS, cache_dir=cache).path
     path.write_bytes(path.read_bytes()[:200])
@@ -81,7 +81,7 @@ def test_damaged_array_is_made_anew(source, tmp_path):
     assert np.array_equal(opened.read(np.arange(6)), stored(source))
 
 
-def test_full_disk_leaves_nothing_and_a_sound_cache(source, tmp_path, monkeypatch):
+def test_full_disk_leaves_a_valid_cache(source, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     sound = open_features(source, IDS[:3], cache_dir=cache)
     write = features._write
@@ -102,14 +102,14 @@ def test_full_disk_leaves_nothing_and_a_sound_cache(source, tmp_path, monkeypatc
     assert np.array_equal(open_features(source, IDS, cache_dir=cache).read(np.arange(6)), stored(source))
 
 
-def test_too_little_space_is_said_before_any_work(source, tmp_path, monkeypatch):
+def test_too_little_disk_space_is_an_error_before_conversion(source, tmp_path, monkeypatch):
     monkeypatch.setattr(features.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(DataError, match=r"cache: the cache needs 0\.00 GB and 0\.00 GB are free"):
         open_features(source, IDS, cache_dir=tmp_path / "cache")
     assert cached(tmp_path / "cache") == []
 
 
-def test_interruption_leaves_nothing(source, tmp_path, monkeypatch):
+def test_interruption_leaves_no_file(source, tmp_path, monkeypatch):
     def interrupt(out, array):
         raise KeyboardInterrupt
 
@@ -119,7 +119,7 @@ def test_interruption_leaves_nothing(source, tmp_path, monkeypatch):
     assert cached(tmp_path / "cache") == []
 
 
-def test_remains_of_a_killed_process_are_removed(source, tmp_path):
+def test_temporary_files_of_killed_processes_are_removed(source, tmp_path):
     cache = tmp_path / "cache"
     path = open_features(source, IDS, cache_dir=cache).path
     path.unlink()
@@ -128,7 +128,7 @@ def test_remains_of_a_killed_process_are_removed(source, tmp_path):
     assert cached(cache) == [path.name]
 
 
-def test_of_processes_that_start_at_once_one_converts(source, tmp_path, monkeypatch):
+def test_concurrent_opening_converts_once(source, tmp_path, monkeypatch):
     conversions, opened = [], []
     convert = features._convert
     monkeypatch.setattr(features, "_convert", lambda *args: (conversions.append(args), convert(*args)))
@@ -147,7 +147,7 @@ def test_of_processes_that_start_at_once_one_converts(source, tmp_path, monkeypa
     assert len(conversions) == 1
 
 
-def test_pickle_holds_the_path_alone(make_set, tmp_path):
+def test_only_the_path_is_pickled(make_set, tmp_path):
     source = make_set(frames=2000) / "image.h5"
     opened = open_features(source, IDS, cache_dir=tmp_path / "cache")
     pickled = pickle.dumps(opened)
@@ -156,7 +156,7 @@ def test_pickle_holds_the_path_alone(make_set, tmp_path):
 
 
 @pytest.mark.parametrize("below_file", [False, True])
-def test_unusable_cache_folder_is_one_line(source, tmp_path, below_file):
+def test_unusable_cache_folder_is_one_error_line(source, tmp_path, below_file):
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "cache" if below_file else tmp_path / "file"
     with pytest.raises(DataError, match=r"file.*: the cache cannot be written: ") as caught:
@@ -165,14 +165,14 @@ def test_unusable_cache_folder_is_one_line(source, tmp_path, below_file):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_unwritable_cache_folder_is_one_line(source, tmp_path):
+def test_unwritable_cache_folder_is_one_error_line(source, tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(DataError, match="the cache cannot be written: Permission denied"):
         open_features(source, IDS, cache_dir=folder)
 
 
-def test_default_folder_follows_the_environment(monkeypatch, tmp_path):
+def test_default_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / "avhash-nas"
     monkeypatch.delenv("XDG_CACHE_HOME")

@@ -12,7 +12,7 @@ def test_published_names_without_dataset_yaml(make_set):
     assert (layout.database, layout.line, layout.label_base, layout.classes, layout.frames) == ("train", *[None] * 4)
 
 
-def test_dataset_yaml_is_taken(make_set):
+def test_dataset_yaml_overrides_defaults(make_set):
     described = {
         "files": {"visual": "clip.h5", "audio": "sub/ast.h5"},
         "lists": {"train": "lists/t.txt"},
@@ -48,7 +48,7 @@ def test_dataset_yaml_is_taken(make_set):
         ("files: {", "is not YAML"),
     ],
 )
-def test_bad_entry_is_one_line_and_the_rest_is_taken(make_set, entry, message):
+def test_invalid_entry_is_one_problem_and_others_are_used(make_set, entry, message):
     root = make_set()
     (root / "dataset.yaml").write_text(entry)
     layout, problems = parse_layout(root)
@@ -61,7 +61,7 @@ def test_bad_entry_is_one_line_and_the_rest_is_taken(make_set, entry, message):
         read_layout(root)
 
 
-def test_missing_folder_is_one_line(tmp_path):
+def test_missing_folder_is_one_error_line(tmp_path):
     with pytest.raises(DataError, match="nowhere: cannot be read: No such file") as caught:
         read_layout(tmp_path / "nowhere")
     assert len(caught.value.problems) == 1

@@ -6,7 +6,7 @@ from avhash_nas.data.media import Media, read_media, write_media
 from avhash_nas.errors import AvnasError
 
 
-def test_the_list_gives_back_what_was_written_with_absolute_paths(tmp_path):
+def test_media_round_trip_with_absolute_paths(tmp_path):
     inside = Media("a", "sub/ä, b.mp4", "cat;Hündin", "train", 1.25, "no_audio;short")
     outside = Media("b", str(tmp_path.parent / 'o"dd\n.mkv'))
     write_media(tmp_path, [inside, outside])
@@ -15,12 +15,12 @@ def test_the_list_gives_back_what_was_written_with_absolute_paths(tmp_path):
     assert found["b"] == outside
 
 
-def test_a_folder_without_a_list_has_no_video_files(tmp_path):
+def test_folder_without_videos_csv_is_empty(tmp_path):
     assert read_media(tmp_path) == {}
 
 
 @pytest.mark.parametrize("text", ["id,path\na,b\n", "id,path,labels,split,seconds,notes\na,b,,,long,\n", "id\n\xff"])
-def test_a_damaged_list_is_refused(tmp_path, text):
+def test_damaged_videos_csv_is_rejected(tmp_path, text):
     (tmp_path / "videos.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(AvnasError, match=r"videos\.csv: is no list of videos"):
+    with pytest.raises(AvnasError, match=r"videos\.csv: not a list of videos"):
         read_media(tmp_path)

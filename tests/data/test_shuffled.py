@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data import Shuffled
@@ -12,8 +12,9 @@ def epoch(sampling: Shuffled, videos: int, seed: int = 0, number: int = 0) -> li
     return [sampling.batch(labels, seed, number, index) for index in range(sampling.batches_per_epoch(labels))]
 
 
+@settings(max_examples=40)
 @given(videos=st.integers(2, 300), size=st.integers(2, 140), seed=st.integers(0, 2**40), number=st.integers(0, 5))
-def test_every_video_once_and_none_alone(videos, size, seed, number):
+def test_every_video_occurs_once_and_no_batch_has_a_single_video(videos, size, seed, number):
     batches = epoch(Shuffled(size), videos, seed, number)
     assert sorted(np.concatenate(batches).tolist()) == list(range(videos))
     lengths = [len(batch) for batch in batches]
@@ -31,14 +32,14 @@ def test_labels_are_never_read():
     assert np.array_equal(plans[0], plans[2])
 
 
-def test_seed_and_epoch_change_the_order_and_nothing_else_does():
+def test_order_depends_only_on_seed_and_epoch():
     first = np.concatenate(epoch(Shuffled(16), 100))
     assert np.array_equal(first, np.concatenate(epoch(Shuffled(16), 100)))
     assert not np.array_equal(first, np.concatenate(epoch(Shuffled(16), 100, seed=1)))
     assert not np.array_equal(first, np.concatenate(epoch(Shuffled(16), 100, number=1)))
 
 
-def test_what_cannot_be_sampled_is_refused():
+def test_invalid_batch_size_or_too_few_videos_are_rejected():
     with pytest.raises(AvnasError, match="batch_size=1 must be at least 2"):
         Shuffled(1)
     with pytest.raises(DataError, match="has 1 videos; a batch needs two"):

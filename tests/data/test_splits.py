@@ -34,14 +34,14 @@ def test_label_base_is_inferred_when_label_0_or_1_occurs(make_set, base):
     assert splits.class_names == tuple(str(base + n) for n in range(3))
 
 
-def test_last_class_number_settles_the_base(make_set):
+def test_label_base_is_inferred_from_the_last_class(make_set):
     splits, problems = splits_of(make_set, ["a,2", "b,5"], ["c,3"], ["d,4"], classes=5)
     assert not problems
     assert splits.label_base == 1
 
 
 @pytest.mark.parametrize("described", [{}, {"classes": 5}])
-def test_doubtful_base_says_what_to_write(make_set, described):
+def test_ambiguous_label_base_names_the_entry_to_add(make_set, described):
     low = 1 if described else 2  # 1..4 of 5 classes, or 2..4 of an unknown number
     _, problems = splits_of(make_set, [f"a,{low}", "b,3"], ["c,3"], ["d,4"], **described)
     assert len(problems) == 1
@@ -77,14 +77,14 @@ def test_several_labels_with_a_single_label_line(make_set):
 AMBIGUOUS = (["a,1,0", "b,2,1"], ["c,1,2"], ["d,2,0"])
 
 
-def test_ambiguous_lines_say_what_to_write(make_set):
+def test_ambiguous_line_format_names_the_entry_to_add(make_set):
     _, problems = splits_of(make_set, *AMBIGUOUS)
     assert len(problems) == 1
     assert f"line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'" in problems[0]
 
 
 @pytest.mark.parametrize(("line", "expected"), [(ID_LABELS, (2, 1)), (ID_FRAMES_LABELS, (1,))])
-def test_dataset_yaml_settles_ambiguous_lines(make_set, line, expected):
+def test_dataset_yaml_resolves_ambiguous_lines(make_set, line, expected):
     splits, problems = splits_of(make_set, *AMBIGUOUS, line=line)
     assert not problems
     assert labels_of(splits)["b"] == expected

@@ -19,7 +19,7 @@ def same_files(first, second):
     )
 
 
-def test_is_a_sound_labeled_set(tmp_path):
+def test_synthetic_dataset_is_valid(tmp_path):
     root = write_synthetic(tmp_path / "deep" / "set", **TINY)
     report = check(root)
     assert report.problems == ()
@@ -30,14 +30,14 @@ def test_is_a_sound_labeled_set(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["set"]
 
 
-def test_is_the_same_bit_for_bit_and_changes_with_the_seed(tmp_path):
+def test_synthetic_dataset_is_reproducible_and_depends_on_the_seed(tmp_path):
     first, second = (write_synthetic(tmp_path / name, **TINY) for name in ("first", "second"))
     other = write_synthetic(tmp_path / "other", **TINY, seed=1)
     assert same_files(first, second)
     assert not same_files(first, other)
 
 
-def test_does_not_touch_global_random_numbers(tmp_path):
+def test_global_random_state_is_unchanged(tmp_path):
     np.random.seed(3)
     write_synthetic(tmp_path / "set", **TINY)
     drawn = np.random.random()
@@ -65,8 +65,8 @@ def class_means(root, file, classes):
     return [np.mean([v for name, v in vectors.items() if int(labels[name]) == c], 0) for c in range(classes)]
 
 
-def test_signal_is_where_the_docstring_says(tmp_path):
-    root = write_synthetic(tmp_path / "set", classes=6, train=300, val=1, test=1, frames=8, noise=0.1)
+def test_signal_of_class_pairs_matches_the_docstring(tmp_path):
+    root = write_synthetic(tmp_path / "set", classes=6, train=200, val=1, test=1, frames=8, noise=0.1)
     visual, audio = class_means(root, "image.h5", 6), class_means(root, "audio.h5", 6)
 
     def pooled(means, a, b):
@@ -82,7 +82,7 @@ def test_signal_is_where_the_docstring_says(tmp_path):
     assert ordered(visual, 4, 5) > 1  # their order does
 
 
-def test_folder_in_use_is_refused(tmp_path):
+def test_non_empty_folder_is_rejected(tmp_path):
     root = write_synthetic(tmp_path / "set", **TINY)
     before = (root / "train.txt").read_text()
     with pytest.raises(AvnasError, match="not empty"):
@@ -98,7 +98,7 @@ def test_folder_in_use_is_refused(tmp_path):
         write_synthetic(root / "thesis.tex", **TINY, overwrite=True)
 
 
-def test_failed_writing_leaves_the_old_set(tmp_path, monkeypatch):
+def test_failed_writing_keeps_the_old_dataset(tmp_path, monkeypatch):
     root = write_synthetic(tmp_path / "set", **TINY)
     copy = write_synthetic(tmp_path / "copy", **TINY)
 
@@ -113,7 +113,7 @@ def test_failed_writing_leaves_the_old_set(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("option", ["classes", "train", "val", "test", "frames", "visual_dim", "seed", "noise"])
-def test_numbers_out_of_range_are_refused(tmp_path, option):
+def test_numbers_out_of_range_are_rejected(tmp_path, option):
     with pytest.raises(AvnasError, match=f"{option}=-1"):
         write_synthetic(tmp_path / "set", **{**TINY, option: -1})
     assert not (tmp_path / "set").exists()

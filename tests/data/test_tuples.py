@@ -8,7 +8,7 @@ from avhash_nas.errors import AvnasError
 
 
 def following(videos: int, size: int):
-    """Partners that can be told from their anchor: the next ones, shifted by a random number below 10."""
+    """Partners that identify their anchor: the next positions, shifted by a random number below 10."""
 
     def partners(positions: np.ndarray, random: np.random.Generator) -> np.ndarray:
         shift = random.integers(0, 10, (len(positions), size))
@@ -56,7 +56,7 @@ def test_partners_change_with_seed_epoch_and_batch():
     assert len(set(drawn)) == 4
 
 
-def test_partners_have_a_stream_of_their_own():
+def test_partners_have_their_own_random_stream():
     """A base that draws in each batch must not see the numbers that its partners are drawn by."""
     labels = np.eye(6, dtype=bool).repeat(20, axis=0)
     base = ClassBalanced(2, 2, by="class")
@@ -74,11 +74,11 @@ def test_partners_have_a_stream_of_their_own():
         (lambda positions, _: positions[:, None] + 5, "prepared for other videos than these 10"),
     ],
 )
-def test_partners_that_do_not_fit_are_refused(partners, reason):
+def test_invalid_partners_are_rejected(partners, reason):
     with pytest.raises(AvnasError, match=reason):
         Tuples(Shuffled(10), partners, 1).batch(np.zeros((10, 1), bool), 0, 0, 0)
 
 
-def test_no_partners_are_refused():
+def test_size_0_is_rejected():
     with pytest.raises(AvnasError, match="size=0 must be at least 1"):
         Tuples(Shuffled(), following(10, 1), 0)

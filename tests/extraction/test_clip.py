@@ -55,7 +55,7 @@ def corners(picture):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_frames_and_sound_from_every_kind_of_file(tmp_path, name):
+def test_frames_and_sound_from_every_container(tmp_path, name):
     path = make_video(tmp_path / name, **({"seconds": 3.0, "picture": clock(SIZE, 3.0), "tone": 700.0} | KINDS[name]))
     clip = read_clip(path)
     assert clip.frames.shape == (25, 48, 64, 3)
@@ -82,9 +82,9 @@ def test_frames_and_sound_from_every_kind_of_file(tmp_path, name):
         ("program.mpg", {"codec": "mpeg2video", "audio": "mp2", "fps": 25}),  # open groups of pictures
     ],
 )
-def test_jumping_finds_what_decoding_everything_finds(tmp_path, name, options):
-    kept = {"picture": clock(SIZE, 18.0), "sound": chirp, "rate": 16000, "seconds": 18.0}
-    path = make_video(tmp_path / name, **(kept | options))
+def test_jumping_equals_full_decoding(tmp_path, name, options):
+    common = {"picture": clock(SIZE, 18.0), "sound": chirp, "rate": 16000, "seconds": 18.0}
+    path = make_video(tmp_path / name, **(common | options))
     for steps in (3, 25):
         clip = read_clip(path, steps=steps, longest_segment=0.25)
         frames, start, seconds = chosen_frames(path, steps)
@@ -98,20 +98,20 @@ def test_jumping_finds_what_decoding_everything_finds(tmp_path, name, options):
             assert min(np.abs(segment - each).max() for each in near) < 0.06
 
 
-def test_uniform_in_time_where_frames_are_not(tmp_path):
+def test_uniform_in_time_with_variable_frame_rate(tmp_path):
     path = make_video(tmp_path / "v.mp4", seconds=8.0, picture=clock(SIZE, 8.0), variable_rate=True, fps=20)
     shown = time_shown(read_clip(path, steps=16).frames, 8.0)
     np.testing.assert_allclose(np.diff(shown), 0.5, atol=0.2)  # by numbers of frames, steps would be of 0.31 and 1.25
 
 
-def test_fewer_frames_than_steps_come_again_in_order(tmp_path):
+def test_fewer_frames_than_steps_are_repeated_in_order(tmp_path):
     clip = read_clip(make_video(tmp_path / "v.mp4", seconds=1.0, fps=5, picture=clock(SIZE, 1.0)))
     shown = time_shown(clip.frames, 1.0)
     assert "short" in clip.notes
     np.testing.assert_allclose(shown, np.repeat([0.0, 0.2, 0.4, 0.6, 0.8], 5), atol=0.02)
 
 
-def test_a_single_frame(tmp_path):
+def test_single_frame(tmp_path):
     clip = read_clip(make_video(tmp_path / "v.mkv", seconds=0.1, audio=None, picture=lambda _: FOUR))
     assert clip.frames.shape == (25, 48, 64, 3)
     assert clip.seconds == pytest.approx(0.1)
@@ -119,7 +119,7 @@ def test_a_single_frame(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.png"])
-def test_moving_pictures_without_sound(tmp_path, name):
+def test_animations_without_sound(tmp_path, name):
     kinds = {"a.gif": {"codec": "gif", "pixels": "rgb8"}, "a.png": {"codec": "apng", "pixels": "rgba"}}
     options = kinds[name] | {"audio": None, "picture": clock(SIZE, 3.0), "seconds": 3.0}
     clip = read_clip(make_video(tmp_path / name, container_format=kinds[name]["codec"], **options))
@@ -129,7 +129,7 @@ def test_moving_pictures_without_sound(tmp_path, name):
     np.testing.assert_allclose(time_shown(clip.frames, 3.0), middles(3.0), atol=0.6)  # 8 shades of gray
 
 
-def test_a_stream_without_any_times(tmp_path):
+def test_stream_without_timestamps(tmp_path):
     """Raw H.264 has neither times nor duration nor index: frames are counted."""
     clip = read_clip(make_video(tmp_path / "v.h264", seconds=3.0, audio=None, picture=clock(SIZE, 3.0)))
     np.testing.assert_allclose(time_shown(clip.frames, 3.0), middles(3.0), atol=0.15)
@@ -162,7 +162,7 @@ def test_sizes(tmp_path, size, shape):
     ("aspect", "shape"),
     [(Fraction(4, 3), (48, 85)), (Fraction(1, 2), (96, 64)), (Fraction(100), (48, 64))],  # the last is a mistake
 )
-def test_pixels_are_made_square(tmp_path, aspect, shape):
+def test_non_square_pixels_are_stretched(tmp_path, aspect, shape):
     path = make_video(tmp_path / "v.mp4", aspect=aspect, seconds=0.5)
     assert read_clip(path).frames.shape == (25, *shape, 3)
 
@@ -191,7 +191,7 @@ def test_grey_frames_are_grey(tmp_path):
     np.testing.assert_allclose(green, 0.587 * 255, atol=2)
 
 
-def test_what_is_transparent_is_white(tmp_path):
+def test_transparent_areas_are_white(tmp_path):
     half = np.concatenate([FOUR, np.full((48, 64, 1), 255, np.uint8)], 2)
     half[:24, :, 3] = 0
     half[24:, :32, 3] = 51
@@ -203,7 +203,7 @@ def test_what_is_transparent_is_white(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("audio", ["pcm_s16le", "pcm_f32le", "aac"])
-def test_as_loud_in_mono_as_in_many_channels(tmp_path, channels, audio):
+def test_mono_keeps_the_loudness_of_several_channels(tmp_path, channels, audio):
     path = make_video(tmp_path / "v.mkv", audio=audio, channels=channels, tone=300.0)
     assert np.sqrt((read_clip(path).segments[3:22] ** 2).mean()) == pytest.approx(0.5 / math.sqrt(2), rel=0.02)
 
@@ -220,7 +220,7 @@ def test_mono_is_the_mean_of_two_channels(tmp_path):
     ("start", "seconds", "first", "last"), [(0.5, 0.5, 6, 13), (0, 1, 0, 13), (0, 4, 0, 25), (1.5, 2, 19, 25)]
 )
 @pytest.mark.parametrize("name", ["v.mkv", "v.mp4"])
-def test_sound_stays_where_it_is_in_time(tmp_path, name, start, seconds, first, last):
+def test_sound_keeps_its_position_in_time(tmp_path, name, start, seconds, first, last):
     audio = {"v.mkv": "pcm_s16le", "v.mp4": "aac"}[name]
     path = make_video(tmp_path / name, audio=audio, audio_start=start, audio_seconds=seconds)
     clip = read_clip(path)
@@ -231,7 +231,7 @@ def test_sound_stays_where_it_is_in_time(tmp_path, name, start, seconds, first, 
     assert len(different) <= 2
 
 
-def test_of_long_parts_the_middle_is_heard(tmp_path):
+def test_long_parts_use_their_middle(tmp_path):
     """Five parts of 2 s; the tone sounds for half a second around each middle."""
     middle = lambda times: tone_of(300.0)(times) * (np.abs(times % 2 - 1) < 0.25)  # noqa: E731
     path = make_video(tmp_path / "v.mp4", seconds=10.0, sound=middle)
@@ -241,5 +241,5 @@ def test_of_long_parts_the_middle_is_heard(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["zażółć 视频.mp4", "with: colon.mp4", "%03d.mp4", "concat:a|b.mp4", "-v.mp4"])
-def test_names_are_names(tmp_path, name):
+def test_special_characters_in_file_names(tmp_path, name):
     assert read_clip(make_video(tmp_path / "v.mp4").rename(tmp_path / name)).seconds == pytest.approx(2)

@@ -18,7 +18,7 @@ def pixels(processor, folder):
 
 
 @torch.no_grad()
-def test_embeddings_are_those_of_the_model_called_by_hand(tiny_clip):
+def test_embeddings_equal_the_model_called_directly(tiny_clip):
     model = transformers.CLIPModel.from_pretrained(tiny_clip).eval()
     pooled = model.vision_model(pixel_values=pixels(CLIPImageProcessorPil, tiny_clip)).pooler_output
     expected = pooled @ model.visual_projection.weight.T
@@ -29,7 +29,7 @@ def test_embeddings_are_those_of_the_model_called_by_hand(tiny_clip):
     np.testing.assert_allclose(vectors, expected.numpy(), atol=1e-6)
 
 
-def test_the_image_side_alone_gives_the_same(tiny_clip, tmp_path):
+def test_vision_only_checkpoint_gives_the_same_features(tiny_clip, tmp_path):
     transformers.CLIPVisionModelWithProjection.from_pretrained(tiny_clip).save_pretrained(tmp_path)
     CLIPImageProcessorPil.from_pretrained(tiny_clip).save_pretrained(tmp_path)
     both, alone = CLIP(str(tiny_clip)), CLIP(str(tmp_path))
@@ -49,7 +49,7 @@ def test_siglip(tmp_path):
 
 
 @torch.no_grad()
-def test_a_model_of_images_alone(tmp_path):
+def test_image_only_model(tmp_path):
     torch.manual_seed(0)
     config = {name: value for name, value in VISION.items() if name != "intermediate_size"}
     model = transformers.Dinov2Model(transformers.Dinov2Config(**config)).eval()
@@ -60,7 +60,7 @@ def test_a_model_of_images_alone(tmp_path):
     np.testing.assert_allclose(CLIP(str(tmp_path))(FRAMES), expected.numpy(), atol=1e-6)
 
 
-def test_a_model_without_a_pooled_output_is_refused(tiny_clip, tmp_path):
+def test_model_without_pooled_output_is_rejected(tiny_clip, tmp_path):
     config = {name: value for name, value in VISION.items() if name in ("hidden_size", "image_size", "patch_size")}
     transformers.ViTMAEModel(
         transformers.ViTMAEConfig(**config, num_hidden_layers=1, num_attention_heads=2)
@@ -70,6 +70,6 @@ def test_a_model_without_a_pooled_output_is_refused(tiny_clip, tmp_path):
         _ = CLIP(str(tmp_path)).dim
 
 
-def test_frames_of_any_shape_pass(tmp_path):
+def test_frames_of_extreme_shape(tmp_path):
     extractor = CLIP(str(save_clip(tmp_path)))
     assert np.isfinite(extractor(np.zeros((2, 2, 50, 3), np.uint8))).all()

@@ -50,7 +50,7 @@ def test_parts_of_the_vector():
     np.testing.assert_allclose(black[DIRECTIONS], 0, atol=1e-3)
 
 
-def test_colors_lie_where_they_are():
+def test_color_moments_of_cells():
     frame = np.full((64, 64, 3), 128, np.uint8)
     frame[:16, 48:] = (255, 0, 0)
     vector = EXTRACTOR(frame[None])[0]
@@ -69,14 +69,14 @@ def test_directions_of_a_ramp(angle, direction):
     assert (shares.argmax(0) == direction).all()
 
 
-def test_histograms_are_shares():
+def test_histograms_sum_to_one():
     frames = np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8)
     vectors = EXTRACTOR(frames)
     for part in (SHADES, COLOURS):
         np.testing.assert_allclose(((vectors[:, part] / 2) ** 2).sum(1), 1, atol=1e-4)
 
 
-def test_nearest_is_the_same_color_and_the_same_shape():
+def test_nearest_neighbor_has_the_same_color_and_shape():
     """A shape elsewhere is nearer than another shape or another color."""
     kinds = [(hue, shape) for hue in (0.0, 0.3, 0.6) for shape in ("disc", "square", "stripes")]
     now = [moving(SIZE, hue, shape, 1.0)(0.40) for hue, shape in kinds]
@@ -98,7 +98,7 @@ def test_brightness_moves_lightness_and_not_color():
     np.testing.assert_allclose(dark[COLOURS], bright[COLOURS], atol=1e-3)
 
 
-def test_size_and_shape_of_a_picture_matter_little():
+def test_vector_is_nearly_invariant_to_frame_size():
     small, large = (moving(size, 0.6, "disc", 1.0)(0.5) for size in ((96, 72), (384, 288)))
     away = np.linalg.norm(EXTRACTOR(small[None]) - EXTRACTOR(large[None]))
     other = np.linalg.norm(EXTRACTOR(small[None]) - EXTRACTOR(moving((96, 72), 0.3, "disc", 1.0)(0.5)[None]))
@@ -107,7 +107,7 @@ def test_size_and_shape_of_a_picture_matter_little():
 
 @settings(max_examples=30)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 90), st.integers(1, 90), st.just(3))))
-def test_any_frame_gives_bounded_values_of_its_own(frames):
+def test_values_are_bounded_and_independent_of_other_frames(frames):
     vectors = EXTRACTOR(frames)
     assert vectors.shape == (len(frames), EXTRACTOR.dim)
     assert vectors.dtype == np.float32
@@ -116,11 +116,11 @@ def test_any_frame_gives_bounded_values_of_its_own(frames):
 
 
 @pytest.mark.parametrize("grid", [1, 2, 8])
-def test_the_grid_is_in_the_arguments(grid):
+def test_arguments_contain_the_grid(grid):
     extractor = ColorGradients(**ColorGradients(grid).arguments())
     assert extractor(plain(1, 2, 3)).shape == (1, extractor.dim) == (1, grid**2 * 14 + 72)
 
 
-def test_a_grid_that_does_not_fit():
+def test_invalid_grid_is_rejected():
     with pytest.raises(AvnasError, match="grid=3 must be 1, 2, 4, 8 or 16"):
         ColorGradients(3)

@@ -24,7 +24,7 @@ def written_and_read(extraction):
     return Extraction.from_dict(json.loads(json.dumps(extraction.to_dict())))
 
 
-def test_what_is_written_down_gives_the_same_features(tiny_clip, tiny_ast, video):
+def test_restored_extraction_gives_the_same_features(tiny_clip, tiny_ast, video):
     extraction = Extraction(CLIP(str(tiny_clip)), AST(str(tiny_ast)), steps=4)
     once, again = extraction.features(video), written_and_read(extraction).features(video)
     assert once.visual.shape == (4, 12)
@@ -33,7 +33,7 @@ def test_what_is_written_down_gives_the_same_features(tiny_clip, tiny_ast, video
     np.testing.assert_array_equal(once.audio, again.audio)
 
 
-def test_features_are_those_of_the_extractors(video):
+def test_features_equal_those_of_the_extractors(video):
     clip = read_clip(video, steps=4)
     found = Extraction(ColorGradients(), LogMel(), steps=4).features(video)
     np.testing.assert_array_equal(found.visual, ColorGradients()(clip.frames))
@@ -41,7 +41,7 @@ def test_features_are_those_of_the_extractors(video):
     assert found.seconds == clip.seconds == pytest.approx(1.0)
 
 
-def test_other_weights_are_refused(tiny_clip, tmp_path, video):
+def test_other_weights_are_rejected(tiny_clip, tmp_path, video):
     described = Extraction(CLIP(str(tiny_clip)), LogMel(), steps=2).to_dict()
     described["visual"]["arguments"]["checkpoint"] = str(save_clip(tmp_path, seed=1))
     other = Extraction.from_dict(described)
@@ -51,13 +51,13 @@ def test_other_weights_are_refused(tiny_clip, tmp_path, video):
         other.features(video)
 
 
-def test_the_same_weights_elsewhere_are_taken(tiny_clip, tmp_path, video):
+def test_same_weights_in_another_folder_are_accepted(tiny_clip, tmp_path, video):
     described = Extraction(CLIP(str(tiny_clip)), LogMel(), steps=2).to_dict()
     described["visual"]["arguments"]["checkpoint"] = str(save_clip(tmp_path))
     assert Extraction.from_dict(described).features(video).visual.shape == (2, 12)
 
 
-def test_reading_what_was_written_down_loads_nothing(tiny_clip, tmp_path):
+def test_from_dict_loads_no_weights(tiny_clip, tmp_path):
     described = Extraction(CLIP(str(tiny_clip)), LogMel()).to_dict()
     described["visual"]["arguments"]["checkpoint"] = str(tmp_path / "gone")
     extraction = Extraction.from_dict(described)
@@ -66,7 +66,7 @@ def test_reading_what_was_written_down_loads_nothing(tiny_clip, tmp_path):
         extraction.prepare()
 
 
-def test_no_sound_gives_zeros_and_asks_no_model(tmp_path):
+def test_missing_sound_gives_zeros_without_the_model(tmp_path):
     class Deaf(LogMel):
         def __call__(self, segments):
             raise AssertionError
@@ -78,7 +78,7 @@ def test_no_sound_gives_zeros_and_asks_no_model(tmp_path):
     assert found.notes == ("no_audio",)
 
 
-def test_stored_in_half_precision_a_query_sees_what_is_stored():
+def test_float16_queries_equal_stored_features():
     exact, half = (
         Extraction(ColorGradients(), LogMel(), dtype=dtype).of_clip(CLIP_OF_NOISE) for dtype in ("float32", "float16")
     )
@@ -94,22 +94,28 @@ def test_stored_in_half_precision_a_query_sees_what_is_stored():
     [
         ({"format": 2}, "format 2 is not 1"),
         ({"visual": {"class": "no.such.Class", "arguments": {}, "weights": ""}}, "'no.such.Class' cannot be imported"),
-        ({"visual": {"class": "pathlib.Path", "arguments": {}, "weights": ""}}, "pathlib.Path is no VisualExtractor"),
-        ({"audio": {"class": "avhash_nas.extraction.LogMel", "arguments": {"x": 1}, "weights": ""}}, "cannot be made"),
-        ({"audio": 3}, "cannot be made"),
+        (
+            {"visual": {"class": "pathlib.Path", "arguments": {}, "weights": ""}},
+            "Path is not a subclass of Visual",
+        ),
+        (
+            {"audio": {"class": "avhash_nas.extraction.LogMel", "arguments": {"x": 1}, "weights": ""}},
+            "the record is invalid",
+        ),
+        ({"audio": 3}, "the record is invalid"),
         ({"steps": 0}, "steps=0 must be at least 1"),
-        ({"steps": "x"}, "cannot be made"),
+        ({"steps": "x"}, "the record is invalid"),
         ({"dtype": "int8"}, "dtype='int8' must be float32 or float16"),
     ],
 )
-def test_what_describes_no_extraction_is_one_line(change, message):
+def test_invalid_record_is_one_error_line(change, message):
     described = Extraction(ColorGradients(), LogMel()).to_dict() | change
     with pytest.raises(AvnasError, match=message):
         Extraction.from_dict(described)
 
 
-def test_an_extractor_of_the_other_modality_is_refused():
+def test_extractor_of_the_other_modality_is_rejected():
     described = Extraction(ColorGradients(), LogMel()).to_dict()
     described["visual"], described["audio"] = described["audio"], described["visual"]
-    with pytest.raises(AvnasError, match="LogMel is no VisualExtractor"):
+    with pytest.raises(AvnasError, match="LogMel is not a subclass of VisualExtractor"):
         Extraction.from_dict(described)

@@ -18,7 +18,7 @@ def video(name, key=None):
 
 
 def features(name):
-    """What a video has is told by its name."""
+    """Features that depend on the name of the video."""
     random = np.random.default_rng(list(name.encode()))
     visual, audio = (random.normal(size=(3, dim)).astype(np.float32) for dim in (4, 2))
     return VideoFeatures(visual, audio, len(name) / 7, ("no_audio", "short") if "q" in name else ())
@@ -47,7 +47,7 @@ def parts(tmp_path):
     return Parts(tmp_path / "parts")
 
 
-def test_groups_hold_features_and_what_was_met(tmp_path, parts):
+def test_groups_contain_features_and_notes(tmp_path, parts):
     fill(parts, "a", "q")
     entries, damaged = write_features(tmp_path, [video("a"), video("q")], parts)
     assert damaged == []
@@ -59,7 +59,7 @@ def test_groups_hold_features_and_what_was_met(tmp_path, parts):
     assert list(read_entries(tmp_path).values()) == entries
 
 
-def test_in_one_go_or_several_the_files_are_the_same_bytes(tmp_path, parts):
+def test_files_do_not_depend_on_the_order_of_writing(tmp_path, parts):
     names = ["a", "b", "c", "q"]
     fill(parts, *names)
     write_features(tmp_path, [video(name) for name in names], parts)
@@ -72,7 +72,7 @@ def test_in_one_go_or_several_the_files_are_the_same_bytes(tmp_path, parts):
 
 
 @pytest.mark.parametrize("file", ["image.h5", "audio.h5"])
-def test_stopped_between_the_two_files_it_goes_on(tmp_path, parts, monkeypatch, file):
+def test_interruption_between_the_two_files_is_recovered(tmp_path, parts, monkeypatch, file):
     """The first may be new already and the second still old; the parts are there until both are."""
     fill(parts, "a", "b")
     write_features(tmp_path, [video("a"), video("b")], parts)
@@ -111,7 +111,7 @@ def small_disk():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_the_files_before(tmp_path, parts, request):
+def test_full_disk_keeps_the_old_files(tmp_path, parts, request):
     fill(parts, "a")
     write_features(tmp_path, [video("a")], parts)
     before = bytes_of(tmp_path)
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_files_before(tmp_path, parts, request):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_videos_without_features_are_left_out_and_others_taken_out(tmp_path, parts):
+def test_videos_without_features_are_skipped_and_others_removed(tmp_path, parts):
     fill(parts, "a", "b")
     write_features(tmp_path, [video("a"), video("b"), video("c")], parts)
     assert [entry.id for entry in read_entries(tmp_path).values()] == ["a", "b"]
@@ -134,7 +134,7 @@ def test_videos_without_features_are_left_out_and_others_taken_out(tmp_path, par
     assert [entry.id for entry in read_entries(tmp_path).values()] == ["b"]
 
 
-def test_a_video_may_get_another_id(tmp_path, parts):
+def test_id_of_a_video_may_change(tmp_path, parts):
     """As when a.avi joins a.mp4."""
     fill(parts, "a")
     write_features(tmp_path, [video("a")], parts)
@@ -144,7 +144,7 @@ def test_a_video_may_get_another_id(tmp_path, parts):
         np.testing.assert_array_equal(file["a.mp4"]["vectors"], features("a").visual)
 
 
-def test_a_damaged_part_is_dropped_and_told(tmp_path, parts):
+def test_damaged_part_is_dropped_and_reported(tmp_path, parts):
     fill(parts, "a", "b")
     parts.path("a-key").write_bytes(b"PK")
     entries, damaged = write_features(tmp_path, [video("a"), video("b")], parts)
@@ -153,7 +153,7 @@ def test_a_damaged_part_is_dropped_and_told(tmp_path, parts):
     assert parts.keys() == {"b-key"}
 
 
-def test_files_are_left_alone_when_nothing_is_new(tmp_path, parts):
+def test_files_are_not_rewritten_without_new_parts(tmp_path, parts):
     fill(parts, "b", "a")
     videos = [video("b"), video("a")]  # not in the order in which HDF5 lists groups
     write_features(tmp_path, videos, parts)
@@ -163,7 +163,7 @@ def test_files_are_left_alone_when_nothing_is_new(tmp_path, parts):
     assert (tmp_path / "image.h5").stat().st_mtime_ns == before
 
 
-def test_a_damaged_file_is_one_line(tmp_path, parts):
+def test_damaged_feature_file_is_one_error_line(tmp_path, parts):
     fill(parts, "a")
     write_features(tmp_path, [video("a")], parts)
     whole = (tmp_path / "audio.h5").read_bytes()

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.data.lists import parse_list
@@ -33,6 +33,7 @@ def names_of(root, **options):
     return [video.name for video in list_videos(root, **options).videos]
 
 
+@settings(max_examples=50)
 @given(st.sets(NAMES, min_size=1, max_size=12).map(sorted))
 def test_ids_are_distinct_and_the_same_in_any_order(names):
     ids = ids_of(names)
@@ -40,8 +41,9 @@ def test_ids_are_distinct_and_the_same_in_any_order(names):
     assert dict(zip(names, ids)) == dict(zip(names[::-1], ids_of(names[::-1])))
 
 
+@settings(max_examples=50)
 @given(st.sets(NAMES, min_size=1, max_size=6).map(sorted))
-def test_ids_name_hdf5_groups_and_stand_in_lists(tmp_path_factory, names):
+def test_ids_are_valid_in_hdf5_and_in_lists(tmp_path_factory, names):
     ids = ids_of(names)
     folder = tmp_path_factory.mktemp("ids", numbered=True)
     with h5py.File(folder / "ids.h5", "w") as file:
@@ -54,12 +56,12 @@ def test_ids_name_hdf5_groups_and_stand_in_lists(tmp_path_factory, names):
     assert problems == []
 
 
-def test_ids_say_where_a_video_lies():
+def test_ids_contain_the_folders():
     names = ["tom.mp4", "cats/tom.mp4", "dogs/tom.mp4", "Vögel/Tü tü.mkv"]
     assert ids_of(names) == ["tom", "cats:tom", "dogs:tom", "Vögel:Tü tü"]
 
 
-def test_of_files_that_differ_in_the_ending_alone_each_keeps_it():
+def test_suffix_is_kept_if_names_differ_only_in_it():
     assert ids_of(["a.mp4", "a.avi", "a.mp4.mkv", "b.mp4"]) == ["a.mp4", "a.avi", "a.mp4.mkv", "b"]
 
 
@@ -72,7 +74,7 @@ def test_videos_at_any_depth_without_hidden_ones(tmp_path):
     assert names_of(tmp_path, suffixes=(".GIF",)) == ["x/f.gif"]
 
 
-def test_one_file_whatever_its_ending(tmp_path):
+def test_single_file_with_any_suffix(tmp_path):
     touch(tmp_path, "clip.dat", "other.mp4")
     assert names_of(tmp_path / "clip.dat") == ["clip.dat"]
 
@@ -86,7 +88,7 @@ def test_links_are_followed_once(tmp_path):
     assert names_of(tmp_path / "videos") == ["c.mp4", "linked/b.mp4", "x/a.mp4"]
 
 
-def test_what_cannot_be_listed_is_told(tmp_path):
+def test_unreadable_files_are_reported(tmp_path):
     touch(tmp_path, "a.mp4")
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4")).write_bytes(b"0")
@@ -98,7 +100,7 @@ def test_what_cannot_be_listed_is_told(tmp_path):
     ]
 
 
-def test_a_key_tells_a_changed_file(tmp_path):
+def test_key_changes_with_size_and_modification_time(tmp_path):
     touch(tmp_path, "a.mp4")
 
     def key():
@@ -112,7 +114,7 @@ def test_a_key_tells_a_changed_file(tmp_path):
     assert len({first, longer, key()}) == 3
 
 
-def test_keys_do_not_depend_on_where_the_folder_lies(tmp_path):
+def test_keys_do_not_depend_on_the_parent_folder(tmp_path):
     touch(tmp_path / "one", "x/a.mp4")
     (tmp_path / "one").rename(tmp_path / "other")
     moved = list_videos(tmp_path / "other").videos[0].key
@@ -120,11 +122,11 @@ def test_keys_do_not_depend_on_where_the_folder_lies(tmp_path):
     assert list_videos(tmp_path / "one").videos[0].key == moved
 
 
-def test_nothing_to_list(tmp_path):
+def test_folder_without_videos_is_rejected(tmp_path):
     with pytest.raises(AvnasError, match="gone: no such file or folder"):
         list_videos(tmp_path / "gone")
     with pytest.raises(AvnasError, match=r"holds no video files$"):
         list_videos(tmp_path)
     touch(tmp_path, "a.txt", "b.txt", "c")
-    with pytest.raises(AvnasError, match=r"holds no video files; other files: 2 \.txt, 1 without ending$"):
+    with pytest.raises(AvnasError, match=r"holds no video files; other files: 2 \.txt, 1 without suffix$"):
         list_videos(tmp_path)

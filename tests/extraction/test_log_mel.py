@@ -27,7 +27,7 @@ def test_levels_follow_the_formulas():
     np.testing.assert_allclose(found, mel_levels(samples, bands=20), atol=1e-3)
 
 
-def test_levels_are_those_of_transformers():
+def test_levels_equal_those_of_transformers():
     audio_utils = pytest.importorskip("transformers.audio_utils")
     samples = np.random.default_rng(1).uniform(-1, 1, 4000).astype(np.float32)
     bank = audio_utils.mel_filter_bank(257, 64, 50.0, 7600.0, RATE)
@@ -37,34 +37,34 @@ def test_levels_are_those_of_transformers():
     np.testing.assert_allclose(LogMel().levels(torch.from_numpy(samples)), theirs.T, atol=1e-3)
 
 
-def test_means_and_deviations_are_on_their_scales():
+def test_scales_of_means_and_deviations():
     segments = np.concatenate([tone(440), tone(440, 0.1)])
     levels = np.stack([mel_levels(segment[:1000], 64) for segment in segments])
     expected = np.concatenate([levels.mean(1) / 40 + 1, levels.std(1) / 20], 1)
     np.testing.assert_allclose(LogMel()(segments[:, :1000]), expected, atol=1e-3)
 
 
-def test_a_higher_pitch_is_in_a_higher_band():
+def test_higher_pitch_is_in_a_higher_band():
     bands = [int(means(tone(frequency)).argmax()) for frequency in (110, 220, 440, 880, 1760, 3520, 7040)]
     assert bands == sorted(set(bands))
 
 
-def test_a_full_scale_sine_is_at_0_decibels():
+def test_full_scale_sine_has_0_decibels():
     assert 40 * (means(tone(1000, 1.0)).max() - 1) == pytest.approx(0, abs=3)
 
 
-def test_half_as_loud_is_6_decibels_less():
+def test_half_amplitude_is_6_decibels_less():
     loud, soft = means(tone(440)), means(tone(440, 0.25))
     heard = soft > -0.9
     np.testing.assert_allclose((loud - soft)[heard] * 40, 6.02, atol=0.05)
 
 
-def test_silence_is_the_lowest_level_without_change():
+def test_silence_has_the_lowest_level_and_no_deviation():
     vectors = LogMel()(np.zeros((2, 500), np.float32))
     np.testing.assert_array_equal(vectors, np.repeat([-1.0, 0.0], 64)[None].repeat(2, 0))
 
 
-def test_changing_sound_deviates():
+def test_changing_sound_has_a_deviation():
     steady = tone(440, samples=8000)
     pulses = steady * (np.arange(8000) // 1000 % 2)
     assert LogMel()(pulses.astype(np.float32))[0, 64:].max() > 5 * LogMel()(steady)[0, 64:].max()
@@ -72,7 +72,7 @@ def test_changing_sound_deviates():
 
 @settings(max_examples=30)
 @given(arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 1500)), elements=st.floats(-1, 1, width=32)))
-def test_any_segment_gives_bounded_values_of_its_own(segments):
+def test_values_are_bounded_and_independent_of_other_segments(segments):
     vectors = LogMel()(segments)
     assert vectors.shape == (len(segments), 128)
     assert vectors.dtype == np.float32
@@ -81,7 +81,7 @@ def test_any_segment_gives_bounded_values_of_its_own(segments):
 
 
 @pytest.mark.parametrize("bands", [1, 64, 80])
-def test_every_band_hears_something(bands):
+def test_every_band_responds_to_noise(bands):
     noise = np.random.default_rng(0).uniform(-1, 1, (1, RATE)).astype(np.float32)
     extractor = LogMel(**LogMel(bands).arguments())
     vectors = extractor(noise)
@@ -90,6 +90,6 @@ def test_every_band_hears_something(bands):
 
 
 @pytest.mark.parametrize("bands", [0, 81])
-def test_numbers_of_bands_that_make_no_sense(bands):
+def test_invalid_number_of_bands_is_rejected(bands):
     with pytest.raises(AvnasError, match=f"bands={bands} must be between 1 and 80"):
         LogMel(bands)

@@ -14,7 +14,7 @@ FEATURES = VideoFeatures(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_a_part_is_read_as_it_was_written(tmp_path, dtype):
+def test_part_round_trip(tmp_path, dtype):
     parts = Parts(tmp_path / "parts")
     parts.write("abc", FEATURES, dtype)
     read = parts.read("abc")
@@ -25,7 +25,7 @@ def test_a_part_is_read_as_it_was_written(tmp_path, dtype):
     assert parts.keys() == {"abc"}
 
 
-def test_a_damaged_part_is_none(tmp_path):
+def test_damaged_part_reads_as_none(tmp_path):
     parts = Parts(tmp_path)
     parts.write("abc", FEATURES, "float32")
     whole = parts.path("abc").read_bytes()
@@ -35,7 +35,7 @@ def test_a_damaged_part_is_none(tmp_path):
     assert parts.read("gone") is None
 
 
-def test_what_was_never_finished_is_no_part(tmp_path, monkeypatch):
+def test_unfinished_part_is_ignored(tmp_path, monkeypatch):
     parts = Parts(tmp_path)
 
     def full(*arguments, **options):
@@ -47,7 +47,7 @@ def test_what_was_never_finished_is_no_part(tmp_path, monkeypatch):
     assert parts.keys() == set()
 
 
-def test_dropping_and_clearing(tmp_path):
+def test_drop_and_clear_parts(tmp_path):
     parts = Parts(tmp_path / "parts")
     parts.write("abc", FEATURES, "float32")
     parts.write("xyz", FEATURES, "float32")

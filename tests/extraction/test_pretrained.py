@@ -17,14 +17,14 @@ from extraction.checkpoints import save_ast, save_clip
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), np.uint8)
 
 
-def test_the_fingerprint_is_the_weights(tiny_clip, tmp_path):
+def test_fingerprint_identifies_the_weights(tiny_clip, tmp_path):
     same = save_clip(tmp_path / "same")
     other = save_clip(tmp_path / "other", seed=1)
     assert CLIP(str(tiny_clip)).fingerprint() == CLIP(str(same)).fingerprint()
     assert CLIP(str(tiny_clip)).fingerprint() != CLIP(str(other)).fingerprint()
 
 
-def test_one_changed_weight_changes_the_fingerprint(tiny_clip, tmp_path):
+def test_changed_weight_changes_the_fingerprint(tiny_clip, tmp_path):
     shutil.copytree(tiny_clip, tmp_path / "copy")
     weights = load_file(tmp_path / "copy" / "model.safetensors")
     weights["visual_projection.weight"][0, 0] += 1e-3
@@ -33,7 +33,7 @@ def test_one_changed_weight_changes_the_fingerprint(tiny_clip, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 7])
-def test_batches_do_not_show(tiny_clip, batch_size):
+def test_features_do_not_depend_on_the_batch_size(tiny_clip, batch_size):
     expected = CLIP(str(tiny_clip))(FRAMES)
     np.testing.assert_allclose(CLIP(str(tiny_clip), batch_size=batch_size)(FRAMES), expected, atol=1e-6)
 
@@ -44,14 +44,14 @@ def test_half_precision_gives_nearly_the_same(tiny_clip):
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
-def test_arguments_make_the_same_features_again_and_leave_out_the_machine(tiny_clip, monkeypatch):
+def test_arguments_restore_the_extractor_without_machine_settings(tiny_clip, monkeypatch):
     monkeypatch.chdir(tiny_clip.parent)
     extractor = CLIP(tiny_clip.name, batch_size=2, device="cpu")
     assert extractor.arguments() == {"checkpoint": str(tiny_clip), "dtype": "float32"}
     np.testing.assert_allclose(CLIP(**extractor.arguments())(FRAMES), extractor(FRAMES), atol=1e-6)
 
 
-def test_a_loaded_extractor_is_pickled_without_its_model(tiny_clip):
+def test_model_is_not_pickled(tiny_clip):
     extractor = CLIP(str(tiny_clip))
     expected = extractor(FRAMES)
     pickled = pickle.dumps(extractor)
@@ -59,7 +59,7 @@ def test_a_loaded_extractor_is_pickled_without_its_model(tiny_clip):
     np.testing.assert_array_equal(pickle.loads(pickled)(FRAMES), expected)
 
 
-def test_loading_leaves_transformers_settings_alone(tiny_clip):
+def test_loading_keeps_transformers_settings(tiny_clip):
     from transformers.utils import logging
 
     logging.set_verbosity_info()
@@ -70,18 +70,18 @@ def test_loading_leaves_transformers_settings_alone(tiny_clip):
 
 
 @pytest.mark.parametrize("extractor", [CLIP, AST])
-def test_the_hub_out_of_reach_is_one_line(extractor):
+def test_unreachable_hub_is_one_error_line(extractor):
     with pytest.raises(AvnasError, match=r"checkpoint '.*/.*' cannot be loaded: .*; pass a local folder") as caught:
         extractor().fingerprint()
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_is_gone(tmp_path):
+def test_missing_checkpoint_folder(tmp_path):
     with pytest.raises(AvnasError, match="gone': there is no such folder"):
         CLIP(str(tmp_path / "gone")).fingerprint()
 
 
-def test_a_folder_that_holds_no_checkpoint(tmp_path):
+def test_folder_without_checkpoint(tmp_path):
     with pytest.raises(AvnasError, match=r"cannot be loaded: .*pass a local folder with config.json"):
         CLIP(str(tmp_path)).fingerprint()
 
@@ -94,7 +94,7 @@ def test_damaged_weights(tmp_path):
         AST(str(folder)).fingerprint()
 
 
-def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
+def test_checkpoint_with_missing_weights_is_rejected(tmp_path):
     """transformers would draw them at random, anew each time."""
     folder = save_clip(tmp_path)
     weights = load_file(folder / "model.safetensors")
@@ -104,7 +104,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path):
         CLIP(str(folder)).fingerprint()
 
 
-def test_a_processor_of_another_model_is_refused(tmp_path):
+def test_processor_of_another_model_is_rejected(tmp_path):
     folder = save_clip(tmp_path)
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     settings["crop_size"] = {"height": 40, "width": 40}
@@ -113,14 +113,14 @@ def test_a_processor_of_another_model_is_refused(tmp_path):
         _ = CLIP(str(folder)).dim
 
 
-def test_options_are_checked():
+def test_invalid_options_are_rejected():
     with pytest.raises(AvnasError, match="batch_size=0 must be at least 1"):
         CLIP(batch_size=0)
     with pytest.raises(AvnasError, match="dtype='int8' must be one of float32, bfloat16, float16"):
         CLIP(dtype="int8")
 
 
-def test_the_identity_is_the_same_for_every_version_of_transformers():
+def test_fingerprint_of_known_weights_is_stable():
     """Known weights, whatever they are called, give a known fingerprint: what is written to disk stays valid."""
     weights = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}
     renamed = {"z.b": weights["b"], "model.a": weights["a"]}
@@ -128,7 +128,7 @@ def test_the_identity_is_the_same_for_every_version_of_transformers():
     assert _digest(weights) != _digest({"a": weights["a"].reshape(3, 2), "b": weights["b"]})
 
 
-def test_a_device_that_is_not_there(tiny_clip):
+def test_unavailable_device(tiny_clip):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(AvnasError, match="device='cuda' cannot be used: "):

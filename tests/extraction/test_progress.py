@@ -9,14 +9,14 @@ from avhash_nas.extraction.progress import Progress
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test winds."""
+    """A clock that the test sets."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
 def shown(total, done, seconds, clock, leave=None):
-    """What is printed where there is no terminal, a video being done after each of some seconds."""
+    """Lines printed without a terminal, if videos are finished after the given seconds."""
     console = Console(file=io.StringIO(), width=500)
     try:
         with Progress(total, done, console) as bar:
@@ -30,7 +30,7 @@ def shown(total, done, seconds, clock, leave=None):
     return console.file.getvalue().splitlines()
 
 
-def test_rate_and_remaining_time_count_from_the_first_video_of_this_run(clock):
+def test_rate_is_measured_from_the_first_video_of_this_run(clock):
     """60 s go by until the models are loaded and the first is done; then it is one in 4 s."""
     assert shown(20, 10, [60, 4, 4, 4], clock) == [
         "11/20 videos, 0 failed",
@@ -38,22 +38,22 @@ def test_rate_and_remaining_time_count_from_the_first_video_of_this_run(clock):
     ]
 
 
-def test_a_line_in_ten_seconds(clock):
+def test_one_line_every_ten_seconds(clock):
     lines = shown(100, 0, [3] * 30, clock)
     assert len(lines) == 90 // 12 + 1
     assert lines[0] == "4/100 videos, 0.333 videos/s, 0:04:48 left, 4 failed"
 
 
-def test_stopped_it_says_that_it_goes_on(clock):
+def test_interruption_prints_how_to_resume(clock):
     for leave in (KeyboardInterrupt(), SystemExit(143)):
-        assert shown(5, 2, [1], clock, leave) == ["stopped at 3/5 videos, 0 failed; the same command goes on from here"]
+        assert shown(5, 2, [1], clock, leave) == ["stopped at 3/5 videos, 0 failed; the same command resumes from here"]
 
 
-def test_an_error_is_not_called_a_stop(clock):
+def test_error_is_not_reported_as_interruption(clock):
     assert shown(5, 2, [1], clock, ValueError()) == ["3/5 videos, 0 failed"]
 
 
-def test_a_terminal_gets_a_bar(clock):
+def test_progress_bar_on_a_terminal(clock):
     console = Console(file=io.StringIO(), width=100, force_terminal=True, legacy_windows=False)
     with Progress(4, 0, console) as bar:
         for _ in range(4):

@@ -12,7 +12,7 @@ from avhash_nas.extraction.sound import Segments
     longest=st.floats(0.005, 1),
     cuts=st.lists(st.integers(-50, 400), min_size=1, max_size=8),
 )
-def test_segments_take_from_any_parts_what_lies_in_them(seconds, steps, longest, cuts):
+def test_segments_are_filled_from_any_pieces(seconds, steps, longest, cuts):
     """Whatever parts the sound comes in, each sample lands where its position says, and nothing else does."""
     rate = 100
     sound = np.arange(1, 452, dtype=np.float32)  # the sample at position p is p + 51
@@ -26,7 +26,7 @@ def test_segments_take_from_any_parts_what_lies_in_them(seconds, steps, longest,
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(2.0, 25), (10.0, 25), (3.33, 7)])
-def test_short_parts_follow_each_other(seconds, steps):
+def test_short_segments_are_contiguous(seconds, steps):
     segments = Segments(seconds, steps, 16000, 10.24)
     assert segments.length == int(seconds / steps * 16000)
     assert abs(segments.starts[0]) <= 1
@@ -34,7 +34,7 @@ def test_short_parts_follow_each_other(seconds, steps):
     assert abs(segments.starts[-1] + segments.length - seconds * 16000) <= 1
 
 
-def test_long_parts_are_heard_around_their_middles():
+def test_long_segments_are_centered():
     segments = Segments(1000.0, 4, 100, 10.24)
     assert segments.length == 1024
     np.testing.assert_array_equal(segments.starts + 512, [12500, 37500, 62500, 87500])

@@ -11,7 +11,7 @@ SEGMENTS = np.random.default_rng(0).uniform(-1, 1, (5, 4000)).astype(np.float32)
 
 
 @torch.no_grad()
-def test_vectors_are_those_that_the_classifier_starts_from(tiny_ast):
+def test_vectors_equal_the_classifier_input(tiny_ast):
     classifier = transformers.ASTForAudioClassification.from_pretrained(tiny_ast).eval()
     processor = transformers.ASTFeatureExtractor.from_pretrained(tiny_ast)
     inputs = processor(list(SEGMENTS), sampling_rate=16000, return_tensors="pt")
@@ -24,7 +24,7 @@ def test_vectors_are_those_that_the_classifier_starts_from(tiny_ast):
 
 
 @torch.no_grad()
-def test_they_are_the_mean_of_both_tokens_behind_the_last_norm(tiny_ast):
+def test_vectors_are_the_mean_of_both_tokens(tiny_ast):
     model = transformers.ASTModel.from_pretrained(tiny_ast).eval()
     processor = transformers.ASTFeatureExtractor.from_pretrained(tiny_ast)
     inputs = processor(list(SEGMENTS), sampling_rate=16000, return_tensors="pt")
@@ -39,7 +39,7 @@ def test_very_short_segments_are_padded_with_silence(tiny_ast, samples):
     np.testing.assert_array_equal(extractor(SEGMENTS[:, :samples]), extractor(padded))
 
 
-def test_only_the_beginning_of_a_long_segment_is_heard(tiny_ast):
+def test_only_the_beginning_of_a_long_segment_is_used(tiny_ast):
     """The spectrogram has 64 windows, 10 ms apart, of 25 ms: 0.655 s."""
     extractor, heard = AST(str(tiny_ast)), 63 * 160 + 400
     long = np.random.default_rng(1).uniform(-1, 1, (1, 32000)).astype(np.float32)
@@ -49,13 +49,13 @@ def test_only_the_beginning_of_a_long_segment_is_heard(tiny_ast):
     np.testing.assert_allclose(extractor(changed), extractor(long), atol=1e-5)
 
 
-def test_another_sampling_rate_is_refused(tmp_path):
+def test_other_sampling_rate_is_rejected(tmp_path):
     folder = save_ast(tmp_path)
     transformers.ASTFeatureExtractor(max_length=64, num_mel_bins=16, sampling_rate=8000).save_pretrained(folder)
     with pytest.raises(AvnasError, match="does not take 16000 samples a second"):
         AST(str(folder)).fingerprint()
 
 
-def test_a_model_of_images_is_refused(tiny_clip):
+def test_image_model_is_rejected(tiny_clip):
     with pytest.raises(AvnasError, match="AST checkpoint"):
         AST(str(tiny_clip)).fingerprint()

@@ -5,10 +5,10 @@ import pytest
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.workers import Workers
-from extraction.works import Odd, Stillborn, Unready
+from extraction.work_examples import Odd, Stillborn, Unready
 
 
-def test_each_item_is_done_once_and_a_death_costs_its_own_only(tmp_path, capfd):
+def test_items_are_processed_once_and_a_crash_loses_one_item(tmp_path, capfd):
     good = [f"item{i}" for i in range(8)]
     with Workers(Odd(tmp_path), 2) as workers:
         results = list(workers.results([*good[:2], "die", *good[2:4], "bad", "raise", *good[4:]]))
@@ -24,7 +24,7 @@ def test_each_item_is_done_once_and_a_death_costs_its_own_only(tmp_path, capfd):
     assert multiprocessing.active_children() == []
 
 
-def test_what_stops_all_work_is_raised(tmp_path):
+def test_errors_of_all_work_are_raised(tmp_path):
     with Workers(Odd(tmp_path), 1) as workers, pytest.raises(AvnasError, match="the disk is full"):
         list(workers.results(["item", "stop", "never"]))
     assert [path.name for path in tmp_path.iterdir()] == ["item"]
@@ -34,12 +34,12 @@ def test_what_stops_all_work_is_raised(tmp_path):
 @pytest.mark.parametrize(
     ("work", "message"), [(Unready, "no such checkpoint"), (Stillborn, "end one after the other: exit code 3")]
 )
-def test_processes_that_cannot_begin(tmp_path, work, message):
+def test_processes_that_fail_to_start(tmp_path, work, message):
     with Workers(work(tmp_path), 1) as workers, pytest.raises(AvnasError, match=message):
         list(workers.results(["item"]))
 
 
-def test_processes_that_die_whatever_they_do_are_not_started_for_ever(tmp_path):
+def test_repeated_crashes_stop_the_pool(tmp_path):
     with (
         Workers(Odd(tmp_path), 2) as workers,
         pytest.raises(AvnasError, match="one after the other: killed by SIGKILL"),
@@ -47,14 +47,14 @@ def test_processes_that_die_whatever_they_do_are_not_started_for_ever(tmp_path):
         list(workers.results(["die"] * 100))
 
 
-def test_left_early_the_processes_end_at_once(tmp_path):
+def test_leaving_the_context_ends_the_processes(tmp_path):
     with Workers(Odd(tmp_path), 1) as workers:
         results = workers.results(["item", "sleep"])
         assert next(results) == ("item", None)
     assert multiprocessing.active_children() == []
 
 
-def test_a_folder_for_temporary_files_that_is_too_long_is_told(tmp_path, monkeypatch):
+def test_too_long_temporary_folder_is_an_error(tmp_path, monkeypatch):
     long = tmp_path / ("x" * 80)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))

@@ -1,5 +1,6 @@
-"""Datasets: layout on disk, checks, memory-mapped features, samplers and the Lightning data module."""
+"""Datasets: layout on disk, checks, memory-mapped features, samplings and the Lightning data modules."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.cache import default_cache_dir
@@ -51,19 +52,11 @@ __all__ = [
     "write_synthetic",
 ]
 
+_NEED_TORCH = {"Batch": "batch", "HashingData": "datamodule", "FeatureFolder": "feature_folder"}
+
 
 def __getattr__(name: str) -> Any:
-    """Imports what needs torch or Lightning when it is first asked for: checking a dataset needs neither."""
-    if name == "Batch":
-        from avhash_nas.data.batch import Batch
-
-        return Batch
-    if name == "HashingData":
-        from avhash_nas.data.datamodule import HashingData
-
-        return HashingData
-    if name == "FeatureFolder":
-        from avhash_nas.data.feature_folder import FeatureFolder
-
-        return FeatureFolder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Imports the classes that need torch or Lightning on first use: `avnas data check` needs neither."""
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEED_TORCH[name]}"), name)

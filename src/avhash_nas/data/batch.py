@@ -1,4 +1,4 @@
-"""What every loader yields."""
+"""The batch that every loader yields."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ class Batch(NamedTuple):
         visual: Visual features, (B, T, visual dim), float32.
         audio: Audio features, (B, T, audio dim), float32.
         labels: Multi-hot labels, (B, C), bool.
-        index: The videos' rows, (B,), int64. A row is unique over all splits of a dataset; ``HashingData.ids[row]``
+        index: Rows of the videos, (B,), int64. A row is unique over all splits of a dataset; ``HashingData.ids[row]``
             is the video's id.
     """
 

@@ -1,4 +1,4 @@
-"""What is in a dataset, and everything that is wrong with it."""
+"""Validation of a dataset: its contents, and all problems and warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from avhash_nas.errors import DataError
 
 @dataclass(frozen=True)
 class FileReport:
-    """What a feature file holds.
+    """Contents of a feature file.
 
     Args:
         path: The file.
-        videos: Groups in it.
-        unlisted: Groups that no list names.
-        usable: Listed videos without a problem.
-        frames: T, time steps of a video; None when no video could be read.
+        videos: Number of groups.
+        unlisted: Number of groups that are in no list.
+        usable: Number of listed videos without a problem.
+        frames: T, time steps of a video; None if no video could be read.
         dim: Dimensions of a time step.
         dtype: float32 or float16.
         constant: Ids of listed videos whose time steps are all equal.
-        zero: Ids of listed videos that are zero throughout.
+        zero: Ids of listed videos with zeros only.
         non_finite: Ids of listed videos with NaN or infinite values.
     """
 
@@ -45,21 +45,21 @@ class FileReport:
 
 @dataclass(frozen=True)
 class Report:
-    """All that ``avnas data check`` prints.
+    """The result of ``check``, which ``avnas data check`` prints.
 
     Args:
         root: The dataset's folder.
-        files: What each modality's file holds.
-        splits: Videos in each split.
-        overlaps: Videos that two splits share, for each pair of splits that share some.
+        files: Contents of each modality's file.
+        splits: Number of videos in each split.
+        overlaps: Number of videos shared by each pair of splits that share some.
         classes: Number of classes.
-        class_sizes: Training videos of each class.
-        several_labels: Videos with more than one label.
-        line: Line format of the lists; None where it could not be told.
-        label_base: The first class's label in the lists; None where it could not be told.
-        database: The split that is searched.
-        problems: One line for each thing that keeps the dataset from being used.
-        warnings: One line for each thing that is odd but allowed.
+        class_sizes: Number of training videos of each class.
+        several_labels: Number of videos with more than one label.
+        line: Line format of the lists; None if ambiguous.
+        label_base: The smallest label in the lists; None if ambiguous.
+        database: The split that queries search.
+        problems: Messages about everything that makes the dataset unusable.
+        warnings: Messages about everything that is unusual but allowed.
     """
 
     root: Path
@@ -77,7 +77,7 @@ class Report:
 
 
 def check(root: str | Path) -> Report:
-    """Reads a whole dataset, never stopping at a problem, and writes nothing.
+    """Validates a whole dataset, without stopping at the first problem; writes nothing.
 
     Args:
         root: The dataset's folder.
@@ -128,11 +128,11 @@ def _check_file(layout: Layout, splits: Splits, modality: str) -> tuple[FileRepo
                     constant.append(video.id)
             listed = set(splits.ids)
             unlisted = sum(name not in listed for name in file)
-            held = len(file)
+            videos = len(file)
     except DataError as error:
         return FileReport(path), error.problems
     report = FileReport(
-        path, held, unlisted, len(splits.ids) - len(problems),
+        path, videos, unlisted, len(splits.ids) - len(problems),
         shape and shape.frames, shape and shape.dim, shape and str(shape.dtype),
         tuple(constant), tuple(zero), tuple(non_finite),
     )  # fmt: skip
@@ -153,11 +153,11 @@ def _warnings(splits: Splits, sizes: Sequence[int], files: Mapping[str, FileRepo
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Prints a report: tables of files and splits, then a line for each warning and each problem.
+    """Prints tables of files and splits, then one line for each warning and each problem.
 
     Args:
-        report: What ``check`` found.
-        console: Where to print; by default the standard output.
+        report: The result of ``check``.
+        console: By default the standard output.
     """
     console = console or Console()
     files = Table("file", "videos", "unlisted", "usable", "T", "dim", "type", "zero", "constant", "NaN/inf", box=None)

@@ -1,4 +1,4 @@
-"""`extraction.json`: how the features of a folder were made from video files, kept beside them and beside models."""
+"""`extraction.json`: how features were extracted from video files. Feature folders and model folders have one."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,10 @@ from avhash_nas.files import read_json
 from avhash_nas.legacy import renamed
 
 EXTRACTION_FILE = "extraction.json"
-"""Its name, in a feature folder and in a model folder."""
 
 
 def read_extraction(folder: str | Path) -> dict[str, Any] | None:
-    """What a feature or model folder says of its extraction; None where it says nothing.
+    """The extraction record of a feature or model folder; None if it has none.
 
     Args:
         folder: The folder.
@@ -27,33 +26,32 @@ def read_extraction(folder: str | Path) -> dict[str, Any] | None:
 def check_same_extraction(
     of_model: dict[str, Any] | None, of_features: dict[str, Any] | None, model: str | Path, features: str | Path
 ) -> None:
-    """Refuse features that were made otherwise than those that a model has learnt from, as far as both are known.
+    """Rejects features from other extractors than those that a model was trained on, as far as both are known.
 
-    An extractor with weights is the same where the weights are, wherever they were loaded from.
+    Extractors with weights are compared by the weights, wherever these were loaded from.
 
     Args:
-        of_model: What the model folder says.
-        of_features: What the feature folder says.
-        model: Named in the error.
-        features: Named in the error.
+        of_model: Extraction record of the model.
+        of_features: Extraction record of the features.
+        model: Name of the model in the error.
+        features: Name of the features in the error.
 
     Raises:
         AvnasError: An extractor differs.
     """
     for modality in ("visual", "audio"):
-        learnt, made = ((renamed(record) or {}).get(modality) for record in (of_model, of_features))
-        if learnt is None or made is None:
+        expected, actual = ((renamed(record) or {}).get(modality) for record in (of_model, of_features))
+        if expected is None or actual is None:
             continue
-        if any(
-            learnt.get(key) != made.get(key) for key in ("class", "weights" if made.get("weights") else "arguments")
-        ):
+        identity = ("class", "weights" if actual.get("weights") else "arguments")
+        if any(expected.get(key) != actual.get(key) for key in identity):
             raise AvnasError(
-                f"{features}: its {modality} features are by {_shown(made)}, those that {model} has learnt from by "
-                f"{_shown(learnt)}; extract the videos by the latter"
+                f"{features}: its {modality} features are by {_describe(actual)}, but {model} was trained on features"
+                f" by {_describe(expected)}; extract the videos with the latter"
             )
 
 
-def _shown(extractor: dict[str, Any]) -> str:
+def _describe(extractor: dict[str, Any]) -> str:
     name = str(extractor.get("class")).rpartition(".")[2]
     arguments = ", ".join(f"{key}={value}" for key, value in extractor.get("arguments", {}).items())
     weights = f" with weights {extractor['weights']}" if extractor.get("weights") else ""

@@ -1,4 +1,4 @@
-"""Videos of a feature folder to encode, whether or not lists name them."""
+"""Lightning data module of all videos of a feature folder, with or without lists."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,42 +7,43 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from avhash_nas.data.epoch_loader import BatchLoader, EpochSampler, in_own_group
+from avhash_nas.data.epoch_loader import BatchLoader, batch_loader
 from avhash_nas.data.extraction_record import read_extraction
 from avhash_nas.data.features import open_both
 from avhash_nas.data.hdf5 import list_videos
 from avhash_nas.data.layout import Layout, read_layout
-from avhash_nas.data.loading import ALONE, OrderedBatches, Rank, Videos
+from avhash_nas.data.loading import OrderedBatches, Rank, Videos
 from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import AvnasError, DataError
 
 
 class FeatureFolder(LightningDataModule):
-    """Videos of a feature folder, open to be encoded by one process or several.
+    """Videos of a feature folder, to be encoded by one process or several.
 
-    The folder is that of a dataset, of which any of the lists may be missing or empty: labels are known where a list
-    gives them. Of the same folder, a run and this share the cached features.
+    Unlike in a dataset for training, any of the lists may be missing or empty: a video has labels only if a list names
+    it. Training on the same folder shares the cached features.
 
     Args:
-        root: Folder with image.h5 and audio.h5, or what its dataset.yaml names.
-        split: Only the videos of this list, in its order. None takes all videos of the feature files: those of the
-            lists in their order, then the others by name.
+        root: Folder with image.h5 and audio.h5, or the files that its dataset.yaml names.
+        split: Use only the videos of this list, in its order. None is all videos of the feature files: those of the
+            lists in order, then the others by name.
         batch_size: Videos in a batch.
-        workers: Processes that read batches ahead; 0 reads in the main process.
+        workers: Processes that prefetch batches; 0 reads in the main process.
         cache_dir: Folder for the memory-mapped features; by default $XDG_CACHE_HOME/avhash-nas or ~/.cache/avhash-nas.
-        first_label_only: Of several labels, only the first counts.
+        first_label_only: Use only the first label of each video.
 
     Attributes:
-        ids: The videos' ids, in order, (n,).
-        rows: What identifies them in `Batch.index`, ascending, (n,).
-        labels: Whether video i has class c, (n, C), none of them for a video that no list names; None without lists.
+        ids: Ids of the videos, in order, (n,).
+        rows: Their rows in `Batch.index`, ascending, (n,).
+        labels: Multi-hot labels, (n, C), all False for a video in no list; None without lists.
         class_names: Names of the C classes; empty without lists.
-        extraction: How the features were made from video files, if the folder says so.
+        extraction: Extraction record of the folder, if it has one.
 
     Raises:
-        AvnasError: The folder cannot be used, holds no such split or no video, or its two feature files hold
-            different videos.
+        AvnasError: The folder cannot be used, has no such split or no video, or its two feature files hold different
+            videos.
     """
 
     def __init__(
@@ -56,10 +57,9 @@ class FeatureFolder(LightningDataModule):
         first_label_only: bool = False,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise AvnasError(f"batch_size={batch_size} must be at least 1")
-        if workers < 0:
-            raise AvnasError(f"workers={workers} must be at least 0")
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+            if value < least:
+                raise AvnasError(f"{name}={value} must be at least {least}")
         self.root, self.split, self.batch_size, self.workers = Path(root), split, batch_size, workers
         layout = read_layout(root)
         splits = _read_lists(layout)
@@ -67,7 +67,7 @@ class FeatureFolder(LightningDataModule):
             known = ", ".join(splits.names) if splits else "no lists"
             raise DataError([f"{self.root}: there is no list of a split {split!r}; there are {known}"])
         listed = splits.ids if splits else ()
-        ids = listed if split is not None else (*listed, *_others(layout, listed))
+        ids = listed if split is not None else (*listed, *_unlisted(layout, listed))
         if not ids:
             raise DataError([f"{self.root}: holds no video"])
         visual, audio = open_both(layout, ids, cache_dir)
@@ -83,47 +83,39 @@ class FeatureFolder(LightningDataModule):
     def __len__(self) -> int:
         return len(self.ids)
 
+    @override
     def predict_dataloader(self) -> BatchLoader:
-        """The videos in order, each once, shared out among the ranks."""
-        rank = ALONE if self.trainer is None else Rank(self.trainer.global_rank, self.trainer.world_size)
-        batches = OrderedBatches(self._videos, self.rows, self.batch_size, rank)
-        return BatchLoader(
-            batches,
-            sampler=EpochSampler(batches),
-            batch_size=None,  # an item is a batch already
-            num_workers=self.workers,
-            worker_init_fn=in_own_group,
-            pin_memory=torch.cuda.is_available(),
-        )
+        """The videos in order, each once, divided among the ranks."""
+        batches = OrderedBatches(self._videos, self.rows, self.batch_size, Rank.of(self.trainer))
+        return batch_loader(batches, self.workers, torch.cuda.is_available())
 
 
 def _read_lists(layout: Layout) -> Splits | None:
-    """The lists that are there and not empty."""
+    """The splits whose lists exist and are not empty; None if there are none."""
     lists = {name: path for name, path in layout.lists.items() if path.exists() and path.stat().st_size}
     return read_splits(replace(layout, lists=lists)) if lists else None
 
 
-def _others(layout: Layout, listed: tuple[str, ...]) -> list[str]:
-    """Videos of the feature files that no list names.
+def _unlisted(layout: Layout, listed: tuple[str, ...]) -> list[str]:
+    """Videos of the feature files that are in no list.
 
     Raises:
-        DataError: One file has videos that the other has not.
+        DataError: One file has videos that the other lacks.
     """
-    held = {path: set(list_videos(path)) for path in (layout.files["visual"], layout.files["audio"])}
-    (visual, seen), (audio, heard) = held.items()
+    visual, audio = layout.files["visual"], layout.files["audio"]
+    in_visual, in_audio = set(list_videos(visual)), set(list_videos(audio))
     problems = []
-    for path, missing in ((audio, seen - heard), (visual, heard - seen)):
+    for path, other, missing in ((audio, visual, in_visual - in_audio), (visual, audio, in_audio - in_visual)):
         if missing:
-            named = ", ".join(sorted(missing)[:3]) + (", ..." if len(missing) > 3 else "")
-            other = visual if path is audio else audio
-            problems.append(f"{path}: {len(missing)} videos of {other.name} are not in it: {named}")
+            names = ", ".join(sorted(missing)[:3]) + (", ..." if len(missing) > 3 else "")
+            problems.append(f"{path}: {len(missing)} videos of {other.name} are not in it: {names}")
     if problems:
         raise DataError(problems)
-    return sorted(seen - set(listed))
+    return sorted(in_visual - set(listed))
 
 
 def _labels(splits: Splits | None, count: int, *, first_label_only: bool) -> NDArray[np.bool_] | None:
-    """Labels of all videos: those of the lists, then none."""
+    """Labels of all videos: those of the lists, then rows without labels."""
     if splits is None:
         return None
     table = splits.multi_hot(first_label_only=first_label_only)

@@ -1,4 +1,4 @@
-"""Memory-mapped features: every modality of a dataset becomes one array in a cache folder, once."""
+"""Memory-mapped features: each modality of a dataset is converted once to one array in a cache folder."""
 
 import hashlib
 import json
@@ -23,16 +23,16 @@ from avhash_nas.data.layout import Layout, different_frames
 from avhash_nas.errors import DataError
 
 _FORMAT = 1  # of the cached files: part of their names
-_AHEAD = 16  # videos that may wait to be written
+_QUEUED_WRITES = 16
 
 
 class Features:
-    """One modality's vectors of all videos, (V, T, dim), mapped from a cached file and read as needed.
+    """One modality's vectors of all videos, (V, T, dim), memory-mapped from a cached file.
 
-    Processes on one machine share the pages. Pickled, it holds the path alone, so that workers do not copy it.
+    Processes on one machine share the memory pages. Only the path is pickled, so loader workers get no copy.
 
     Args:
-        path: A file that ``open_features`` has made.
+        path: A file written by ``open_features``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,23 +56,24 @@ class Features:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type in the cache: float32 or float16."""
+        """Type of the cached values: float32 or float16."""
         return self._array.dtype
 
     def read(self, rows: NDArray[np.int64], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Copies some videos' vectors.
+        """Copies the vectors of some videos.
 
         Args:
-            rows: The videos' rows, (B,).
-            out: Where to, (B, T, dim); None takes new memory.
+            rows: Rows of the videos, (B,).
+            out: Array to copy into, (B, T, dim); None allocates one.
 
         Returns:
             (B, T, dim), float32.
         """
-        taken = np.empty((len(rows), self.frames, self.dim), np.float32) if out is None else out
-        for place, row in enumerate(rows):
-            taken[place] = self._array[row]
-        return taken
+        if out is None:
+            out = np.empty((len(rows), self.frames, self.dim), np.float32)
+        for position, row in enumerate(rows):
+            out[position] = self._array[row]
+        return out
 
     def __reduce__(self) -> tuple[type["Features"], tuple[Path]]:
         return Features, (self.path,)
@@ -81,50 +82,45 @@ class Features:
 def open_features(
     source: Path, ids: Sequence[str], *, frames: int | None = None, cache_dir: str | Path | None = None
 ) -> Features:
-    """Opens a feature file's cached array, and makes it first where there is none.
+    """Opens the cached array of a feature file, converting the file first if needed.
 
-    The array is keyed by the file's path, size and time of change and by the videos that it holds, so a changed file or
-    list makes a new one. It is written under another name and then renamed: an interrupted conversion or a full disk
-    leaves nothing behind, and of processes that start at once one converts while the others wait. Arrays that are no
-    longer used are not removed; the folder can be emptied whenever no run is using it.
+    The cache key consists of the file's path, size, modification time and the video ids, so a changed file or list is
+    converted again. The array is written under a temporary name and then renamed: an interrupted conversion or a full
+    disk leaves nothing behind. If several processes start at once, one converts and the others wait. Unused arrays are
+    not removed; the folder can be emptied whenever no run uses it.
 
     Args:
         source: The HDF5 file.
-        ids: The videos wanted; the array's rows follow their order.
-        frames: T, when stated; else that of most videos.
-        cache_dir: The cache folder; None takes ``default_cache_dir()``.
+        ids: The videos; the rows of the array follow their order.
+        frames: T, if stated; else that of most videos.
+        cache_dir: The cache folder; None is ``default_cache_dir()``.
 
     Raises:
-        DataError: The file, some videos in it (all that are bad, in one pass) or the cache folder cannot be used.
+        DataError: The file, videos in it (all of them are reported) or the cache folder cannot be used.
     """
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
     target = folder / f"{source.stem}-{_key(source, ids, frames)}.npy"
     try:
-        opened = _open_cached(target, len(ids))
-        if opened is not None:
-            return opened
+        features = _open_cached(target, len(ids))
+        if features is not None:
+            return features
         folder.mkdir(parents=True, exist_ok=True)
         with locked_if_possible(target.with_suffix(".lock")) as held:
             if held:
                 _remove_stale(target)
-            opened = _open_cached(target, len(ids))
-            if opened is None:
+            features = _open_cached(target, len(ids))
+            if features is None:
                 if target.exists():
-                    warnings.warn(f"{target}: damaged, so it is made anew", stacklevel=2)
+                    warnings.warn(f"{target}: damaged, so the features are converted again", stacklevel=2)
                 _convert(source, ids, frames, target)
-                opened = Features(target)
+                features = Features(target)
     except OSError as error:
         raise DataError([f"{error.filename or folder}: the cache cannot be written: {error.strerror}"]) from error
-    return opened
+    return features
 
 
 def open_both(layout: Layout, ids: Sequence[str], cache_dir: str | Path | None = None) -> tuple[Features, Features]:
-    """Opens the visual and the audio features of a dataset, each as `open_features` does.
-
-    Args:
-        layout: The dataset.
-        ids: The videos wanted.
-        cache_dir: The cache folder; None takes ``default_cache_dir()``.
+    """Opens the visual and the audio features of a dataset with ``open_features``.
 
     Raises:
         DataError: The problems of both files, or T differs between them.
@@ -150,12 +146,12 @@ def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:
     except OSError as error:
         reason = "no such file; dataset.yaml can name another, under files" if error.errno == 2 else error.strerror
         raise DataError([f"{source}: {reason}"]) from None
-    named = [_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids)]
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:24]
+    parts = [_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
 def _open_cached(target: Path, count: int) -> Features | None:
-    """The cached array; None when there is none or it is damaged."""
+    """The cached array; None if it is missing or damaged."""
     try:
         features = Features(target)
     except (FileNotFoundError, NotADirectoryError, ValueError, EOFError):
@@ -164,7 +160,7 @@ def _open_cached(target: Path, count: int) -> Features | None:
 
 
 def _remove_stale(target: Path) -> None:
-    """What killed processes of this machine have left; only for who holds the lock, as no other is then at work."""
+    """Removes temporary files of killed processes of this machine. The caller must hold the lock."""
     try:
         for stale in target.parent.glob(f"{target.stem}.{platform.node()}-*.tmp"):
             stale.unlink(missing_ok=True)
@@ -173,7 +169,7 @@ def _remove_stale(target: Path) -> None:
 
 
 def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path) -> None:
-    """Checks every video and writes the array, or raises all problems and leaves nothing."""
+    """Validates every video and writes the array, or raises all problems and leaves no file."""
     temporary = target.with_name(f"{target.stem}.{platform.node()}-{os.getpid()}.tmp")
     problems: list[str] = []
     try:
@@ -186,15 +182,15 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
                 scan(file, ids, shape), f"Converting {source.name}", len(ids), console=console, transient=True,
                 disable=not console.is_terminal,
             )  # fmt: skip
-            ahead: deque[Future[None]] = deque()  # written while the next are read
+            queued: deque[Future[None]] = deque()  # writing overlaps with reading
             for video in videos:
                 if video.problem is not None:
                     problems.append(video.problem)
                 elif not problems and video.array is not None:
-                    ahead.append(writer.submit(_write, out, video.array))
-                if len(ahead) > _AHEAD:
-                    ahead.popleft().result()
-            for written in ahead:
+                    queued.append(writer.submit(_write, out, video.array))
+                if len(queued) > _QUEUED_WRITES:
+                    queued.popleft().result()
+            for written in queued:
                 written.result()
             out.flush()
             os.fsync(out.fileno())
@@ -206,16 +202,16 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
 
 
 def _write_header(out: IO[bytes], shape: Shape, count: int, folder: Path) -> None:
-    need = count * shape.frames * shape.dim * shape.dtype.itemsize
+    required = count * shape.frames * shape.dim * shape.dtype.itemsize
     free = shutil.disk_usage(folder).free
-    if need > free:
+    if required > free:
         raise DataError(
-            [f"{folder}: the cache needs {need / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; name another folder"]
+            [f"{folder}: the cache needs {required / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; name another folder"]
         )
     header = {"descr": shape.dtype.str, "fortran_order": False, "shape": (count, shape.frames, shape.dim)}
     np.lib.format.write_array_header_1_0(out, header)
 
 
 def _write(out: IO[bytes], array: NDArray[np.floating[Any]]) -> None:
-    """Appends one video. Plain writes, as a full disk ends a write to a mapped file with a signal, not an error."""
+    """Appends one video. On a full disk, a plain write raises an error; one to a mapped file would kill the process."""
     out.write(np.ascontiguousarray(array).data)

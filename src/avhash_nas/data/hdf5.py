@@ -17,12 +17,12 @@ _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError)  # what h5py raises 
 
 
 class Shape(NamedTuple):
-    """What the vectors of a feature file look like.
+    """Common shape and type of the vectors of a feature file.
 
     Args:
         frames: T, time steps of every video.
         dim: Dimensions of a time step.
-        dtype: float16 when all videos seen are stored so, else float32.
+        dtype: float16 if all sampled videos are stored as such, else float32.
     """
 
     frames: int
@@ -31,27 +31,17 @@ class Shape(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """One video of a feature file.
-
-    Args:
-        id: The video's id.
-        array: Its vectors, (T, dim), or None when they cannot be used.
-        problem: What is wrong with them, a whole line, or None.
-        non_finite: Whether that is NaN or infinite values.
-    """
+    """One video of a feature file: its vectors, (T, dim), or an error message."""
 
     id: str
     array: NDArray[np.floating[Any]] | None
     problem: str | None
-    non_finite: bool = False
+    non_finite: bool = False  # whether the problem is NaN or infinite values
 
 
 @contextmanager
 def open_file(path: Path) -> Iterator[h5py.File]:
     """Opens a feature file for reading.
-
-    Args:
-        path: The file.
 
     Raises:
         DataError: It is missing, unreadable, truncated or not HDF5.
@@ -69,61 +59,38 @@ def open_file(path: Path) -> Iterator[h5py.File]:
 
 
 def list_videos(path: Path) -> list[str]:
-    """Names of all groups of a feature file, sorted.
-
-    Args:
-        path: The file.
-
-    Raises:
-        DataError: As `open_file`.
-    """
+    """Names of all groups of a feature file, sorted; raises as ``open_file``."""
     with open_file(path) as file:
         return sorted(file)
 
 
 def survey(file: h5py.File, ids: Sequence[str], frames: int | None) -> Shape | None:
-    """The shape of most videos, from a sample of them.
-
-    Args:
-        file: The open feature file.
-        ids: The videos that matter.
-        frames: T where it is stated.
-
-    Returns:
-        None when no video has vectors of two dimensions.
-    """
+    """The most frequent shape in a sample of videos, with T = `frames` if stated; None if no video has a valid one."""
     sample = [ids[int(at)] for at in np.unique(np.linspace(0, len(ids) - 1, 64).astype(int))] if ids else []
-    seen = [found for name in sample if (found := _shape(file, name))]
-    if not seen:
-        seen = [found for name in ids if (found := _shape(file, name))][:1]
-    if not seen:
+    shapes = [shape for name in sample if (shape := _shape(file, name))]
+    if not shapes:
+        shapes = [shape for name in ids if (shape := _shape(file, name))][:1]
+    if not shapes:
         return None
-    usual = Counter((found.frames, found.dim) for found in seen).most_common(1)[0][0]
-    half = all(found.dtype == np.float16 for found in seen)
-    return Shape(frames or usual[0], usual[1], np.dtype(np.float16 if half else np.float32))
+    most_frequent = Counter((shape.frames, shape.dim) for shape in shapes).most_common(1)[0][0]
+    half = all(shape.dtype == np.float16 for shape in shapes)
+    return Shape(frames or most_frequent[0], most_frequent[1], np.dtype(np.float16 if half else np.float32))
 
 
 def scan(file: h5py.File, ids: Sequence[str], shape: Shape | None) -> Iterator[Vectors]:
-    """Reads and checks video after video, holding one at a time.
-
-    Args:
-        file: The open feature file.
-        ids: The videos, in the order wanted.
-        shape: What their vectors should look like.
-    """
-    path = file.filename
-    usual = None if shape is None else h5py.h5t.py_create(shape.dtype)
+    """Reads the videos one by one, in order, and validates them against the expected shape."""
+    hdf5_type = None if shape is None else h5py.h5t.py_create(shape.dtype)
     for name in ids:
-        where = f"{path}: video {name}"
+        where = f"{file.filename}: video {name}"
         try:
-            array, problem = _read(file, name, shape, usual)
+            array, problem = _read(file, name, shape, hdf5_type)
         except _UNREADABLE as error:
             array, problem = None, f"vectors cannot be read ({_line(error)}); copy the file again"
         if array is not None and not (finite := np.isfinite(array)).all():
             step, column = np.argwhere(~finite)[0]
             count = f"{int((~finite).sum())} of {array.size} values"
-            problem = f"{count} are NaN or infinite, first at time step {step}, dimension {column}"
-            yield Vectors(name, None, f"{where}: {problem}", non_finite=True)
+            message = f"{where}: {count} are NaN or infinite, first at time step {step}, dimension {column}"
+            yield Vectors(name, None, message, non_finite=True)
         else:
             yield Vectors(name, array, problem and f"{where}: {problem}")
 
@@ -140,9 +107,9 @@ def _shape(file: h5py.File, name: str) -> Shape | None:
 
 
 def _find(file: h5py.File, name: str) -> Any:
-    """The dataset of a video, as h5py's low-level `DatasetID`, which is four times as fast, or what is missing."""
+    """The HDF5 dataset of a video as h5py's low-level `DatasetID`, which is four times as fast, or an error message."""
     try:
-        found = h5py.h5o.open(file.id, f"{name}/vectors".encode())
+        dataset = h5py.h5o.open(file.id, f"{name}/vectors".encode())
     except KeyError:
         if name not in file:
             return "no such group, though a list names it"
@@ -150,22 +117,22 @@ def _find(file: h5py.File, name: str) -> Any:
         if isinstance(group, h5py.Group) and "vectors" in group:
             raise
         return "the group has no dataset 'vectors'"
-    return found if isinstance(found, h5py.h5d.DatasetID) else "'vectors' is not a dataset"
+    return dataset if isinstance(dataset, h5py.h5d.DatasetID) else "'vectors' is not a dataset"
 
 
 def _read(
-    file: h5py.File, name: str, shape: Shape | None, usual: Any
+    file: h5py.File, name: str, shape: Shape | None, hdf5_type: Any
 ) -> tuple[NDArray[np.floating[Any]] | None, str | None]:
-    """The vectors of a video in the wanted type, which HDF5 calls `usual`, or what is wrong with them."""
+    """The vectors of a video in the type of `shape`, whose HDF5 name is `hdf5_type`, or an error message."""
     vectors = _find(file, name)
     if isinstance(vectors, str):
         return None, vectors
     if shape is None or vectors.shape != (shape.frames, shape.dim):
-        wanted = f"({shape.frames}, {shape.dim})" if shape else "(T, dim) with T and dim above 0"
-        return None, f"vectors have shape {tuple(vectors.shape)}, expected {wanted}"
-    if vectors.get_type().equal(usual):  # NumPy's name of a type takes as long to find as the data to read
+        expected = f"({shape.frames}, {shape.dim})" if shape else "(T, dim) with T and dim above 0"
+        return None, f"vectors have shape {tuple(vectors.shape)}, expected {expected}"
+    if vectors.get_type().equal(hdf5_type):  # converting it to a NumPy type would take as long as reading the data
         array = np.empty((shape.frames, shape.dim), shape.dtype)
-        vectors.read(h5py.h5s.ALL, h5py.h5s.ALL, array, usual)
+        vectors.read(h5py.h5s.ALL, h5py.h5s.ALL, array, hdf5_type)
         return array, None
     if vectors.dtype.kind != "f":
         return None, f"vectors are {vectors.dtype}, expected float32 or float16"

@@ -1,4 +1,4 @@
-"""What ``dataset.yaml`` says of a dataset, or what is taken without it."""
+"""The layout of a dataset: ``dataset.yaml``, or the published defaults without it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ _KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a dataset's parts lie and how its lists are written. None stands for "infer it".
+    """Paths of a dataset's files and the format of its lists. None means "infer".
 
     Args:
         root: The dataset's folder.
         files: The HDF5 file of each modality: ``visual`` and ``audio``.
         lists: The list of each split: ``train``, ``val``, ``test`` and any further ones.
         line: Line format: ``id,label...`` or ``id,frames,label...``.
-        label_base: The first class's label in the lists, 0 or 1.
+        label_base: The smallest label in the lists, 0 or 1.
         classes: Number of classes.
-        class_names: Their names, or None.
-        database: The split that is searched.
+        class_names: Names of the classes.
+        database: The split that queries search.
         frames: T, time steps of every video.
     """
 
@@ -44,13 +44,13 @@ class Layout:
 
 
 def read_layout(root: str | Path) -> Layout:
-    """Reads ``dataset.yaml`` of a dataset, or takes the published names without it.
+    """Reads ``dataset.yaml`` of a dataset; without the file, uses the published names.
 
     Args:
         root: The dataset's folder.
 
     Raises:
-        DataError: The folder or ``dataset.yaml`` cannot be read, or has entries that make no sense: all of them.
+        DataError: The folder or ``dataset.yaml`` cannot be read, or has invalid entries; all of them are reported.
     """
     layout, problems = parse_layout(root)
     if problems:
@@ -59,11 +59,7 @@ def read_layout(root: str | Path) -> Layout:
 
 
 def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
-    """As ``read_layout``, but returns the problems beside a layout in which defaults replace the bad entries.
-
-    Args:
-        root: The dataset's folder.
-    """
+    """Like ``read_layout``, but returns the problems next to a layout in which defaults replace invalid entries."""
     root = Path(root)
     path = root / "dataset.yaml"
     entries = _Entries(path)
@@ -76,18 +72,18 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         entries.problems.append(f"{path}: is not YAML: {' '.join(str(error).split())}")
         content = None
-    entries.take(content)
-    count, names_of_classes = entries.classes()
-    files = entries.paths("files", _FILES, more=False)
-    lists = entries.paths("lists", _LISTS, more=True)
+    entries.load(content)
+    classes, class_names = entries.classes()
+    files = entries.paths("files", _FILES, extensible=False)
+    lists = entries.paths("lists", _LISTS, extensible=True)
     layout = Layout(
         root=root,
         files={name: root / file for name, file in files.items()},
         lists={name: root / file for name, file in lists.items()},
         line=entries.choice("line", (ID_LABELS, ID_FRAMES_LABELS)),
         label_base=entries.choice("label_base", (0, 1)),
-        classes=count,
-        class_names=names_of_classes,
+        classes=classes,
+        class_names=class_names,
         database=entries.choice("database", tuple(lists)) or "train",
         frames=entries.count("frames"),
     )
@@ -95,13 +91,7 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
 
 
 def different_frames(layout: Layout, visual: int, audio: int) -> str:
-    """The problem that the two modalities differ in T.
-
-    Args:
-        layout: The dataset.
-        visual: T of the visual file.
-        audio: T of the audio file.
-    """
+    """Message for modalities whose numbers of time steps differ."""
     return (
         f"{layout.files['audio']}: videos have {audio} time steps, those of {layout.files['visual']} {visual};"
         " both must have the same number"
@@ -110,13 +100,13 @@ def different_frames(layout: Layout, visual: int, audio: int) -> str:
 
 @dataclass
 class _Entries:
-    """The entries of ``dataset.yaml``; each method checks one and notes what is wrong with it."""
+    """The entries of ``dataset.yaml``; each method validates one and records its problems."""
 
     path: Path
     content: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def take(self, content: object) -> None:
+    def load(self, content: object) -> None:
         if isinstance(content, dict):
             self.content = {str(key): value for key, value in content.items() if value is not None}
             for key in self.content:
@@ -149,12 +139,12 @@ class _Entries:
             return None, None
         return len(names), names
 
-    def paths(self, key: str, defaults: dict[str, str], *, more: bool) -> dict[str, str]:
+    def paths(self, key: str, defaults: dict[str, str], *, extensible: bool) -> dict[str, str]:
         value = self.content.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(file, str) for file in value.values()):
             self.problems.append(f"{self.path}: {key}: expected a file name for each of {', '.join(defaults)}")
             return defaults
         for name in value:
-            if not more and name not in defaults:
+            if not extensible and name not in defaults:
                 self.problems.append(f"{self.path}: {key}: unknown entry {name!r}; known are {', '.join(defaults)}")
-        return {**defaults, **{str(name): file for name, file in value.items() if more or name in defaults}}
+        return {**defaults, **{str(name): file for name, file in value.items() if extensible or name in defaults}}

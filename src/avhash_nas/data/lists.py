@@ -1,4 +1,4 @@
-"""The lines of the lists, and what they tell of their own format."""
+"""Parsing of the split lists (`train.txt`, ...), and inference of their format."""
 
 import re
 from collections import Counter
@@ -9,31 +9,17 @@ from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS
 
 
 class Line(NamedTuple):
-    """A line of a list, before its numbers are told apart.
-
-    Args:
-        split: The split that the list is of.
-        path: The list.
-        number: The line, counted from 1.
-        id: The video's id.
-        fields: The numbers that follow, as written.
-    """
+    """A parsed line of a list, in which frame counts and labels are not yet distinguished."""
 
     split: str
     path: Path
-    number: int
+    number: int  # from 1
     id: str
-    fields: tuple[int, ...]
+    fields: tuple[int, ...]  # the numbers after the id
 
 
 def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
-    """Reads a list.
-
-    Args:
-        split: The split that it is of.
-        path: The list.
-        problems: Takes a line for each line that is not an id and whole numbers, and for an empty list.
-    """
+    """Reads a list; adds one message to `problems` for each malformed line, and for an empty or unreadable list."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -48,39 +34,35 @@ def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
             continue
         try:
             name, *fields = (part.strip() for part in raw.decode("utf-8").split(","))
-            line = Line(split, path, number, name, tuple(map(_whole, fields)))
-        except ValueError:  # UnicodeDecodeError is one
-            problems.append(f"{path}:{number}: {_shown(raw)} is not an id and whole numbers separated by commas")
+            line = Line(split, path, number, name, tuple(map(_integer, fields)))
+        except ValueError:  # includes UnicodeDecodeError
+            problems.append(f"{path}:{number}: {_excerpt(raw)} is not an id and whole numbers separated by commas")
             continue
         if name and fields:
             lines.append(line)
         else:
-            problems.append(f"{path}:{number}: {_shown(raw)} lacks {'a label' if name else 'an id'}")
+            problems.append(f"{path}:{number}: {_excerpt(raw)} lacks {'a label' if name else 'an id'}")
     if not lines:
         problems.append(f"{path}: the {split} split is empty")
     return lines
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     if not re.fullmatch("-?[0-9]+", text):
         raise ValueError(text)
     return int(text)
 
 
-def _shown(raw: bytes) -> str:
+def _excerpt(raw: bytes) -> str:
     text = raw.decode("utf-8", "backslashreplace")
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def drop_repeated(lines: list[Line], problems: list[str]) -> tuple[list[Line], dict[tuple[str, str], int]]:
-    """Keeps the first line of each id.
-
-    Args:
-        lines: The lines of all lists.
-        problems: Takes a line for each of the others.
+def drop_duplicates(lines: list[Line], problems: list[str]) -> tuple[list[Line], dict[tuple[str, str], int]]:
+    """Keeps the first line of each id in all lists; adds one message to `problems` for each dropped line.
 
     Returns:
-        The lines kept, and for each pair of splits that share videos, how many.
+        The remaining lines, and the number of shared videos for each pair of splits that share some.
     """
     first: dict[str, Line] = {}
     overlaps: Counter[tuple[str, str]] = Counter()
@@ -94,23 +76,18 @@ def drop_repeated(lines: list[Line], problems: list[str]) -> tuple[list[Line], d
             )
         else:
             overlaps[earlier.split, line.split] += 1
-            there = f"{earlier.path.name}:{earlier.number}"
             problems.append(
                 f"{line.path}:{line.number}: video {line.id} of split {line.split} is also in split {earlier.split}"
-                f" ({there}); a video belongs to one split"
+                f" ({earlier.path.name}:{earlier.number}); a video belongs to one split"
             )
     return list(first.values()), dict(overlaps)
 
 
 def infer_line(lines: list[tuple[int, ...]], classes: int | None) -> str | None:
-    """The line format, when only one makes sense of the numbers that follow the ids.
+    """The line format, or None if both or neither are plausible.
 
-    A format makes sense when the labels that it gives leave no gap: 0 to n or 1 to n. A second column with one value
-    throughout is no label, as it would say nothing.
-
-    Args:
-        lines: The numbers of all lines, at least one line.
-        classes: Number of classes, where it is stated.
+    A format is plausible if the labels that it implies have no gap: 0 to n or 1 to n. A second column with a single
+    value is taken for the number of frames, because as a label it would carry no information.
     """
     longer = [fields for fields in lines if len(fields) > 1]
     if not longer:
@@ -135,12 +112,7 @@ def _gapless(labels: set[int], classes: int | None) -> bool:
 
 
 def infer_base(labels: set[int], classes: int | None) -> int | None:
-    """The first class's label, when the labels leave no doubt: 0 if it occurs; 1 if label C does, or 1 with C unknown.
-
-    Args:
-        labels: The labels of all videos.
-        classes: C, number of classes, where it is stated.
-    """
+    """The smallest label, or None if ambiguous: 0 if it occurs; 1 if label C occurs, or if 1 does and C is unknown."""
     if not labels:
         return None
     low, high = min(labels), max(labels)

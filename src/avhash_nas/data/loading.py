@@ -1,19 +1,22 @@
-"""From videos on disk to ready batches, and which of them a rank gets."""
+"""Batches of videos read from disk, and the share of them that a rank gets."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
+from lightning import Trainer
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
+from typing_extensions import override
 
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.features import Features
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions, ceil_div
 from avhash_nas.errors import AvnasError
 
 Rows = NDArray[np.int64]
@@ -21,24 +24,29 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of the processes of a training run this is.
+    """This process among the processes of a training run.
 
     Attributes:
         number: From 0.
-        count: How many there are, W.
+        count: W, number of processes.
     """
 
     number: int = 0
     count: int = 1
 
+    @classmethod
+    def of(cls, trainer: Trainer | None) -> Self:
+        """The rank of a trainer's process; a single process without a trainer."""
+        return cls() if trainer is None else cls(trainer.global_rank, trainer.world_size)
+
     def share(self, rows: Rows) -> Rows:
-        """This rank's part of a global batch: what lies between the parts of its neighbors, as long as theirs or +-1.
+        """This rank's contiguous part of a global batch; the sizes of the parts differ by at most one.
 
         Args:
             rows: The batch, (B,).
 
         Raises:
-            AvnasError: There is not a row for each rank.
+            AvnasError: The batch has fewer rows than there are ranks.
         """
         if len(rows) < self.count:
             raise AvnasError(
@@ -49,15 +57,14 @@ class Rank:
         return part
 
 
-ALONE = Rank()
-"""The only process there is."""
+SINGLE_PROCESS = Rank()
 
 
 class Videos:
-    """All videos of a dataset: both modalities and the labels.
+    """All videos of a dataset: features of both modalities, and labels.
 
     Args:
-        visual: Visual features, V videos.
+        visual: Visual features of V videos.
         audio: Audio features of the same videos.
         labels: Multi-hot labels, (V, C).
     """
@@ -68,13 +75,13 @@ class Videos:
         self.labels = labels
 
     def batch(self, rows: Rows) -> Batch:
-        """Copies some videos.
+        """Reads some videos.
 
-        Both modalities lie in one piece of memory. The C library gives two pieces that are freed together back to the
-        system, and to get them anew with every batch takes three times as long as to fill them.
+        Both modalities share one allocation: the C library returns two allocations that are freed together to the
+        system, and allocating them again for every batch takes three times as long as filling them.
 
         Args:
-            rows: Their rows, (B,).
+            rows: Rows of the videos, (B,).
         """
         rows = np.asarray(rows, np.int64)
         shapes = [(len(rows), features.frames, features.dim) for features in (self.visual, self.audio)]
@@ -91,11 +98,11 @@ class Videos:
 class Batches(Dataset[Batch], ABC):
     """A rank's batches of an epoch, as a dataset whose items are whole batches.
 
-    An item is asked for by its rows, as ``EpochSampler`` does, or by its number in epoch 0, as Lightning does when
-    ``overfit_batches`` puts a sequential sampler in its place.
+    The key of an item is its rows, as ``EpochSampler`` yields them, or its number in epoch 0, as Lightning's sequential
+    sampler for ``overfit_batches`` yields it.
 
     Args:
-        videos: Where the batches come from.
+        videos: The videos to read.
     """
 
     def __init__(self, videos: Videos) -> None:
@@ -103,34 +110,35 @@ class Batches(Dataset[Batch], ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Batches of an epoch, as many on every rank."""
+        """Batches of an epoch, the same number on every rank."""
 
     @abstractmethod
     def plan(self, epoch: int) -> Callable[[int], Rows]:
         """The function batch number -> rows of an epoch, for numbers from 0 to ``len`` - 1.
 
         Args:
-            epoch: Epoch, counted from 0.
+            epoch: Epoch, from 0.
         """
 
+    @override
     def __getitem__(self, key: int | Rows) -> Batch:
         return self.videos.batch(key if isinstance(key, np.ndarray) else self.plan(0)(key))
 
 
 class SampledBatches(Batches):
-    """A rank's shares of the batches that a sampling draws from some videos.
+    """A rank's shares of the batches that a sampling draws.
 
-    Put together in the order of the ranks, the shares are the batch of a single process: a run has the same batches,
-    and as many steps, whatever the number of ranks.
+    Concatenated in the order of the ranks, the shares are the batch of a single process: a run has the same batches and
+    the same number of steps on any number of ranks.
 
     Args:
-        videos: Where the batches come from.
+        videos: The videos to read.
         rows: The videos to draw from.
         sampling: How to draw.
         seed: Seed of the run.
-        count: Batches of an epoch; by default as many as the sampling needs for these videos. Otherwise the epochs of
-            the sampling follow each other without a break, and epochs of `count` batches are cut from that stream.
-        rank: Whose shares.
+        count: Batches per epoch; by default the number that the sampling needs for these videos. Otherwise the
+            sampling's epochs are concatenated to one stream, which is cut into epochs of `count` batches.
+        rank: The rank that gets the shares.
 
     Raises:
         AvnasError: The first or the last batch of an epoch has fewer videos than there are ranks.
@@ -143,70 +151,62 @@ class SampledBatches(Batches):
         sampling: BatchSampling,
         seed: int,
         count: int | None = None,
-        rank: Rank = ALONE,
+        rank: Rank = SINGLE_PROCESS,
     ) -> None:
         super().__init__(videos)
         self.rows = rows
         self.sampling = sampling
         self.seed = seed
-        self._own = sampling.batches_per_epoch(videos.labels[rows])
-        self._count = self._own if count is None else count
+        self._sampled = sampling.batches_per_epoch(videos.labels[rows])
+        self._count = self._sampled if count is None else count
         self.rank = rank
-        if rank.count > 1:  # better now than at the end of an epoch
+        if rank.count > 1:  # fail now rather than at the end of an epoch
             first_epoch = self.plan(0)
-            for number in (0, self._own - 1):
+            for number in (0, self._sampled - 1):
                 first_epoch(number)
 
+    @override
     def __len__(self) -> int:
         return self._count
 
+    @override
     def plan(self, epoch: int) -> Callable[[int], Rows]:
-        """The function batch number -> rows of an epoch.
-
-        Args:
-            epoch: Epoch, counted from 0.
-        """
-
         @lru_cache(maxsize=1)
-        def plan_of(own: int) -> Callable[[int], Positions]:
-            return self.sampling.epoch(self.videos.labels[self.rows], self.seed, own)
+        def sampled_epoch(number: int) -> Callable[[int], Positions]:
+            return self.sampling.epoch(self.videos.labels[self.rows], self.seed, number)
 
         def rows(number: int) -> Rows:
-            own, place = divmod(epoch * self._count + number, self._own)
-            return self.rank.share(self.rows[plan_of(own)(place)])
+            sampled, batch = divmod(epoch * self._count + number, self._sampled)
+            return self.rank.share(self.rows[sampled_epoch(sampled)(batch)])
 
         return rows
 
 
 class OrderedBatches(Batches):
-    """A rank's batches of some videos in their order, cut so that all ranks get equally many.
+    """A rank's batches of some videos in order, with the same number of batches on every rank.
 
-    Over all ranks each video comes once. Ranks whose batches differ in number would wait for each other forever where
-    a step synchronizes; videos are repeated only when there are fewer of them than it takes to give every rank the same
-    number of non-empty batches.
+    All ranks together read each video once. Ranks with different numbers of batches would wait for each other forever
+    at synchronized steps. Videos are repeated only if there are too few for every rank to get that number of non-empty
+    batches.
 
     Args:
-        videos: Where the batches come from.
-        rows: The videos wanted.
+        videos: The videos to read.
+        rows: Which of them, in order.
         batch_size: Videos in a batch, at most.
-        rank: Whose batches: numbers r, r + W, r + 2W, ... of all.
+        rank: The rank, which gets batches r, r + W, r + 2W, ...
     """
 
-    def __init__(self, videos: Videos, rows: Rows, batch_size: int, rank: Rank = ALONE) -> None:
+    def __init__(self, videos: Videos, rows: Rows, batch_size: int, rank: Rank = SINGLE_PROCESS) -> None:
         super().__init__(videos)
-        share = -(-len(rows) // rank.count)
-        steps = -(-share // batch_size)
-        if len(rows) < steps * rank.count:
-            rows = np.resize(rows, steps * rank.count)
-        self._pieces = np.array_split(rows, steps * rank.count)[rank.number :: rank.count]
+        batches = rank.count * ceil_div(ceil_div(len(rows), rank.count), batch_size)
+        if len(rows) < batches:
+            rows = np.resize(rows, batches)
+        self._batches = np.array_split(rows, batches)[rank.number :: rank.count]
 
+    @override
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._batches)
 
-    def plan(self, epoch: int) -> Callable[[int], Rows]:  # noqa: ARG002
-        """The function batch number -> rows, the same in every epoch.
-
-        Args:
-            epoch: Not used.
-        """
-        return self._pieces.__getitem__
+    @override
+    def plan(self, epoch: int) -> Callable[[int], Rows]:
+        return self._batches.__getitem__

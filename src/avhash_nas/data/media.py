@@ -1,4 +1,4 @@
-"""The list of video files beside features: `videos.csv`, which file each video came from and what was met in it."""
+"""`videos.csv`: the video file behind each feature vector, its labels, and the problems met while reading it."""
 
 import csv
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 
-NAME = "videos.csv"
+MEDIA_FILE = "videos.csv"
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Media:
 
     Attributes:
         id: The video's id, the name of its group in the feature files.
-        path: The file, relative to the folder of `videos.csv` where it lies below it, else absolute.
+        path: The file, relative to the folder of `videos.csv` if it lies below it, else absolute.
         labels: Names of its classes, separated by `;`; empty without labels.
         split: The split that lists it; empty without lists.
         seconds: Duration.
-        notes: What was met while reading, separated by `;`: `no_audio`, `short`, `truncated`, ...; mostly empty.
+        notes: Problems met while reading, separated by `;`: `no_audio`, `short`, `truncated`, ...; mostly empty.
     """
 
     id: str
@@ -33,11 +33,11 @@ class Media:
 
 
 def write_media(folder: str | Path, videos: Iterable[Media]) -> None:
-    """Write `videos.csv`, whole or not at all.
+    """Writes `videos.csv` atomically.
 
     Args:
         folder: The feature folder.
-        videos: Its lines.
+        videos: The rows of the file.
     """
     names = [field.name for field in fields(Media)]
 
@@ -47,11 +47,11 @@ def write_media(folder: str | Path, videos: Iterable[Media]) -> None:
             writer.writerow(names)
             writer.writerows([getattr(video, name) for name in names] for video in videos)
 
-    write_whole(Path(folder) / NAME, write)
+    write_whole(Path(folder) / MEDIA_FILE, write)
 
 
 def read_media(folder: str | Path) -> dict[str, Media]:
-    """Video files by id, with absolute paths; empty where the folder has no `videos.csv`.
+    """Video files by id, with absolute paths; empty if the folder has no `videos.csv`.
 
     Args:
         folder: The feature folder.
@@ -59,16 +59,16 @@ def read_media(folder: str | Path) -> dict[str, Media]:
     Raises:
         AvnasError: The file is damaged.
     """
-    path = Path(folder) / NAME
+    path = Path(folder) / MEDIA_FILE
     if not path.exists():
         return {}
     videos = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file, strict=True):
-                where = str((path.parent / row["path"]).resolve())
-                listed = Media(row["id"], where, row["labels"], row["split"], float(row["seconds"]), row["notes"])
-                videos[listed.id] = listed
+                absolute = str((path.parent / row["path"]).resolve())
+                seconds = float(row["seconds"])
+                videos[row["id"]] = Media(row["id"], absolute, row["labels"], row["split"], seconds, row["notes"])
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
-        raise AvnasError(f"{path}: is no list of videos: {error!r}; `avnas extract` writes one") from error
+        raise AvnasError(f"{path}: not a list of videos: {error!r}; `avnas extract` writes one") from error
     return videos

@@ -1,4 +1,4 @@
-"""Which videos meet in a batch: the base class of all samplings, and their counter-based random numbers."""
+"""The base class of all batch samplings."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,13 +12,13 @@ Positions: TypeAlias = NDArray[np.int64]
 
 
 class BatchSampling(ABC):
-    """Settings of a sampling. It holds no state: an epoch's batches follow from labels, seed and epoch alone.
+    """Settings of a sampling, without state: the batches of an epoch depend on labels, seed and epoch alone.
 
-    A subclass needs ``batch_size``, ``batches_per_epoch`` and ``epoch``; imported, it can be named on the command line
-    and in YAML. Positions count the videos of the sampled split from 0, in the order of the rows of ``labels``.
+    A subclass needs ``batch_size``, ``batches_per_epoch`` and ``epoch``. Once imported, it can be named on the command
+    line and in YAML. Positions count the videos of the sampled split from 0, in the order of the rows of ``labels``.
 
     Attributes:
-        reads_labels: Whether the draw depends on the labels, and not on the number of videos alone.
+        reads_labels: Whether the draw depends on the labels, and not only on the number of videos.
     """
 
     reads_labels: ClassVar[bool] = True
@@ -36,17 +36,17 @@ class BatchSampling(ABC):
             labels: Multi-hot labels of the split, (V, C).
 
         Raises:
-            DataError: No batch with an anchor and its positive can be made of these labels.
+            DataError: No batch with an anchor and its positive can be formed from these labels.
         """
 
     @abstractmethod
     def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
-        """Does the work that is common to an epoch and returns the pure function batch index -> positions.
+        """Computes what all batches of an epoch share and returns the pure function batch index -> positions.
 
         Args:
             labels: Multi-hot labels of the split, (V, C).
             seed: Seed of the run.
-            epoch: Epoch, counted from 0.
+            epoch: Epoch, from 0.
         """
 
     def batch(self, labels: Labels, seed: int, epoch: int, index: int) -> Positions:
@@ -55,13 +55,18 @@ class BatchSampling(ABC):
         Args:
             labels: Multi-hot labels of the split, (V, C).
             seed: Seed of the run.
-            epoch: Epoch, counted from 0.
+            epoch: Epoch, from 0.
             index: Batch of the epoch, from 0 to ``batches_per_epoch(labels)`` - 1.
         """
         return self.epoch(labels, seed, epoch)(index)
 
 
 def class_members(labels: Labels) -> list[Positions]:
-    """Positions of every class's videos, ascending; a video of several labels is a member of each of its classes."""
+    """Ascending positions of the videos of each class; a video with several labels belongs to several classes."""
     classes, positions = labels.T.nonzero()
     return np.split(positions.astype(np.int64), np.searchsorted(classes, np.arange(1, labels.shape[1])))
+
+
+def ceil_div(count: int, size: int) -> int:
+    """The number of groups of at most ``size`` that hold ``count`` items."""
+    return -(-count // size)

@@ -1,4 +1,4 @@
-"""The lists of a dataset: which videos each split holds, and their labels."""
+"""The splits of a dataset: which videos each of them holds, and their labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,19 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, Layout
-from avhash_nas.data.lists import Line, drop_repeated, infer_base, infer_line, parse_list
+from avhash_nas.data.lists import Line, drop_duplicates, infer_base, infer_line, parse_list
 from avhash_nas.errors import DataError
 
 
 class Video(NamedTuple):
-    """A line of a list.
-
-    Args:
-        id: The video's id, the name of its group in the HDF5 files.
-        labels: Its labels in the order of the line, counted from 0.
-        split: The split that lists it.
-        line: Its line in the list, counted from 1.
-    """
+    """A video of a list: its id in the HDF5 files, labels counted from 0, split, and line number from 1."""
 
     id: str
     labels: tuple[int, ...]
@@ -30,15 +23,15 @@ class Video(NamedTuple):
 
 @dataclass(frozen=True)
 class Splits:
-    """The videos of all splits. A video's place in ``videos`` is its row everywhere.
+    """The videos of all splits. A video's index in ``videos`` is its row everywhere.
 
     Args:
         videos: Every video once, split after split, in the order of the lists.
-        names: The splits' names.
-        class_names: A name for each class; its number in the lists where none is given.
-        line: The line format found or stated; None where it could not be told.
-        label_base: The first class's label in the lists; None where it could not be told.
-        overlaps: Number of videos that two splits share, for each such pair of splits.
+        names: Names of the splits.
+        class_names: Names of the classes; without names, their numbers in the lists.
+        line: The line format, inferred or stated; None if ambiguous.
+        label_base: The smallest label in the lists, 0 or 1; None if ambiguous.
+        overlaps: Number of videos shared by each pair of splits that share some.
     """
 
     videos: tuple[Video, ...]
@@ -50,7 +43,7 @@ class Splits:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The videos' ids, row by row."""
+        """Ids of the videos, row by row."""
         return tuple(video.id for video in self.videos)
 
     def rows(self, split: str) -> NDArray[np.int64]:
@@ -61,7 +54,7 @@ class Splits:
         """Labels as a table, (V, C).
 
         Args:
-            first_label_only: Only the first label of each line counts, as in the authors' code.
+            first_label_only: Use only the first label of each line, as the authors' code does.
         """
         table = np.zeros((len(self.videos), len(self.class_names)), np.bool_)
         labels = [video.labels[:1] if first_label_only else video.labels for video in self.videos]
@@ -74,10 +67,10 @@ def read_splits(layout: Layout) -> Splits:
     """Reads the lists of a dataset.
 
     Args:
-        layout: Where they lie and how they are written.
+        layout: Paths and format of the lists.
 
     Raises:
-        DataError: Every problem of the lists, each naming file and line.
+        DataError: All problems of the lists, each with file and line.
     """
     splits, problems = parse_splits(layout)
     if problems:
@@ -86,29 +79,25 @@ def read_splits(layout: Layout) -> Splits:
 
 
 def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
-    """As ``read_splits``, but returns the problems beside what could be read.
-
-    Args:
-        layout: Where the lists lie and how they are written.
-    """
+    """Like ``read_splits``, but returns the problems next to everything that could be read."""
     problems: list[str] = []
     lines = [line for split, path in layout.lists.items() for line in parse_list(split, path, problems)]
-    lines, overlaps = drop_repeated(lines, problems)
-    where = layout.root / "dataset.yaml"
+    lines, overlaps = drop_duplicates(lines, problems)
+    yaml = layout.root / "dataset.yaml"
     form = layout.line or infer_line([line.fields for line in lines], layout.classes)
     if form is None and lines:
-        problems.append(f"{where}: lists fit two line formats; write line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'")
+        problems.append(f"{yaml}: lists fit two line formats; write line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'")
     labeled = [(line, _labels(line, form, problems)) for line in lines]
     used = {label for _, labels in labeled for label in labels}
     base = layout.label_base if layout.label_base is not None else infer_base(used, layout.classes)
     if base is None and used:
         problems.append(
-            f"{where}: smallest label {min(used)}, largest {max(used)}: write label_base: 0 or label_base: 1"
+            f"{yaml}: smallest label {min(used)}, largest {max(used)}: write label_base: 0 or label_base: 1"
         )
     start = base or 0
     classes = layout.classes or max((label - start + 1 for label in used), default=0)
     videos = [
-        Video(line.id, _in_range(line, labels, start, classes, problems), line.split, line.number)
+        Video(line.id, _from_zero(line, labels, start, classes, problems), line.split, line.number)
         for line, labels in labeled
     ]
     names = layout.class_names or tuple(str(start + number) for number in range(classes))
@@ -116,7 +105,7 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
 
 
 def _labels(line: Line, form: str | None, problems: list[str]) -> tuple[int, ...]:
-    """The labels of a line, as written."""
+    """The labels of a line as they stand in the list."""
     if form != ID_FRAMES_LABELS:
         return line.fields if form else ()
     if len(line.fields) == 1 or line.fields[0] < 1:
@@ -125,15 +114,15 @@ def _labels(line: Line, form: str | None, problems: list[str]) -> tuple[int, ...
     return line.fields[1:]
 
 
-def _in_range(line: Line, labels: Iterable[int], base: int, classes: int, problems: list[str]) -> tuple[int, ...]:
-    """The labels of a line counted from 0, each once; those out of range are noted."""
-    known = []
+def _from_zero(line: Line, labels: Iterable[int], base: int, classes: int, problems: list[str]) -> tuple[int, ...]:
+    """The labels of a line counted from 0, without duplicates; those out of range are reported."""
+    valid = []
     for label in dict.fromkeys(labels):
         if base <= label < base + classes:
-            known.append(label - base)
+            valid.append(label - base)
         else:
             problems.append(
                 f"{line.path}:{line.number}: label {label} of video {line.id} is not in {base}..{base + classes - 1}"
                 f" ({classes} classes from {base} on)"
             )
-    return tuple(known)
+    return tuple(valid)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from avhash_nas.errors import AvnasError
 
 _NAMES = frozenset({"image.h5", "audio.h5", "train.txt", "val.txt", "test.txt", "dataset.yaml"})
-_NUISANCE = 6  # directions of large variance in each modality
+_NUISANCE = 6  # class-independent directions of large variance in each modality
 
 
 class _Modality(NamedTuple):
-    """Directions (each of unit length) and strength of one modality's signal."""
+    """Signal of one modality: unit directions, and strength."""
 
     concepts: NDArray[np.float64]  # (concepts, 2, dim): the direction of the first and of the second half of the event
     nuisance: NDArray[np.float64]  # (directions, dim)
@@ -38,40 +38,40 @@ def write_synthetic(
     noise: float = 1.2,
     overwrite: bool = False,
 ) -> Path:
-    """Writes a synthetic dataset with labels, the same bit for bit for the same arguments.
+    """Writes a labeled synthetic dataset, bit-identical for the same arguments.
 
-    The generative model. A class is a visual concept and an audio concept. Classes come in pairs (0, 1), (2, 3), ...:
-    the pairs 0, 3, 6, ... share the visual concept and differ in the audio concept; the others share the audio concept
-    and differ in the visual one: pairs 1, 4, ... in its directions, pairs 2, 5, ... in their order alone. So neither
-    modality suffices, the visual one says more, and a mean over time cannot tell every pair apart.
+    The generative model: a class is a visual concept and an audio concept. Classes form pairs (0, 1), (2, 3), ...
+    Pairs 0, 3, 6, ... share the visual concept and differ in the audio concept. The others share the audio concept and
+    differ in the visual one: pairs 1, 4, ... in its directions, pairs 2, 5, ... only in their order. So neither
+    modality suffices, the visual one is more informative, and a mean over time cannot separate every pair.
 
-    A concept shows in an event of about half of the time steps, at a random place that both modalities share: one
+    A concept appears in an event of about half of the time steps, at a random position that both modalities share: one
     direction in the first half of the event, another in the second half. With s = 3 (visual) or 2 (audio), a gain g
     drawn for each video around 1, and unit directions u drawn once for the dataset,
 
         x_t = s * g * u_concept(t) + sum_k z_k * v_k + noise * e_t,
 
-    where the six z_k, of standard deviation 0.6, are drawn once for a video: directions v_k that say nothing of the
-    class, vary most from video to video and spoil distances between raw features; e_t is standard normal.
+    where the six z_k, of standard deviation 0.6, are drawn once for a video. The directions v_k carry no class
+    information, vary most from video to video and distort distances between raw features; e_t is standard normal.
 
     Args:
-        out: Folder to make: image.h5, audio.h5, the three lists and dataset.yaml. It appears when all is written.
+        out: Output folder, written atomically: image.h5, audio.h5, the three lists and dataset.yaml.
         classes: C, at least 2.
-        train: Training videos of each class, at least 1.
-        val: Validation videos of each class, at least 1.
-        test: Test videos of each class, at least 1.
+        train: Training videos per class, at least 1.
+        val: Validation videos per class, at least 1.
+        test: Test videos per class, at least 1.
         visual_dim: Dimensions of the visual features.
         audio_dim: Dimensions of the audio features.
         frames: T, time steps of a video.
-        seed: Seed of everything random.
+        seed: Seed of all random numbers.
         noise: Standard deviation of the noise of each value.
-        overwrite: Replaces an earlier synthetic dataset in the folder.
+        overwrite: Replace an earlier synthetic dataset in the folder.
 
     Returns:
         The folder.
 
     Raises:
-        AvnasError: A number is out of range, or the folder holds something that must not be replaced.
+        AvnasError: A number is out of range, or the folder holds other files.
     """
     least = {"classes": (classes, 2), "train": (train, 1), "val": (val, 1), "test": (test, 1), "frames": (frames, 1)}
     least |= {"visual_dim": (visual_dim, 1), "audio_dim": (audio_dim, 1), "seed": (seed, 0)}
@@ -81,7 +81,7 @@ def write_synthetic(
     if not noise >= 0:
         raise AvnasError(f"noise={noise} must be at least 0")
     out = Path(out)
-    _refuse(out, overwrite)
+    _check_replaceable(out, overwrite)
     random = np.random.Generator(np.random.Philox(seed))
     labels = np.repeat(np.arange(classes), train + val + test)
     visual, audio = _concepts(classes)
@@ -95,31 +95,31 @@ def write_synthetic(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-            whole = Path(folder) / "whole"
-            whole.mkdir()
-            _write(whole, features, labels, splits, order)
+            temporary = Path(folder) / out.name
+            temporary.mkdir()
+            _write(temporary, features, labels, splits, order)
             if out.exists():
                 shutil.rmtree(out)
-            whole.replace(out)
+            temporary.replace(out)
     except OSError as error:
         raise AvnasError(f"{error.filename or out}: cannot be written: {error.strerror}") from error
     return out
 
 
-def _refuse(out: Path, overwrite: bool) -> None:
+def _check_replaceable(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir():
         raise AvnasError(f"{out}: exists and is not a folder")
-    held = {entry.name for entry in out.iterdir()}
-    if held and not overwrite:
+    entries = {entry.name for entry in out.iterdir()}
+    if entries and not overwrite:
         raise AvnasError(f"{out}: the folder is not empty; name another, or replace its dataset with overwrite")
-    if foreign := sorted(held - _NAMES):
-        raise AvnasError(f"{out}: the folder holds {foreign[0]}, which is no part of a synthetic dataset")
+    if foreign := sorted(entries - _NAMES):
+        raise AvnasError(f"{out}: the folder holds {foreign[0]}, which is not part of a synthetic dataset")
 
 
 def _concepts(classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The visual and the audio concept of each class, as indices of directions (C, 2): those of the event's halves."""
+    """Visual and audio concept of each class: indices of the directions of the event's halves, (C, 2) each."""
     visual, audio = np.empty((classes, 2), np.int64), np.empty((classes, 2), np.int64)
     for label in range(classes):
         pair, second = divmod(label, 2)
@@ -137,7 +137,7 @@ def _modality(dim: int, concepts: NDArray[np.int64], strength: float, random: np
 
 
 def _events(videos: int, frames: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """What each time step shows, (V, T): 0 nothing, 1 the first and 2 the second half of the event."""
+    """State of each time step, (V, T): 0 no event, 1 its first half, 2 its second half."""
     half = max(1, round(frames / 4))
     start = random.integers(0, max(1, frames - 2 * half + 1), (videos, 1))
     since = np.arange(frames) - start
@@ -147,14 +147,14 @@ def _events(videos: int, frames: int, random: np.random.Generator) -> NDArray[np
 def _features(
     modality: _Modality, labels: NDArray[np.int64], event: NDArray[np.int64], noise: float, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Features of all videos, (V, T, dim). No matrix products: their last bits depend on the machine's library."""
+    """Features of all videos, (V, T, dim). No matrix products: their last bits depend on the BLAS library."""
     values = noise * random.standard_normal((*event.shape, modality.nuisance.shape[1]))
     for direction in modality.nuisance:
         values += 0.6 * random.standard_normal((len(labels), 1, 1)) * direction
     gain = modality.strength * random.uniform(0.7, 1.3, (len(labels), 1, 1))
     for half in (0, 1):
-        shown = (event == half + 1)[:, :, None]
-        values += shown * gain * modality.concepts[labels, half][:, None, :]
+        active = (event == half + 1)[:, :, None]
+        values += active * gain * modality.concepts[labels, half][:, None, :]
     return values.astype(np.float32)
 
 
@@ -173,7 +173,7 @@ def _write(
     for split in ("train", "val", "test"):
         lines = [f"{names[row]},{labels[row]}\n" for row in order if splits[row] == split]
         (folder / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
-    described = {
+    description = {
         "files": {"visual": "image.h5", "audio": "audio.h5"},
         "lists": {split: f"{split}.txt" for split in ("train", "val", "test")},
         "line": "id,label...",
@@ -182,4 +182,4 @@ def _write(
         "database": "train",
         "frames": int(next(iter(features.values())).shape[1]),
     }
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False), encoding="utf-8")

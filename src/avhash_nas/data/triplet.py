@@ -1,10 +1,11 @@
-"""The authors' batches: anchor, positive and a few negatives."""
+"""Batches of the authors' code: anchor, positive and a few negatives."""
 
 from collections.abc import Callable
 
 import numpy as np
+from typing_extensions import override
 
-from avhash_nas.data.sampling import BatchSampling, Labels, Positions, class_members
+from avhash_nas.data.sampling import BatchSampling, Labels, Positions, ceil_div, class_members
 from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.random_streams import batch_stream
 
@@ -13,14 +14,14 @@ class Triplets(BatchSampling):
     """Anchor, positive and negatives, as in the authors' ``loader/dataset_per_label.py`` (4 negatives).
 
     The rows of a batch are ordered anchor, positive, n1, ..., anchor, positive, ..., so
-    ``codes.reshape(-1, 2 + negatives, q)`` holds a triplet in each row. Every video that shares a label with some video
-    and shares none with another is an anchor exactly once an epoch, so the last batch may be smaller. The positive is
-    drawn uniformly from the other videos that share a label with the anchor; the negatives come from distinct classes
-    (classes uniformly, then videos) and share no label with the anchor. Where the classes do not suffice, the missing
-    negatives are drawn from all videos that share no label with the anchor, distinct ones while they last.
+    ``codes.reshape(-1, 2 + negatives, q)`` holds one triplet per row. Every video with at least one positive and one
+    negative is an anchor exactly once per epoch, so the last batch may be smaller. The positive is drawn uniformly from
+    the other videos that share a label with the anchor. The negatives share no label with the anchor and come from
+    distinct classes (classes uniformly, then videos). If there are too few classes, the missing negatives are drawn
+    from all videos that share no label with the anchor, distinct ones while they last.
 
-    A class with a single training video gives negatives and no anchor; the authors' code stops there with an error.
-    It also looks at the first label only, which ``first_label_only`` of the data module gives.
+    A class with a single training video provides negatives but no anchor; the authors' code fails on it. Their code
+    also uses only the first label of a video: see ``first_label_only`` of the data module.
 
     Args:
         anchors: Anchors in a batch, at least 1. A batch holds anchors * (2 + negatives) videos.
@@ -34,29 +35,16 @@ class Triplets(BatchSampling):
         self.negatives = negatives
 
     @property
+    @override
     def batch_size(self) -> int:
-        """Videos in a full batch: anchors * (2 + negatives)."""
         return self.anchors * (2 + self.negatives)
 
+    @override
     def batches_per_epoch(self, labels: Labels) -> int:
-        """Number of batches of every epoch; ranks share each of them.
+        return ceil_div(len(_anchors(labels)), self.anchors)
 
-        Args:
-            labels: Multi-hot labels of the split, (V, C).
-
-        Raises:
-            DataError: No video has both a positive and a negative.
-        """
-        return -(-len(_anchors(labels)) // self.anchors)
-
+    @override
     def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
-        """Does the work that is common to an epoch and returns the pure function batch index -> positions.
-
-        Args:
-            labels: Multi-hot labels of the split, (V, C).
-            seed: Seed of the run.
-            epoch: Epoch, counted from 0.
-        """
         members = class_members(labels)
         order = batch_stream(seed, epoch).permutation(_anchors(labels))
 
@@ -94,11 +82,11 @@ class Triplets(BatchSampling):
 
 
 def _anchors(labels: Labels) -> Positions:
-    """Videos that share a label with another video, and none with some other one."""
+    """Videos with at least one positive and one negative."""
     sizes = labels.sum(0)
     usable = (labels & (sizes > 1)).any(1)
     crowded = np.flatnonzero(usable & (labels.astype(np.int32) @ sizes.astype(np.int32) >= len(labels)))
-    for video in crowded:  # the sizes of its classes add up to all videos: count those that share a label
+    for video in crowded:  # its class sizes sum to V or more: check whether it has a negative
         usable[video] = not labels[:, labels[video]].any(1).all()
     anchors = np.flatnonzero(usable)
     if not len(anchors):

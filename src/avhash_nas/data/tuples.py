@@ -1,9 +1,10 @@
-"""Batches in which each video brings partners along."""
+"""Batches in which each video is followed by partners."""
 
 from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+from typing_extensions import override
 
 from avhash_nas.data.sampling import BatchSampling, Labels, Positions
 from avhash_nas.errors import AvnasError
@@ -14,16 +15,15 @@ Partners: TypeAlias = Callable[[Positions, np.random.Generator], Positions]
 
 
 class Tuples(BatchSampling):
-    """The batches of another sampling, each video followed by its partners, as neighbors found beforehand.
+    """Anchors drawn by another sampling, each followed by its partners, such as precomputed neighbors.
 
     The rows of a batch are ordered anchor, partner 1, ..., partner k, anchor, ..., so ``codes.reshape(-1, 1 + k, q)``
-    holds a tuple in each row. The partners are drawn from a stream of their own: the anchors are those of the other
-    sampling alone.
+    holds one tuple per row. Partners have their own random stream, so the anchors are the same as without partners.
 
     Args:
-        base: Which videos are the anchors of a batch.
-        partners: Pure function that draws the partners of some videos. Its positions count the videos of the split
-            that is sampled.
+        base: Sampling of the anchors.
+        partners: Pure function that draws the partners of given videos. Positions count the videos of the sampled
+            split.
         size: k, partners of each anchor, at least 1.
     """
 
@@ -35,38 +35,25 @@ class Tuples(BatchSampling):
         self.size = size
 
     @property
+    @override
     def batch_size(self) -> int:
-        """Videos in a full batch: those of the other sampling * (1 + k)."""
         return self.base.batch_size * (1 + self.size)
 
+    @override
     def batches_per_epoch(self, labels: Labels) -> int:
-        """Number of batches of every epoch; ranks share each of them.
-
-        Args:
-            labels: Multi-hot labels of the split, (V, C).
-
-        Raises:
-            DataError: The other sampling cannot use these labels.
-        """
         return self.base.batches_per_epoch(labels)
 
+    @override
     def epoch(self, labels: Labels, seed: int, epoch: int) -> Callable[[int], Positions]:
-        """Does the work that is common to an epoch and returns the pure function batch index -> positions.
-
-        Args:
-            labels: Multi-hot labels of the split, (V, C).
-            seed: Seed of the run.
-            epoch: Epoch, counted from 0.
-        """
         anchors_of = self.base.epoch(labels, seed, epoch)
 
         def batch(index: int) -> Positions:
             anchors = anchors_of(index)
             own_stream = batch_stream(seed, epoch, index).spawn(1)[0]
             partners = np.asarray(self.partners(anchors, own_stream), np.int64)
-            if partners.shape != (len(anchors), self.size):
-                wanted = (len(anchors), self.size)
-                raise AvnasError(f"Tuples: the partners have the shape {partners.shape} instead of {wanted}")
+            expected = (len(anchors), self.size)
+            if partners.shape != expected:
+                raise AvnasError(f"Tuples: the partners have the shape {partners.shape} instead of {expected}")
             if partners.min() < 0 or partners.max() >= len(labels):
                 raise AvnasError(f"Tuples: the partners were prepared for other videos than these {len(labels)}")
             return np.concatenate([anchors[:, None], partners], 1).ravel()

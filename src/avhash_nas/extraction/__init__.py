@@ -1,6 +1,5 @@
 """Features from video files: decoding, extractors of both modalities, and extraction of whole folders."""
 
-from avhash_nas.extraction.clip import Clip, read_clip
 from avhash_nas.extraction.clip_vision import CLIP
 from avhash_nas.extraction.color_gradients import ColorGradients
 from avhash_nas.extraction.extract_folder import Outcome, extract_folder
@@ -10,6 +9,7 @@ from avhash_nas.extraction.labeling import Labeling
 from avhash_nas.extraction.log_mel import LogMel
 from avhash_nas.extraction.media_file import Limits, MediaError
 from avhash_nas.extraction.spectrogram_transformer import AST
+from avhash_nas.extraction.video_clip import Clip, read_clip
 
 __all__ = [
     "AST",

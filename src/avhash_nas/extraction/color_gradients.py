@@ -1,4 +1,4 @@
-"""Visual features without weights: which colors are where, and which way edges run."""
+"""Visual features without weights: spatial color statistics and edge directions."""
 
 import math
 from typing import Any
@@ -7,39 +7,40 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.extractor import Frames, Vectors, VisualExtractor
 
 _SIDE = 64
-_SHADES = 8
-"""Bins of lightness, and of each of the two directions of color."""
+_BINS = 8
+"""Histogram bins of lightness and of each color coordinate."""
 
-_REACH = 80.0
+_COLOR_RANGE = 80.0
 """Color coordinates beyond this fall into the outermost bins; pure blue has -108."""
 
 _DIRECTIONS = 8
-_SOFT = 0.05
-"""Gradients much smaller than this count as none: noise has directions, too."""
+_MIN_GRADIENT = 0.05
+"""Suppresses the directions of much smaller gradients, which are noise."""
 
 
 class ColorGradients(VisualExtractor):
     """Colors and edges of a frame, as histograms and moments.
 
-    A frame is shrunk to 64 x 64 pixels in the color space CIELAB. The vector holds, in this order: mean and standard
-    deviation of lightness and both color coordinates in each cell of a grid; a histogram of lightness (8 bins) and
-    one of color (8 x 8), each linearly shared between neighboring bins; and in each cell a histogram of 8 directions
-    of the lightness gradient, weighted by its size. Square roots of shares are taken, so that Euclidean distances
-    between histograms are Hellinger's. Scales are fixed, not fitted to data: lightness of 0 to 100 becomes -1 to 1,
-    color coordinates are divided by 100, a deviation of half the range and a share of a quarter become 1; so values
-    lie in [-1.1, 2], most of them in [-1, 1]. For trying things out: it sees colors, their places and rough shapes,
-    and knows no objects.
+    A frame is reduced to 64 x 64 pixels in the color space CIELAB. The vector holds, in this order: mean and standard
+    deviation of lightness and both color coordinates in each cell of a grid; a histogram of lightness (8 bins) and one
+    of color (8 x 8), with linear interpolation between neighboring bins; and in each cell a histogram of 8 directions
+    of the lightness gradient, weighted by its magnitude. Histograms are square roots of shares, so their Euclidean
+    distances are Hellinger distances. Scales are fixed, not fitted to data: lightness 0 to 100 becomes -1 to 1, color
+    coordinates are divided by 100, a deviation of half the range and a share of a quarter become 1. Values lie in
+    [-1.1, 2], most of them in [-1, 1]. For tests and demonstrations: it captures colors, their positions and rough
+    shapes, but no objects.
 
     Args:
         grid: Cells in each direction: 1, 2, 4, 8 or 16.
 
     Raises:
-        AvnasError: Another grid.
+        AvnasError: The grid has another size.
     """
 
     def __init__(self, grid: int = 4) -> None:
@@ -48,30 +49,23 @@ class ColorGradients(VisualExtractor):
         self.grid = grid
 
     @property
+    @override
     def dim(self) -> int:
-        """Moments, two histograms, and directions: 296 for a grid of 4."""
-        return self.grid**2 * (6 + _DIRECTIONS) + _SHADES + _SHADES**2
+        return self.grid**2 * (6 + _DIRECTIONS) + _BINS + _BINS**2
 
+    @override
     def arguments(self) -> dict[str, Any]:
-        """The grid."""
         return {"grid": self.grid}
 
+    @override
     def __call__(self, frames: Frames) -> Vectors:
-        """A vector for each frame.
-
-        Args:
-            frames: RGB, upright, (T, H, W, 3).
-
-        Returns:
-            (T, dim).
-        """
         return torch.stack([self._vector(torch.from_numpy(np.ascontiguousarray(frame))) for frame in frames]).numpy()
 
     def _vector(self, frame: Tensor) -> Tensor:
         small = adaptive_avg_pool2d(frame.permute(2, 0, 1).float() / 255, _SIDE)
         lightness, *color = lab(small)
         parts = [self._moments(torch.stack([lightness / 50 - 1, *(each / 100 for each in color)]))]
-        parts += [_histogram(lightness[None] / 100), _histogram(torch.stack(color) / (2 * _REACH) + 0.5)]
+        parts += [_histogram(lightness[None] / 100), _histogram(torch.stack(color) / (2 * _COLOR_RANGE) + 0.5)]
         return torch.cat([*parts, self._directions(lightness / 100)])
 
     def _cells(self, maps: Tensor) -> Tensor:
@@ -85,15 +79,14 @@ class ColorGradients(VisualExtractor):
         return torch.cat([mean.flatten(), 2 * deviation.flatten()])
 
     def _directions(self, lightness: Tensor) -> Tensor:
-        """A gradient and its opposite have the same direction: light on dark is as dark on light."""
+        """Histogram of gradient directions modulo 180 degrees, so light on dark equals dark on light."""
         down, right = torch.gradient(lightness)
         size = torch.hypot(down, right)
-        place = (torch.atan2(down, right) / math.pi * _DIRECTIONS) % _DIRECTIONS
-        centers = torch.arange(_DIRECTIONS)[:, None, None]
-        away = (place - centers).abs()
-        shares = (1 - torch.minimum(away, _DIRECTIONS - away)).clamp(min=0) * size
+        position = (torch.atan2(down, right) / math.pi * _DIRECTIONS) % _DIRECTIONS
+        distance = (position - torch.arange(_DIRECTIONS)[:, None, None]).abs()
+        shares = (1 - torch.minimum(distance, _DIRECTIONS - distance)).clamp(min=0) * size
         sums = self._cells(shares).mean(2)
-        return 2 * (sums / (sums.sum(0) + _SOFT)).sqrt().flatten()
+        return 2 * (sums / (sums.sum(0) + _MIN_GRADIENT)).sqrt().flatten()
 
 
 def lab(rgb: Tensor) -> Tensor:
@@ -109,21 +102,14 @@ def lab(rgb: Tensor) -> Tensor:
     weights = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
     matrix = torch.tensor(weights)
     ratios = torch.tensordot(matrix / matrix.sum(1, keepdim=True), linear, 1)
-    bent = torch.where(ratios > 216 / 24389, ratios.clamp(min=1e-9) ** (1 / 3), (24389 / 27 * ratios + 16) / 116)
-    x, y, z = bent
+    compressed = torch.where(ratios > 216 / 24389, ratios.clamp(min=1e-9) ** (1 / 3), (24389 / 27 * ratios + 16) / 116)
+    x, y, z = compressed
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def _histogram(maps: Tensor) -> Tensor:
-    """Twice the square roots of the shares of pixels in 8 bins for each of n dimensions.
-
-    Args:
-        maps: Within [0, 1], or it goes into the outermost bins, (n, H, W).
-
-    Returns:
-        (8 ** n,).
-    """
-    place = (maps.flatten(1) * _SHADES - 0.5).clamp(0, _SHADES - 1)
-    shares = (1 - (place[:, None] - torch.arange(_SHADES)[:, None]).abs()).clamp(min=0)  # (n, 8, pixels)
+    """Twice the square roots of the pixel shares in 8 bins per dimension, from (n, H, W) in [0, 1] to (8 ** n,)."""
+    position = (maps.flatten(1) * _BINS - 0.5).clamp(0, _BINS - 1)
+    shares = (1 - (position[:, None] - torch.arange(_BINS)[:, None]).abs()).clamp(min=0)  # (n, 8, pixels)
     joint = shares[0] if len(maps) == 1 else shares[0] @ shares[1].T
-    return 2 * (joint.sum(1) if len(maps) == 1 else joint.flatten()).div(place.shape[1]).sqrt()
+    return 2 * (joint.sum(1) if len(maps) == 1 else joint.flatten()).div(position.shape[1]).sqrt()

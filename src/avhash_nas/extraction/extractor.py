@@ -1,4 +1,4 @@
-"""What turns frames and audio segments into features."""
+"""Base classes of the extractors: from frames and audio segments to features."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,10 +12,10 @@ Vectors = NDArray[np.float32]
 
 
 class Extractor(ABC):
-    """What the extractors of both modalities have in common.
+    """Common interface of the extractors of both modalities.
 
-    A subclass returns from `arguments` what its constructor needs to make the same features again; with the class's
-    path it is written to `extraction.json`. Objects are pickled, to go to worker processes.
+    `extraction.json` records the class path and ``arguments``, from which the same extractor is created again.
+    Extractors are pickled and sent to worker processes.
     """
 
     @property
@@ -25,9 +25,9 @@ class Extractor(ABC):
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments that decide the features, as JSON values.
+        """The constructor's arguments that determine the features, as JSON values.
 
-        Those that say where and how fast it runs (device, batch size) are left out: another machine may want others.
+        Those for device, batch size and the like are left out: they may differ between machines.
         """
 
     def fingerprint(self) -> str:
@@ -35,7 +35,7 @@ class Extractor(ABC):
         return ""
 
     def release(self) -> None:  # noqa: B027
-        """Give back the memory of what was loaded; when it is needed again, it is loaded again."""
+        """Frees the memory of loaded weights; they are loaded again when needed."""
 
 
 class VisualExtractor(Extractor):
@@ -43,13 +43,13 @@ class VisualExtractor(Extractor):
 
     @abstractmethod
     def __call__(self, frames: Frames) -> Vectors:
-        """A vector for each frame.
+        """One vector per frame.
 
         Args:
-            frames: RGB, upright, shape (T, H, W, 3).
+            frames: RGB, upright, (T, H, W, 3).
 
         Returns:
-            Shape (T, dim).
+            (T, dim).
         """
 
 
@@ -57,18 +57,18 @@ class AudioExtractor(Extractor):
     """From audio segments to vectors.
 
     Attributes:
-        rate: Samples a second that it takes.
+        rate: Expected samples per second.
     """
 
     rate: int = 16000
 
     @abstractmethod
     def __call__(self, segments: Segments) -> Vectors:
-        """A vector for each segment.
+        """One vector per segment.
 
         Args:
-            segments: Mono, within [-1, 1], shape (T, S), S at least 1.
+            segments: Mono, within [-1, 1], (T, S), S at least 1.
 
         Returns:
-            Shape (T, dim).
+            (T, dim).
         """

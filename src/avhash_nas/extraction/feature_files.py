@@ -1,4 +1,4 @@
-"""The pair of HDF5 files that hold the features of all videos, written whole from parts and from the pair before."""
+"""The two HDF5 files with the features of all videos, and the files of single videos that they are written from."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +21,30 @@ from avhash_nas.files import write_whole
 
 
 class Parts:
-    """A folder with one npz file for each video that is done; each appears whole, so that any interruption keeps it.
+    """A folder with one npz file for each finished video, written atomically, so that any interruption keeps it.
+
+    A video's key is ``VideoFile.key``.
 
     Args:
-        folder: Made when the first part is written.
+        folder: Created with the first part.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
     def path(self, key: str) -> Path:
-        """Where a video's part lies; 256 folders share them.
-
-        Args:
-            key: The video's (`VideoFile.key`).
-        """
+        """Path of a video's part, in one of 256 subfolders."""
         return self.folder / key[:2] / f"{key}.npz"
 
     def keys(self) -> set[str]:
-        """The videos that have a part."""
+        """Keys of the videos that have a part."""
         return {path.stem for path in self.folder.glob("??/*.npz")}
 
     def write(self, key: str, features: VideoFeatures, dtype: str) -> None:
-        """Keep the features of a video.
-
-        Args:
-            key: The video's.
-            features: Its features.
-            dtype: Type to store them in.
+        """Writes the part of a video, with features of the given type.
 
         Raises:
-            AvnasError: They cannot be written.
+            AvnasError: It cannot be written.
         """
         about = json.dumps({"seconds": features.seconds, "notes": list(features.notes)})
         arrays = {name: getattr(features, name).astype(dtype) for name in ("visual", "audio")}
@@ -63,11 +56,7 @@ class Parts:
         write_whole(self.path(key), write)
 
     def read(self, key: str) -> VideoFeatures | None:
-        """The features of a video, in the type that they are stored in; None where the part is damaged, or gone.
-
-        Args:
-            key: The video's.
-        """
+        """The features of a video as stored; None if the part is damaged or missing."""
         try:
             with np.load(self.path(key), allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
@@ -76,15 +65,11 @@ class Parts:
             return None
 
     def drop(self, key: str) -> None:
-        """Remove the part of a video.
-
-        Args:
-            key: The video's.
-        """
+        """Removes the part of a video, if any."""
         self.path(key).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove everything."""
+        """Removes the folder."""
         if self.folder.is_dir():
             shutil.rmtree(self.folder)
 
@@ -97,10 +82,10 @@ class Entry:
     """A video of the feature files.
 
     Attributes:
-        id: The name of its group.
-        key: What file it was made from (`VideoFile.key`).
+        id: Name of its group.
+        key: Key of the video file (`VideoFile.key`).
         seconds: Duration.
-        notes: What was met while reading.
+        notes: Problems met while reading.
     """
 
     id: str
@@ -110,43 +95,40 @@ class Entry:
 
 
 def read_entries(folder: Path) -> dict[str, Entry]:
-    """The videos that both files of a folder hold, by key; those of which only one was renewed are left out.
-
-    Args:
-        folder: The feature folder; it may have no such files.
+    """The videos of both feature files of a folder, by key; without those that only one file has in this state.
 
     Raises:
         AvnasError: A file is damaged.
     """
-    found: list[dict[str, Entry]] = []
+    by_key: list[dict[str, Entry]] = []
     for name in FILES.values():
         path = folder / name
         if not path.exists():
             return {}
         try:
             with h5py.File(path, "r") as file:
-                found.append({entry.key: entry for entry in map(_entry, file.values())})
+                by_key.append({entry.key: entry for entry in map(_entry, file.values())})
         except (OSError, KeyError, RuntimeError, AttributeError) as error:
             raise AvnasError(f"{path}: not a whole file of features ({error}); start anew with --overwrite") from error
-    visual, audio = found
+    visual, audio = by_key
     return {key: entry for key, entry in visual.items() if audio.get(key) == entry}
 
 
 def write_features(folder: Path, videos: Sequence[VideoFile], parts: Parts) -> tuple[list[Entry], list[VideoFile]]:
-    """Put parts, and what the files before hold, together to new files. Each replaces the one before when it is whole.
+    """Merges parts and existing feature files to new files, each of which replaces the old one atomically.
 
-    Whatever the order in which parts were made, and wherever the work was interrupted, the files come out the same.
+    The result does not depend on the order in which parts were written or on interruptions.
 
     Args:
         folder: The feature folder.
-        videos: What the files shall hold, in this order; those with neither a part nor an entry are left out.
-        parts: Where the new features lie. What a part holds goes before what the files hold.
+        videos: Videos of the new files, in this order; those with neither a part nor an entry are skipped.
+        parts: New features, which take precedence over those in the files.
 
     Returns:
-        What the files hold now, and the videos whose parts were damaged: these are dropped.
+        The videos of the new files, and those with damaged parts, which are dropped.
 
     Raises:
-        AvnasError: A file cannot be written; those before stay.
+        AvnasError: A file cannot be written; the old ones remain.
     """
     before = read_entries(folder)
     new = parts.keys()
@@ -161,8 +143,7 @@ def write_features(folder: Path, videos: Sequence[VideoFile], parts: Parts) -> t
             else:
                 entries.append(Entry(video.id, video.key, part.seconds, part.notes))
         elif video.key in before:
-            known = before[video.key]
-            entries.append(Entry(video.id, video.key, known.seconds, known.notes))
+            entries.append(replace(before[video.key], id=video.id))
     from_parts = new - {video.key for video in damaged}
     if entries and ({entry.key: entry for entry in entries} != before or from_parts.intersection(before)):
         for modality in FILES:
@@ -183,7 +164,7 @@ def _write(
                 yield entry, old[before[entry.key].id]["vectors"][...]
 
     def write(partial: Path) -> None:
-        with _plain_errors(), ExitStack() as stack:
+        with _system_errors(), ExitStack() as stack:
             old = stack.enter_context(h5py.File(path, "r")) if before else None
             file = stack.enter_context(h5py.File(partial, "w"))
             for entry, array in vectors(old):
@@ -192,15 +173,15 @@ def _write(
                 group.attrs["key"] = entry.key
                 group.attrs["seconds"] = entry.seconds
                 group.attrs["notes"] = ";".join(entry.notes)
-        with partial.open("rb") as whole:
-            os.fsync(whole.fileno())  # the parts are removed soon
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())  # before the parts are removed
 
     write_whole(path, write)
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Errors of HDF5 that tell of one of the system, in a paragraph, as that one."""
+def _system_errors() -> Iterator[None]:
+    """Converts HDF5's long messages about system errors to these errors."""
     try:
         yield
     except (OSError, RuntimeError) as error:

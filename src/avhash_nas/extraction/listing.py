@@ -1,4 +1,4 @@
-"""Which video files a folder holds, and their ids."""
+"""The video files of a folder, and their ids."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
     *(".mts", ".mxf", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"),
 )
-"""Endings of video files."""
+"""File name suffixes of videos."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class VideoFile:
 
     Attributes:
         path: The file, absolute.
-        name: Its path below the folder that was listed, with `/`.
-        id: What stands for it in feature files and lists.
-        key: A digest of name, size and time of change: another one when the file has changed.
+        name: Its path below the listed folder, with `/`.
+        id: Its name in feature files and lists.
+        key: A digest of name, size and modification time, which identifies the content.
     """
 
     path: Path
@@ -35,12 +35,12 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds.
+    """Files of a folder.
 
     Attributes:
-        videos: Video files, by name.
-        unusable: Files that cannot be listed, with the reason.
-        others: Number of files with other endings, by ending.
+        videos: Video files, sorted by name.
+        unusable: Files that cannot be read, with the reason.
+        others: Number of other files, by suffix.
     """
 
     videos: tuple[VideoFile, ...]
@@ -49,16 +49,16 @@ class Listing:
 
 
 def list_videos(source: str | Path, suffixes: Collection[str] = SUFFIXES) -> Listing:
-    """Find the video files below a folder, or take one file, whatever its ending.
+    """Finds the video files below a folder; a single file is used whatever its suffix.
 
-    Files and folders whose names start with a dot are left out; links are followed, each folder once.
+    Hidden files and folders are skipped; links are followed, each folder once.
 
     Args:
         source: Folder or file.
-        suffixes: Endings of video files, with the dot; case does not matter.
+        suffixes: Suffixes of video files, with the dot; case does not matter.
 
     Raises:
-        AvnasError: There is no such folder, one below it cannot be read, or there are no videos.
+        AvnasError: The folder does not exist, one below it cannot be read, or there are no videos.
     """
     root = Path(source)
     if root.is_file():
@@ -67,33 +67,38 @@ def list_videos(source: str | Path, suffixes: Collection[str] = SUFFIXES) -> Lis
         paths, folder = list(_files(root)), root
     else:
         raise AvnasError(f"{source}: no such file or folder")
-    endings = {suffix.lower() for suffix in suffixes}
-    chosen = [path for path in paths if path == root or path.suffix.lower() in endings]
-    others = Counter(path.suffix.lower() for path in set(paths) - set(chosen))
-    found, unusable = [], []
-    for path in chosen:
+    suffixes = {suffix.lower() for suffix in suffixes}
+    candidates = [path for path in paths if path == root or path.suffix.lower() in suffixes]
+    others = Counter(path.suffix.lower() for path in set(paths) - set(candidates))
+    files, unusable = [], []
+    for path in candidates:
         name = path.relative_to(folder).as_posix()
         try:
-            found.append((name, path, _key(name, path.stat())))
+            files.append((name, path, _key(name, path.stat())))
         except OSError as error:
             unusable.append((str(path), f"cannot be read: {error.strerror}"))
         except UnicodeEncodeError:
             shown = os.fsencode(path).decode("utf-8", "backslashreplace")
             unusable.append((shown, "its name is not UTF-8 text: rename it"))
-    if not chosen:
-        kinds = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in others.most_common(5))
-        raise AvnasError(f"{source}: holds no video files" + (f"; other files: {kinds}" if kinds else ""))
-    found.sort()
-    ids = ids_of([name for name, _, _ in found])
-    videos = [VideoFile(_absolute(path), name, own, key) for (name, path, key), own in zip(found, ids, strict=True)]
+    if not candidates:
+        kinds = f"; other files: {describe_suffixes(others)}" if others else ""
+        raise AvnasError(f"{source}: holds no video files{kinds}")
+    files.sort()
+    ids = ids_of([name for name, _, _ in files])
+    videos = [VideoFile(absolute(path), name, own, key) for (name, path, key), own in zip(files, ids, strict=True)]
     return Listing(tuple(videos), tuple(unusable), others)
 
 
-def ids_of(names: Sequence[str]) -> list[str]:
-    """Ids of video files: distinct, fit for HDF5 groups and for lists with commas, and the same on every run.
+def describe_suffixes(counts: Counter[str]) -> str:
+    """The most frequent suffixes with their counts, such as "2 .txt, 1 without suffix"."""
+    return ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.most_common(5))
 
-    An id is the path without its ending, folders joined by `:`. Of files of one folder that differ in the ending alone,
-    each keeps it. `%`, `:`, `,`, `;`, control characters and white space at either end are written as in URLs.
+
+def ids_of(names: Sequence[str]) -> list[str]:
+    """Ids of video files: distinct, valid as HDF5 groups and in comma-separated lists, and the same in every run.
+
+    An id is the path without its suffix, with folders joined by `:`. Files of one folder that differ only in the suffix
+    keep it. `%`, `:`, `,`, `;`, control characters and leading or trailing white space are percent-encoded.
 
     Args:
         names: Distinct paths with `/`.
@@ -101,32 +106,35 @@ def ids_of(names: Sequence[str]) -> list[str]:
     >>> ids_of(["cats/tom.mp4", "dogs/tom.mp4", "dogs/tom.avi", "a, b.mp4"])
     ['cats:tom', 'dogs:tom.mp4', 'dogs:tom.avi', 'a%2C b']
     """
-    whole = {name: _id(PurePosixPath(name).parts) for name in names}
+    full = {name: _id(PurePosixPath(name).parts) for name in names}
     ids = {name: _id((path := PurePosixPath(name)).with_name(path.stem).parts) for name in names}
-    while clashing := {own for own, count in Counter(ids.values()).items() if count > 1}:
-        ids = {name: whole[name] if own in clashing else own for name, own in ids.items()}
+    while ambiguous := {own for own, count in Counter(ids.values()).items() if count > 1}:
+        ids = {name: full[name] if own in ambiguous else own for name, own in ids.items()}
     return [ids[name] for name in names]
 
 
 def _id(parts: Iterable[str]) -> str:
-    text = ":".join(map(_escaped, parts))
+    text = ":".join(map(_escape, parts))
     return "%2E" if text == "." else text
 
 
-def _escaped(part: str) -> str:
+def _escape(part: str) -> str:
     inner = range(len(part) - len(part.lstrip()), len(part.rstrip()))
     return "".join(
-        character if place in inner and character.isprintable() and character not in "%:,;" else _percent(character)
+        character
+        if place in inner and character.isprintable() and character not in "%:,;"
+        else _percent_encode(character)
         for place, character in enumerate(part)
     )
 
 
-def _percent(character: str) -> str:
+def _percent_encode(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  Path has no way to take out ".." without following links
+def absolute(path: Path) -> Path:
+    """The absolute path without `..`; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  # pathlib cannot do that
 
 
 def _key(name: str, status: os.stat_result) -> str:

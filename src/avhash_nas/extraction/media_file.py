@@ -1,4 +1,4 @@
-"""Opening video files that nobody vouches for: known containers only, and bounds on size, duration and time."""
+"""Opening untrusted video files: known containers only, with bounds on size, duration and reading time."""
 
 import errno
 import os
@@ -12,19 +12,18 @@ from avhash_nas.errors import AvnasError, MissingExtraError
 
 _VIDEO = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,wtv,rm,nut,dv,ivf,obu,h264,hevc,m4v,mpegvideo,vc1,swf"
 _AUDIO = "mp3,wav,flac,aac,ac3,aiff"
-"""FFmpeg's demuxers that read the one file they are given. Others open what a file names (playlists, concatenations:
-a way to read any file through an upload) or take texts for pictures. Those of audio are let in so that the error says
-what is missing."""
+"""FFmpeg's demuxers that read only the given file. Others open the files that it names (playlists, concatenations), so
+an upload could read any file, or interpret text as pictures. Audio formats are allowed for a clear error message."""
 
-_MOST_FRAMES = 2**22
+_MAX_FRAMES = 2**22
 
 
 class MediaError(AvnasError):
-    """A file that gives no clip: not there, no video, damaged beyond reading, or beyond the limits.
+    """A file that gives no clip: missing, not a video, damaged beyond reading, or beyond the limits.
 
     Args:
         path: The file.
-        reason: Why, in one line.
+        reason: The cause, in one line.
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
@@ -37,11 +36,11 @@ class MediaError(AvnasError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on what is read from a file, checked before the memory is taken.
+    """Bounds on what is read from a file, checked before memory is allocated.
 
     Attributes:
-        pixels: Of a frame as stored; the default admits 8K (7680 x 4320).
-        seconds: Duration of a video; the default, a week, admits all but nonsense.
+        pixels: Pixels of a stored frame; the default admits 8K (7680 x 4320).
+        seconds: Duration of a video; the default is a week.
         time: Seconds that reading may take, or None; checked between packets.
     """
 
@@ -51,14 +50,14 @@ class Limits:
 
 
 class MediaFile:
-    """A video file, which is opened once for each pass over it.
+    """A video file, opened once for each pass over it.
 
     Args:
         path: The file.
-        limits: Bounds; the time runs from here.
+        limits: Bounds; the reading time starts now.
 
     Raises:
-        MediaError: There is no such file, or it is empty.
+        MediaError: The file does not exist or is empty.
         MissingExtraError: PyAV is not installed.
     """
 
@@ -86,7 +85,7 @@ class MediaFile:
         """The file as an `av.container.InputContainer`, to be closed by the caller.
 
         Raises:
-            MediaError: It is no video that FFmpeg can read.
+            MediaError: FFmpeg cannot read it as a video.
         """
         import av
 
@@ -95,20 +94,20 @@ class MediaFile:
             "protocol_whitelist": "file",
             "max_pixels": str(self.limits.pixels),
         }
-        name = "file:" + os.fspath(self.path)  # a colon in a name is no protocol
+        name = "file:" + os.fspath(self.path)  # so that a colon in the name is not taken for a protocol
         try:
             return av.open(name, options=options, metadata_errors="replace", timeout=self.limits.time)
         except av.FFmpegError as error:
             self.check()
-            if error.errno == errno.EINVAL:  # not among the containers
+            if error.errno == errno.EINVAL:  # not in the format whitelist
                 raise self.error("not a video, but a still picture, a playlist, a text or the like") from error
             raise self.error(f"not a video, or damaged beyond reading (FFmpeg: {error.strerror})") from error
 
     def pictures(self, container: Any) -> Any:
-        """The container's video stream, ready to decode: the first that is no cover picture.
+        """The container's first video stream that is not a cover picture, ready to decode.
 
         Raises:
-            MediaError: There is none, none that FFmpeg can decode, or its frames are too large.
+            MediaError: There is none, FFmpeg cannot decode it, or its frames are too large.
         """
         from av.stream import Disposition
 
@@ -126,20 +125,16 @@ class MediaFile:
         return streams[0]
 
     def prepare(self, context: Any) -> None:
-        """Bound a decoder: one thread, as videos are read side by side, and frames within the limit at any time."""
+        """Limits a decoder to one thread, because videos are read in parallel, and to frames within the limit."""
         context.thread_count = 1
         context.options = {"max_pixels": str(self.limits.pixels)}
 
     def packets(self, container: Any, *streams: Any) -> Iterator[Any]:
         """The packets of some streams, as far as they can be read.
 
-        Args:
-            container: An opened file.
-            streams: Of the container.
-
         Raises:
-            FFmpegError: The file breaks off.
-            MediaError: Time is up.
+            FFmpegError: The file ends early.
+            MediaError: The time limit is exceeded.
         """
         import av
 
@@ -150,7 +145,7 @@ class MediaFile:
                 packet = next(packets)
             except StopIteration:
                 return
-            except IndexError:  # so PyAV ends a file where a stream has turned up that its beginning did not tell of
+            except IndexError:  # PyAV ends so if a stream appears that the header did not announce
                 return
             except av.FFmpegError:
                 self.check()  # PyAV's own timeout looks the same
@@ -159,19 +154,15 @@ class MediaFile:
                 yield packet
 
     def check(self, seconds: float = 0.0, frames: int = 0) -> None:
-        """Look at the bounds.
-
-        Args:
-            seconds: Duration of the video, as far as it is known.
-            frames: Number of its frames, as far as it is known.
+        """Checks the limits against the duration and the number of frames known so far.
 
         Raises:
-            MediaError: One of them is passed.
+            MediaError: A limit is exceeded.
         """
         limits = self.limits
         if limits.time is not None and time.monotonic() - self._started > limits.time:
             raise self.error(f"takes longer than {limits.time:g} s to read")
         if seconds > limits.seconds:
             raise self.error(f"longer than {limits.seconds:g} s")
-        if frames > _MOST_FRAMES:
-            raise self.error(f"more than {_MOST_FRAMES} frames")
+        if frames > _MAX_FRAMES:
+            raise self.error(f"more than {_MAX_FRAMES} frames")

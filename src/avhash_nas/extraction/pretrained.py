@@ -1,4 +1,4 @@
-"""What extractors by models of transformers have in common: loading, the weights' identity, batches."""
+"""Base class of the extractors that run a model of transformers: loading, fingerprint of the weights, batching."""
 
 import hashlib
 import importlib
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.extraction.extractor import Extractor, Vectors
@@ -24,13 +25,7 @@ DTypes = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that is ready.
-
-    Attributes:
-        model: In evaluation mode, on its device.
-        processor: From frames or segments to the model's inputs.
-        fingerprint: Of the weights.
-    """
+    """A model in evaluation mode on its device, its processor, and the digest of its weights."""
 
     model: Any
     processor: Any
@@ -38,14 +33,14 @@ class Loaded:
 
 
 class PretrainedExtractor(Extractor):
-    """An extractor by a checkpoint that transformers loads when it is first needed.
+    """An extractor that loads a checkpoint of transformers on first use.
 
     Args:
         checkpoint: A local folder with config.json, model.safetensors and preprocessor_config.json, or a name of the
             Hugging Face hub, which is downloaded once.
         dtype: Type that the model computes in.
-        batch_size: Frames or segments that go through the model at once.
-        device: Where the model runs, such as `cpu`, `cuda` or `cuda:1`; `auto` takes the GPU where there is one.
+        batch_size: Frames or segments per forward pass.
+        device: Device of the model, such as `cpu`, `cuda` or `cuda:1`; `auto` uses a GPU if there is one.
     """
 
     def __init__(self, checkpoint: str, dtype: DTypes = "float32", batch_size: int = 25, device: str = "auto") -> None:
@@ -62,49 +57,48 @@ class PretrainedExtractor(Extractor):
         self._dim: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the model: each worker process loads its own."""
+        """Leaves out the model: each worker process loads its own."""
         return self.__dict__ | {"_loaded": None}
 
     @property
+    @override
     def dim(self) -> int:
-        """Dimensions of a vector, found by trying the model on one input."""
         if self._dim is None:
             try:
-                self._dim = self._embed(self._probe()).shape[1]
+                self._dim = self._embed(self._example()).shape[1]
             except (ValueError, RuntimeError, TypeError, AttributeError) as error:
-                raise AvnasError(f"{self._named()} does not work with its processor: {_line(error)}") from error
+                raise AvnasError(
+                    f"{self._description()} does not work with its processor: {_summary(error)}"
+                ) from error
         return self._dim
 
+    @override
     def arguments(self) -> dict[str, Any]:
-        """Checkpoint, a folder with its whole path, and the type computed in."""
         return {"checkpoint": self.checkpoint, "dtype": self.dtype}
 
+    @override
     def fingerprint(self) -> str:
-        """A digest of all tensors of the model, 16 hexadecimal digits.
-
-        Their names do not count, as they differ between versions of transformers.
-        """
         return self.loaded().fingerprint
 
     def loaded(self) -> Loaded:
-        """The model, loaded if it is not yet.
+        """The model, loaded on first use.
 
         Raises:
-            AvnasError: It cannot be loaded, or the checkpoint lacks weights that the model has.
+            AvnasError: It cannot be loaded, or the checkpoint lacks weights of the model.
         """
         if self._loaded is None:
             if self.checkpoint.startswith(("/", ".", "~")) and not Path(self.checkpoint).is_dir():
-                raise AvnasError(f"{self._named()}: there is no such folder")
-            with _quiet(), _explained(self._named()):
+                raise AvnasError(f"{self._description()}: there is no such folder")
+            with _quiet(), _loading_errors(self._description()):
                 model, processor, missing = self._load()
                 if missing:
                     raise ValueError(f"it lacks weights, such as {min(missing)}")
-                model = self._placed(model)
+                model = self._to_device(model)
                 self._loaded = Loaded(model, processor, _digest(model.state_dict()))
         return self._loaded
 
+    @override
     def release(self) -> None:
-        """Let go of the model."""
         self._loaded = None
 
     @abstractmethod
@@ -113,85 +107,80 @@ class PretrainedExtractor(Extractor):
 
     @abstractmethod
     def _inputs(self, batch: NDArray[Any]) -> Mapping[str, Any]:
-        """What the processor makes of frames or segments."""
+        """The processor's output for frames or segments."""
 
     @abstractmethod
     def _output(self, inputs: Mapping[str, Any]) -> Any:
-        """What the model makes of that, a tensor (n, dim)."""
+        """The model's output, a tensor (n, dim)."""
 
     @abstractmethod
-    def _probe(self) -> NDArray[Any]:
-        """One input, small."""
+    def _example(self) -> NDArray[Any]:
+        """One small input."""
 
     def _embed(self, items: NDArray[Any]) -> Vectors:
         model = self.loaded().model
-        parts = []
+        vectors = []
         with torch.inference_mode():
             for start in range(0, len(items), self.batch_size):
                 inputs = self._inputs(items[start : start + self.batch_size])
-                placed = {name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()}
-                parts.append(self._output(placed).float().cpu().numpy())
-        return np.concatenate(parts)
+                on_device = {name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()}
+                vectors.append(self._output(on_device).float().cpu().numpy())
+        return np.concatenate(vectors)
 
-    def _placed(self, model: Any) -> Any:
+    def _to_device(self, model: Any) -> Any:
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             return model.eval().to(torch.device(device), getattr(torch, self.dtype))
-        except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts that it has it
-            raise AvnasError(f"device={device!r} cannot be used: {_line(error)}") from error
+        except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+            raise AvnasError(f"device={device!r} cannot be used: {_summary(error)}") from error
 
-    def _named(self) -> str:
+    def _description(self) -> str:
         return f"{type(self).__name__} checkpoint {self.checkpoint!r}"
 
 
-def from_pretrained(kind: Any, checkpoint: str) -> tuple[Any, list[str]]:
-    """A model, and the names of weights that the checkpoint lacks.
-
-    Args:
-        kind: A class of transformers.
-        checkpoint: Folder or name.
-    """
-    model, found = kind.from_pretrained(checkpoint, output_loading_info=True)
-    return model, list(found["missing_keys"])
+def from_pretrained(model_class: Any, checkpoint: str) -> tuple[Any, list[str]]:
+    """A model, and the names of weights that the checkpoint lacks."""
+    model, info = model_class.from_pretrained(checkpoint, output_loading_info=True)
+    return model, list(info["missing_keys"])
 
 
 def transformers() -> Any:
-    """The package, without its types, which differ between its versions.
+    """The package transformers, untyped, because its types differ between versions.
 
     Raises:
         MissingExtraError: It or pillow is not installed.
     """
     for package in ("PIL", "transformers"):
         try:
-            found = importlib.import_module(package)
+            module = importlib.import_module(package)
         except ImportError as error:
             raise MissingExtraError(package, "extract", "a model of transformers") from error
-    return found
+    return module
 
 
 @contextmanager
-def _explained(named: str) -> Iterator[None]:
-    """Errors of transformers, torch and safetensors as one line."""
+def _loading_errors(description: str) -> Iterator[None]:
+    """Turns errors of transformers, torch and safetensors into one line."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise AvnasError(
-            f"{named} cannot be loaded: {_line(error)}; pass a local folder with config.json, model.safetensors and"
-            " preprocessor_config.json, or the name of one on the Hugging Face hub while that can be reached"
+            f"{description} cannot be loaded: {_summary(error)}; pass a local folder with config.json,"
+            " model.safetensors and preprocessor_config.json, or a name of the Hugging Face hub while it is reachable"
         ) from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars, remarks and warnings; its settings come back behind the block."""
+    """Suppresses transformers' progress bars, logging and warnings within the block."""
     logging = transformers().utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings(action="ignore"):  # such as one on AST's own spectrogram, for every process
+        with warnings.catch_warnings(action="ignore"):  # such as one about AST's own spectrogram, in every process
             yield
     finally:
         logging.set_verbosity(level)
@@ -200,6 +189,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _digest(weights: Mapping[str, Any]) -> str:
+    """A digest of all tensors, 16 hexadecimal digits; names are ignored, as they differ between versions."""
+
     def of_tensor(tensor: Any) -> str:
         plain = tensor.detach().cpu().contiguous()
         digest = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)}".encode())
@@ -209,7 +200,7 @@ def _digest(weights: Mapping[str, Any]) -> str:
     return hashlib.sha256("".join(sorted(map(of_tensor, weights.values()))).encode()).hexdigest()[:16]
 
 
-def _line(error: Exception) -> str:
-    """The beginning of an error of transformers, which may be pages."""
+def _summary(error: Exception) -> str:
+    """The first line of an error of transformers, which may be pages long."""
     line = " ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__
     return textwrap.shorten(line, 200, placeholder=" ...").rstrip(".")

@@ -1,4 +1,4 @@
-"""How far a long extraction is: a bar on a terminal, else a line now and then."""
+"""Progress of a long extraction: a bar on a terminal, otherwise a line every ten seconds."""
 
 import time
 from datetime import timedelta
@@ -9,25 +9,25 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-_SECONDS = 10.0
+_INTERVAL = 10.0
 
 
 class Progress:
-    """Shows videos done, failures, rate and remaining time on the standard error stream.
+    """Shows finished videos, failures, rate and remaining time.
 
-    The rate counts from the first video that is done here: before, processes start and load their models.
+    The rate is measured from the first video finished here: before, processes start and load their models.
 
     Args:
         total: Number of videos.
-        done: Of these, done before.
-        console: Where to show it.
+        done: Number of videos finished earlier.
+        console: By default the standard error stream.
     """
 
     def __init__(self, total: int, done: int = 0, console: Console | None = None) -> None:
         self.total = total
         self.done = done
         self.failed = 0
-        self._shown = time.monotonic(), -1  # when a line was printed last, and how many videos it told
+        self._printed = time.monotonic(), -1  # time of the last line, and the number of videos in it
         self._first: tuple[int, float] | None = None
         self._console = console or Console(stderr=True)
         self._bar = Bar(
@@ -44,27 +44,23 @@ class Progress:
     ) -> None:
         self._bar.stop()
         if kind is not None and not issubclass(kind, Exception):
-            self._print(f"stopped at {self.line()}; the same command goes on from here")
-        elif not self._console.is_terminal and self._shown[1] != self.done:
+            self._print(f"stopped at {self.line()}; the same command resumes from here")
+        elif not self._console.is_terminal and self._printed[1] != self.done:
             self._print(self.line())
 
     def advance(self, *, failed: bool = False) -> None:
-        """One more video is done.
-
-        Args:
-            failed: It gave no features.
-        """
+        """Counts one more video; a failed one gave no features."""
         now = time.monotonic()
         self.done += 1
         self.failed += failed
         self._first = self._first or (self.done, now)
         self._bar.update(self._task, completed=self.done, description=self.line())
-        if not self._console.is_terminal and now - self._shown[0] >= _SECONDS:
-            self._shown = now, self.done
+        if not self._console.is_terminal and now - self._printed[0] >= _INTERVAL:
+            self._printed = now, self.done
             self._print(self.line())
 
     def line(self) -> str:
-        """All of it in words."""
+        """The current state in words."""
         parts = [f"{self.done}/{self.total} videos"]
         if self._first is not None and self.done > self._first[0]:
             seconds = (time.monotonic() - self._first[1]) / (self.done - self._first[0])

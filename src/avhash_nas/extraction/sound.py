@@ -1,4 +1,4 @@
-"""The sound of a video in equal segments: only what is heard in them is decoded and kept."""
+"""The sound of a video in equal segments, decoding only what they need."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,27 +11,26 @@ from avhash_nas.extraction.track import Track
 
 Samples = NDArray[np.float32]
 
-_LEAD = 0.5
-"""Seconds decoded before a segment that was jumped to: decoders need some packets to settle."""
+_PREROLL = 0.5
+"""Seconds decoded before a segment after a jump: decoders need some packets to settle."""
 
-_WORTH_A_JUMP = 5.0
-"""Seconds to the next segment beyond which a jump is tried."""
+_MIN_JUMP = 5.0
+"""Seconds to the next segment above which a jump pays off."""
 
-_GAP = 0.1
-"""Seconds by which a frame may begin before or after the end of the last one; beyond, the sound begins anew there."""
+_MAX_GAP = 0.1
+"""Largest distance in seconds between the end of a frame and the start of the next; above it, positions are reset."""
 
 
 class Segments:
-    """Equal segments around the middles of `steps` equal parts of a duration, to be filled; zeros at first.
+    """Equal segments, centered in T equal parts of a duration, that are filled with samples; zeros at first.
 
-    They last as long as the parts, so that they follow each other, but at most `longest`: of longer parts the middle
-    is heard, around the frame that is seen.
+    A segment is as long as a part, so consecutive segments touch, but at most ``longest`` seconds.
 
     Args:
         seconds: Duration.
         steps: T.
-        rate: Samples a second.
-        longest: Bound on the duration of a segment, in seconds.
+        rate: Samples per second.
+        longest: Maximum duration of a segment, in seconds.
 
     Attributes:
         samples: (T, S).
@@ -50,7 +49,7 @@ class Segments:
         return int(self.samples.shape[1])
 
     def put(self, position: int, samples: Samples) -> None:
-        """Lay samples over all segments that they reach.
+        """Copies samples to all segments that they overlap.
 
         Args:
             position: Of the first sample; may be negative.
@@ -66,91 +65,85 @@ class Segments:
 
 
 def read_sound(file: MediaFile, start: float, segments: Segments, rate: int) -> tuple[bool, bool]:
-    """Decode the sound of a file into segments.
-
-    Where the file has no sound, before, behind and in gaps, zeros stay.
+    """Decodes the sound of a file into segments; zeros remain where the file has none.
 
     Args:
         file: The file.
-        start: When position 0 is, in seconds of the container's clock.
-        segments: To be filled: mono, the mean of the channels (of 5.1 a weighted one), in [-1, 1].
-        rate: Samples a second.
+        start: Time of position 0, in seconds of the container's clock.
+        segments: Filled with mono sound in [-1, 1]: the mean of the channels (of 5.1, a weighted mean).
+        rate: Samples per second.
 
     Returns:
-        Whether any sound was decoded; and whether something was damaged.
+        Whether any sound was decoded, and whether anything was damaged.
 
     Raises:
-        MediaError: Time is up.
+        MediaError: The time limit is exceeded.
     """
     with file.open() as container:
         streams = container.streams.audio
         if not streams or streams[0].codec_context is None:
             return False, False
-    hearing = _Hearing(file, start, rate)
+    decoder = _SoundDecoder(file, start, rate)
     try:
         for first in segments.starts.tolist():
-            for position, samples in hearing.between(first, first + segments.length):
+            for position, samples in decoder.between(first, first + segments.length):
                 segments.put(position, samples)
     finally:
-        hearing.track.close()
-    return hearing.any, hearing.track.damaged
+        decoder.track.close()
+    return decoder.any_sound, decoder.track.damaged
 
 
-class _Hearing:
-    """Decodes and resamples.
-
-    Positions are in samples at the wanted rate from the start of the video.
-    """
+class _SoundDecoder:
+    """Decodes and resamples. Positions are in samples at the target rate from the start of the video."""
 
     def __init__(self, file: MediaFile, start: float, rate: int) -> None:
         self.track = Track(file, lambda container: _prepared(file, container.streams.audio[0]))
-        self.any = False
+        self.any_sound = False
         self._start, self._rate = start, rate
         self._resampler: Any = None
-        self._kind: Any = None
-        self._due = 0.0
+        self._format: Any = None
+        self._expected_time = 0.0
         self._position = 0
 
     def between(self, first: int, last: int) -> Iterator[tuple[int, Samples]]:
-        """Sound up to `last` at least, and from `first` on or earlier, in parts with their positions."""
-        self._go_to(first)
+        """Sound from ``first`` or earlier to at least ``last``, in pieces with their positions."""
+        self._jump_near(first)
         while self._position < last:
-            found = self.track.next()
-            if found is None:
-                yield from self._rest()
+            following = self.track.next()
+            if following is None:
+                yield from self._flush()
                 return
-            yield from self._take(*found)
+            yield from self._add(*following)
 
-    def _go_to(self, first: int) -> None:
-        """Jump where it saves much."""
-        if first - self._position > _WORTH_A_JUMP * self._rate:
+    def _jump_near(self, first: int) -> None:
+        if first - self._position > _MIN_JUMP * self._rate:
             base = self.track.stream.time_base
-            aim = first / self._rate + self._start
-            self.track.jump(round((aim - _LEAD) / base), round(aim / base))
+            target = first / self._rate + self._start
+            self.track.jump(round((target - _PREROLL) / base), round(target / base))
 
-    def _take(self, ticks: int, frame: Any) -> Iterator[tuple[int, Samples]]:
+    def _add(self, ticks: int, frame: Any) -> Iterator[tuple[int, Samples]]:
         import av
 
         time = float(ticks * self.track.stream.time_base) - self._start
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or kind != self._kind or abs(time - self._due) > _GAP:
-            yield from self._rest()
-            # s16 takes the mean of the channels; float formats would add them up, 3 dB louder and beyond 1
+        sample_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        gap = abs(time - self._expected_time)
+        if self._resampler is None or sample_format != self._format or gap > _MAX_GAP:
+            yield from self._flush()
+            # s16 averages the channels; float formats would sum them, 3 dB louder and beyond 1
             self._resampler = av.AudioResampler("s16", "mono", self._rate)
-            self._kind, self._due, self._position = kind, time, round(time * self._rate)
-        self._due += frame.samples / frame.sample_rate
-        yield from self._resampled(frame)
+            self._format, self._expected_time, self._position = sample_format, time, round(time * self._rate)
+        self._expected_time += frame.samples / frame.sample_rate
+        yield from self._resample(frame)
 
-    def _rest(self) -> Iterator[tuple[int, Samples]]:
-        """What the resampler still holds."""
+    def _flush(self) -> Iterator[tuple[int, Samples]]:
         if self._resampler is not None:
-            yield from self._resampled(None)
+            yield from self._resample(None)
             self._resampler = None
 
-    def _resampled(self, frame: Any) -> Iterator[tuple[int, Samples]]:
+    def _resample(self, frame: Any) -> Iterator[tuple[int, Samples]]:
         for part in self._resampler.resample(frame):
             samples = part.to_ndarray().reshape(-1).astype(np.float32) / 32768
-            self.any = True
+            self.any_sound = True
             yield self._position, samples
             self._position += len(samples)
 

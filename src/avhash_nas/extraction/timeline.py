@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, told by its packets, not by its header."""
+"""Presentation times of the frames of a video, from its packets instead of its header."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,22 +11,22 @@ from avhash_nas.extraction.media_file import MediaFile
 
 Ticks = NDArray[np.int64]
 
-_MISSING = 0.1
-"""Share of what the header promises that may be missing; those of good files are off by a frame or two."""
+_TOLERANCE = 0.1
+"""Tolerated share of the header's duration and frame count that is missing; good files miss a frame or two."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The frames of a video in time. A tick is a unit of the stream's time base.
+    """Times of the frames of a video, in ticks of the stream's time base.
 
     Attributes:
-        shown: When each frame is shown first, ascending.
-        keys: Those from which decoding can start, ascending; the first frame counts as one.
-        end: When the last frame ends.
-        base: Seconds a tick.
-        timed: Whether the file has times; without them a tick is a frame.
-        whole: Whether the file could be read to the end, and has what its header promises.
-        damaged: Whether the container marked a packet as incomplete.
+        shown: Presentation time of each frame, ascending.
+        keys: Times of the frames at which decoding can start, ascending; the first frame counts as one.
+        end: End of the last frame.
+        base: Seconds per tick.
+        timed: Whether the file has timestamps; otherwise a tick is a frame.
+        complete: Whether the file could be read to the end and holds what its header states.
+        damaged: Whether the container marks a packet as corrupt.
     """
 
     shown: Ticks
@@ -34,27 +34,23 @@ class Timeline:
     end: int
     base: Fraction
     timed: bool
-    whole: bool
+    complete: bool
     damaged: bool
 
     @property
     def start(self) -> float:
-        """When the first frame is shown, in seconds of the container's clock."""
+        """Time of the first frame, in seconds of the container's clock."""
         return float(self.shown[0] * self.base)
 
     @property
     def seconds(self) -> float:
-        """Duration of the pictures."""
+        """Duration of the video track."""
         return float((self.end - int(self.shown[0])) * self.base)
 
-    def chosen(self, steps: int) -> Ticks:
-        """The frames that are on show in the middle of each of `steps` equal parts of the duration.
+    def frames_at_middles(self, steps: int) -> Ticks:
+        """Times of the frames shown in the middle of each of T equal parts of the duration, ascending, (T,).
 
-        Args:
-            steps: T.
-
-        Returns:
-            When each is shown first, ascending, (T,); a frame comes again where it is on show in several middles.
+        A frame that is shown in several middles is repeated.
         """
         first = int(self.shown[0])
         middles = first + (2 * np.arange(steps) + 1) * (self.end - first) / (2 * steps)
@@ -62,56 +58,53 @@ class Timeline:
 
 
 def read_timeline(file: MediaFile) -> Timeline:
-    """Go through the packets of a file, without decoding.
+    """Scans the packets of a file without decoding them.
 
-    Headers are wrong or silent about duration and number of frames in many containers, and say nothing about variable
-    frame rates; packets are what is really there. Reading them costs little beside decoding.
-
-    Args:
-        file: The file.
+    In many containers the header's duration and frame count are wrong or missing, and it does not describe variable
+    frame rates. Scanning packets is cheap compared to decoding.
 
     Raises:
-        MediaError: The file is no video, has no video packet, or is beyond a limit.
+        MediaError: The file is not a video, has no video packet, or exceeds a limit.
     """
     import av
 
     with file.open() as container:
         stream = file.pictures(container)
-        found = _Found(stream.time_base, _frame_ticks(stream))
-        heard = {each: each.time_base for each in container.streams.audio[:1]}
+        scan = _PacketScan(stream.time_base, _frame_ticks(stream))
+        audio = {each: each.time_base for each in container.streams.audio[:1]}
         start, end = (container.start_time or 0) / av.time_base, 0.0
-        whole, damaged = True, False
+        complete, damaged = True, False
         try:
-            for packet in file.packets(container, stream, *heard):
+            for packet in file.packets(container, stream, *audio):
                 damaged |= packet.is_corrupt
                 if packet.is_discard:
                     continue
                 if packet.stream is stream:
-                    ended = found.add(packet)
+                    packet_end = scan.add(packet)
                 else:
-                    ended = ((packet.pts or 0) + (packet.duration or 0)) * float(heard[packet.stream])
-                end = max(end, ended)
-                file.check(found.seconds, len(found.times))
+                    packet_end = ((packet.pts or 0) + (packet.duration or 0)) * float(audio[packet.stream])
+                end = max(end, packet_end)
+                file.check(scan.seconds, len(scan.times))
         except av.FFmpegError:
-            whole = False
-        promised, frames = (container.duration or 0) / av.time_base, stream.frames
-    if not found.times:
+            complete = False
+        stated_seconds, stated_frames = (container.duration or 0) / av.time_base, stream.frames
+    if not scan.times:
         raise file.error("its video track is empty")
-    enough = 1 - _MISSING
-    whole &= end - start >= promised * enough and len(found.times) >= frames * enough
-    timeline = found.timeline(whole, damaged)
+    enough = 1 - _TOLERANCE
+    complete &= end - start >= stated_seconds * enough and len(scan.times) >= stated_frames * enough
+    timeline = scan.timeline(complete, damaged)
     file.check(timeline.seconds)
     return timeline
 
 
 def _frame_ticks(stream: Any) -> int:
-    """Ticks of a frame at the rate that the header tells, at least 1."""
+    """Ticks per frame at the header's frame rate, at least 1."""
     rate = stream.average_rate or stream.guessed_rate
     return max(1, round(1 / (rate * stream.time_base))) if rate else 1
 
 
-class _Found:
-    """What the packets told so far."""
+class _PacketScan:
+    """Times collected from the video packets."""
 
     def __init__(self, base: Fraction, frame: int) -> None:
         self.base, self.frame = base, frame
@@ -121,7 +114,7 @@ class _Found:
         self.last, self.last_duration = 0, 0
 
     def add(self, packet: Any) -> float:
-        """Take a packet in; gives its end in seconds."""
+        """Adds a packet and returns its end in seconds."""
         time = packet.pts if packet.pts is not None else packet.dts
         self.times.append(time)
         if time is None:
@@ -137,12 +130,12 @@ class _Found:
     def seconds(self) -> float:
         return 0.0 if self.first is None else float((self.last - self.first) * self.base)
 
-    def timeline(self, whole: bool, damaged: bool) -> Timeline:
+    def timeline(self, complete: bool, damaged: bool) -> Timeline:
         known = [time for time in self.times if time is not None]
         if not known:
             shown = np.arange(len(self.times), dtype=np.int64)
-            return Timeline(shown, shown[:1], len(shown), self.frame * self.base, False, whole, damaged)
+            return Timeline(shown, shown[:1], len(shown), self.frame * self.base, False, complete, damaged)
         shown = np.unique(np.array(known, np.int64))
         keys = np.unique(np.array([shown[0], *self.keys], np.int64))
         gap = int(np.median(np.diff(shown))) if len(shown) > 1 else self.frame
-        return Timeline(shown, keys, int(shown[-1]) + (self.last_duration or gap), self.base, True, whole, damaged)
+        return Timeline(shown, keys, int(shown[-1]) + (self.last_duration or gap), self.base, True, complete, damaged)

@@ -1,4 +1,4 @@
-"""One stream of a file, decoded forward, with jumps ahead."""
+"""Forward decoding of one stream of a file, with seeks ahead."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -7,8 +7,8 @@ from typing import Any
 
 from avhash_nas.extraction.media_file import MediaFile
 
-_EARLIER = 0.5
-"""Seconds before the aim to which a container is asked to go: some go by decoding times, which run ahead."""
+_SEEK_MARGIN = 0.5
+"""Seconds before the target of a seek: some containers seek by decoding times, which run ahead."""
 
 
 class Track:
@@ -16,8 +16,8 @@ class Track:
 
     Args:
         file: The file.
-        choose: Picks the stream of an opened container.
-        timed: Whether the file has times; without them frames are counted, from 0, and jumps do nothing.
+        choose: Selects the stream of an open container.
+        timed: Whether the file has timestamps; otherwise frames are counted from 0 and seeks do nothing.
 
     Attributes:
         stream: The stream.
@@ -37,14 +37,14 @@ class Track:
         self._frames = self._decode(self._file.packets(self._container, self.stream))
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._container.close()
 
     def next(self) -> tuple[int, Any] | None:
-        """When the next frame is shown or heard, in ticks of the stream, and the frame; None behind the last.
+        """Time of the next frame in ticks of the stream, and the frame; None after the last one.
 
         Raises:
-            MediaError: Time is up.
+            MediaError: The time limit is exceeded.
         """
         for frame in self._frames:
             self._count += 1
@@ -53,28 +53,28 @@ class Track:
                 return time, frame
         return None
 
-    def jump(self, aim: int, latest: int) -> None:
-        """Go on with the first packet of time `aim` or later.
+    def jump(self, target: int, latest: int) -> None:
+        """Continues with the first packet at ``target`` or later.
 
-        Where the container cannot find it, the track is read from its start instead, this time and from then on.
+        If the container cannot seek to it, the track is read from its start, now and after later jumps.
 
         Args:
-            aim: In ticks of the stream.
-            latest: If the first packet comes after this, the container has gone too far.
+            target: In ticks of the stream.
+            latest: If the first packet is later than this, the container has skipped too far.
         """
         import av
 
         if not self._can_jump:
             return
         try:
-            microseconds = int((aim * self.stream.time_base - Fraction(_EARLIER)) * av.time_base)
+            microseconds = int((target * self.stream.time_base - Fraction(_SEEK_MARGIN)) * av.time_base)
             self._container.seek(microseconds)
             packets = self._file.packets(self._container, self.stream)
-            first = next(packet for packet in packets if _time(packet) >= aim)
-            found = _time(first) <= latest
+            first = next(packet for packet in packets if _time(packet) >= target)
+            success = _time(first) <= latest
         except (av.FFmpegError, StopIteration, OverflowError):
-            found = False
-        if found:
+            success = False
+        if success:
             self._frames = self._decode(chain([first], packets))
         else:
             self._can_jump = False
@@ -82,11 +82,11 @@ class Track:
             self._open()
 
     def _decode(self, packets: Iterator[Any]) -> Iterator[Any]:
-        for packet in self._unbroken(packets):
-            yield from self._decoded(packet)
-        yield from self._decoded(None)  # what the decoder still holds
+        for packet in self._until_error(packets):
+            yield from self._decode_packet(packet)
+        yield from self._decode_packet(None)  # flush the decoder
 
-    def _unbroken(self, packets: Iterator[Any]) -> Iterator[Any]:
+    def _until_error(self, packets: Iterator[Any]) -> Iterator[Any]:
         import av
 
         try:
@@ -94,7 +94,7 @@ class Track:
         except av.FFmpegError:
             self.damaged = True
 
-    def _decoded(self, packet: Any) -> Iterator[Any]:
+    def _decode_packet(self, packet: Any) -> Iterator[Any]:
         import av
 
         try:
@@ -104,6 +104,6 @@ class Track:
 
 
 def _time(packet: Any) -> float:
-    """In ticks; before everything if unknown."""
+    """In ticks; minus infinity if unknown."""
     time = packet.pts if packet.pts is not None else packet.dts
     return float("-inf") if time is None else time

@@ -1,4 +1,4 @@
-"""Processes that work on videos side by side, and survive what a damaged video does to one of them."""
+"""A pool of worker processes that survives the crash of one of them, and the extraction of videos with it."""
 
 import multiprocessing
 import os
@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 import numpy as np
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.extraction import Extraction
@@ -24,64 +25,65 @@ from avhash_nas.extraction.media_file import Limits, MediaError
 from avhash_nas.extraction.progress import Progress
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_LONGEST = 70
-"""Of the name of the folder for temporary files: a socket's name has 107 bytes, of which multiprocessing takes 32."""
-_DEATHS = 5
-"""So many processes that end one after the other, with no item done between, are no fault of an item."""
+_MAX_TMPDIR = 70
+"""Bytes of the path of the temporary folder: a socket path has at most 107, of which multiprocessing uses 32."""
+_MAX_CRASHES = 5
+"""After this many crashes in a row, without a finished item in between, the cause is not an item."""
+_MAX_DEFAULT_WORKERS = 4
 
 
 class Work(ABC):
-    """What is done with each item; pickled to the processes."""
+    """A function of an item; pickled and sent to the processes."""
 
     @abstractmethod
     def prepare(self) -> None:
         """Called once in each process, before its first item.
 
         Raises:
-            AvnasError: Nothing can be done: all stop.
+            AvnasError: No work is possible: all processes stop.
         """
 
     @abstractmethod
     def __call__(self, item: Any) -> str | None:
-        """Do it.
+        """Processes an item.
 
         Returns:
-            None, or why it cannot be done with this item: the others go on.
+            None, or the reason why this item failed; work on the others continues.
 
         Raises:
-            AvnasError: Nothing can be done with any item: all stop.
+            AvnasError: No item can be processed: all processes stop.
         """
 
 
 @dataclass
 class _Worker:
-    """A process, and the item that it has; None while it starts and when there is nothing left for it."""
+    """A process and its current item; None while it starts and when no items are left."""
 
     process: BaseProcess
     connection: Connection
     item: Any = None
     starting: bool = True
 
-    def give(self, item: Any) -> None:
+    def send(self, item: Any) -> None:
         self.item = item
         self.connection.send(item)
 
-    def end(self) -> str:
-        """How the process ended."""
+    def exit_reason(self) -> str:
+        """Waits for the end of the process."""
         self.process.join()
         code = self.process.exitcode or 0
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 class Workers:
-    """Processes of one thread each.
+    """A pool of single-threaded processes, to be used as a context manager.
 
-    A process that dies, as a codec may let it, costs the item that it had; another process takes its place. They end
-    with this process, however it ends; a context that is left ends them at once. They are no forks of this process,
-    whose threads and GPU would not survive that, but of one that has imported this package and done nothing else.
+    If a process crashes, for instance in a codec, only its current item fails, and another process replaces it. The
+    processes end with this process, however it ends, and when the context is left. They are not forked from this
+    process, whose threads and GPU would not survive that, but from one that has only imported this package.
 
     Args:
-        work: What is done.
+        work: The function of an item.
         count: Number of processes.
     """
 
@@ -104,37 +106,36 @@ class Workers:
         self._workers = []
 
     def results(self, items: Sequence[Any]) -> Iterator[tuple[Any, str | None]]:
-        """Each item with what `Work` returned for it, in the order in which they are done.
-
-        Args:
-            items: The items.
+        """Items with the results of `Work`, in the order of completion.
 
         Raises:
-            AvnasError: As `Work`, or the processes die whatever they work on.
+            AvnasError: As `Work`, or processes crash whatever the item.
         """
         waiting = list(reversed(items))
-        deaths = 0
+        crashes = 0
         for _ in range(min(self._count, len(items))):
             self._start()
         while waiting or any(worker.item is not None for worker in self._workers):
-            for worker in self._answering():
+            for worker in self._ready():
                 item, worker.item = worker.item, None
                 try:
                     answer = worker.connection.recv()
                 except (EOFError, ConnectionResetError):
-                    deaths += 1
-                    answer = f"the process that read it ended: {worker.end()}"
-                    if item is None or deaths == _DEATHS:
-                        raise AvnasError(f"processes cannot work or end one after the other: {worker.end()}") from None
+                    crashes += 1
+                    answer = f"the process that read it ended: {worker.exit_reason()}"
+                    if item is None or crashes == _MAX_CRASHES:
+                        raise AvnasError(
+                            f"processes cannot work or end one after the other: {worker.exit_reason()}"
+                        ) from None
                     self._workers.remove(worker)
                     self._start()
                 else:
-                    deaths = 0 if item is not None else deaths
+                    crashes = 0 if item is not None else crashes
                     worker.starting = False
                     if isinstance(answer, AvnasError):
                         raise answer
                     if waiting:
-                        worker.give(waiting.pop())
+                        worker.send(waiting.pop())
                 if item is not None:
                     yield item, answer
 
@@ -143,37 +144,37 @@ class Workers:
         with _one_thread():
             process = idle_process([__package__]).Process(target=_serve, args=(self._work, there), daemon=True)
             process.start()
-        there.close()  # so that the end of the process is the end of the pipe
+        there.close()  # so that the pipe ends with the process
         self._workers.append(_Worker(process, here))
 
-    def _answering(self) -> list[_Worker]:
-        """The workers that have something to say; waits for one."""
-        awaited = {worker.connection: worker for worker in self._workers if worker.starting or worker.item is not None}
-        return [awaited[connection] for connection in wait(list(awaited)) if isinstance(connection, Connection)]
+    def _ready(self) -> list[_Worker]:
+        """The workers that have sent a message or crashed; waits for at least one."""
+        busy = {worker.connection: worker for worker in self._workers if worker.starting or worker.item is not None}
+        return [busy[connection] for connection in wait(list(busy)) if isinstance(connection, Connection)]
 
 
 def idle_process(preload: Sequence[str]) -> Any:
-    """The multiprocessing context whose processes are forked from an idle one, where the system has that.
+    """The multiprocessing context `forkserver`, if the system has it, else `spawn`.
 
     Args:
-        preload: Modules that the idle process imports, once for all.
+        preload: Modules that the fork server imports once.
 
     Raises:
-        AvnasError: The folder for temporary files has so long a name that no socket fits in it.
+        AvnasError: The path of the temporary folder is too long for a socket.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     folder = tempfile.gettempdir()
-    if len(os.fsencode(folder)) > _LONGEST:
-        raise AvnasError(f"TMPDIR={folder}: sockets need a name of at most {_LONGEST} bytes; name another folder")
+    if len(os.fsencode(folder)) > _MAX_TMPDIR:
+        raise AvnasError(f"TMPDIR={folder}: sockets need a name of at most {_MAX_TMPDIR} bytes; name another folder")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
 
 
 def _serve(work: Work, connection: Connection) -> None:
-    """What a process does: an answer for each item, until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one ends the others
+    """Main function of a process: answers each item until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process ends the others
     try:
         work.prepare()
         connection.send(None)
@@ -187,43 +188,32 @@ def _serve(work: Work, connection: Connection) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes that are started within the block have one thread each: the videos share the cores, not their parts."""
-    former = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    """Processes started within the block use one thread each, because videos are processed in parallel."""
+    former = {name: value for name in _THREADS if (value := os.environ.get(name)) is not None}
+    os.environ |= dict.fromkeys(_THREADS, "1")
     try:
         yield
     finally:
-        for name, value in former.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-_MOST_WORKERS = 4
+        for name in _THREADS:
+            del os.environ[name]
+        os.environ |= former
 
 
 @dataclass(frozen=True)
 class ExtractVideo(Work):
-    """Makes the part of a video.
-
-    Args:
-        extraction: How to make features.
-        parts: Where they go.
-        limits: Bounds on reading a video.
-    """
+    """Extracts the features of a video file and writes them as a part."""
 
     extraction: Extraction
     parts: Parts
     limits: Limits
 
+    @override
     def prepare(self) -> None:
-        """Load the models and try them."""
         self.extraction.prepare()
         _ = self.extraction.visual.dim, self.extraction.audio.dim
 
+    @override
     def __call__(self, item: VideoFile) -> str | None:
-        """Why the video gives no features; None when they are on disk."""
         try:
             features = self.extraction.features(item.path, self.limits)
         except MediaError as error:
@@ -235,35 +225,32 @@ class ExtractVideo(Work):
 
 
 def count_workers(workers: int | None) -> int:
-    """How many processes there shall be.
-
-    Args:
-        workers: As asked for; None takes one for each core, at most 4.
+    """The number of processes; None stands for one per core, at most 4.
 
     Raises:
-        AvnasError: It is negative.
+        AvnasError: The number is negative.
     """
     if workers is None:
-        return min(_MOST_WORKERS, os.cpu_count() or 1)
+        return min(_MAX_DEFAULT_WORKERS, os.cpu_count() or 1)
     if workers < 0:
         raise AvnasError(f"workers={workers} must be at least 0")
     return workers
 
 
 def extract_all(work: ExtractVideo, videos: Sequence[VideoFile], done: int, workers: int) -> list[tuple[str, str]]:
-    """Work on videos, with progress on the standard error stream.
+    """Extracts videos, with progress on the standard error stream.
 
     Args:
-        work: What is done with each.
-        videos: The videos.
-        done: Number of videos that were done before.
+        work: Extraction of one video.
+        videos: Videos without features.
+        done: Number of videos finished earlier, for the progress.
         workers: Processes; 0 works in this one.
 
     Returns:
-        The files that gave no features, with the reason, by name.
+        The files without features, with the reason, sorted by name.
 
     Raises:
-        AvnasError: Nothing can be extracted, or nothing can be written.
+        AvnasError: Extraction is impossible, or features cannot be written.
     """
     problems = []
     with _stopped_by_sigterm(), Progress(done + len(videos), done) as progress:
@@ -288,9 +275,9 @@ def _results(work: ExtractVideo, videos: Sequence[VideoFile], workers: int) -> I
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM within the block ends this process as Ctrl-C does: worker processes are ended, progress is told."""
+    """SIGTERM within the block ends this process as Ctrl-C does: it ends worker processes and prints the progress."""
 
-    def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def stop(signum: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
     if threading.current_thread() is not threading.main_thread():

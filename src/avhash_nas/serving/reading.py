@@ -72,7 +72,7 @@ def _thumbnail(path: str, side: int, limits: Limits) -> tuple[dict[str, Any], Se
     with _without_path():
         file = MediaFile(path, limits)
         timeline = read_timeline(file)
-        frames, _ = read_pictures(file, timeline, timeline.chosen(1), side)
+        frames, _ = read_pictures(file, timeline, timeline.frames_at_middles(1), side)
     jpeg = io.BytesIO()
     Image.fromarray(frames[0]).save(jpeg, "JPEG", quality=80)
     return {}, [jpeg.getbuffer()]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction.labels import Annotation, by_csv, by_folders
+from avhash_nas.extraction.annotations import Annotation, annotate_by_csv, annotate_by_folders
 from avhash_nas.extraction.listing import VideoFile, ids_of
 
 
@@ -22,7 +22,7 @@ def csv_of(tmp_path, text, encoding="utf-8"):
 
 
 def test_the_topmost_folder_is_the_class():
-    found = by_folders(VIDEOS)
+    found = annotate_by_folders(VIDEOS)
     assert {name: each.labels for name, each in found.items()} == {
         "cats:a": ("cats",),
         "cats:deep:b": ("cats",),
@@ -33,8 +33,8 @@ def test_the_topmost_folder_is_the_class():
     assert {each.split for each in found.values()} == {""}
 
 
-def test_topmost_folders_of_splits():
-    found = by_folders(videos("train/cats/a.mp4", "val/cats/a.mp4", "test/dogs/x/a.mp4"))
+def test_topmost_folders_may_be_splits():
+    found = annotate_by_folders(videos("train/cats/a.mp4", "val/cats/a.mp4", "test/dogs/x/a.mp4"))
     assert found == {
         "train:cats:a": Annotation(("cats",), "train"),
         "val:cats:a": Annotation(("cats",), "val"),
@@ -42,44 +42,44 @@ def test_topmost_folders_of_splits():
     }
 
 
-def test_folders_that_give_no_labels():
+def test_folders_without_labels_are_rejected():
     with pytest.raises(AvnasError, match=r"/videos/a\.mp4: lies in no folder of a class"):
-        by_folders(videos("a.mp4", "cats/b.mp4"))
+        annotate_by_folders(videos("a.mp4", "cats/b.mp4"))
     with pytest.raises(AvnasError, match="folders test, train name splits, and there is no val"):
-        by_folders(videos("train/cats/a.mp4", "test/cats/b.mp4"))
+        annotate_by_folders(videos("train/cats/a.mp4", "test/cats/b.mp4"))
     with pytest.raises(AvnasError, match="lies in no folder of a class"):
-        by_folders(videos("train/a.mp4", "val/b.mp4", "test/c.mp4"))
+        annotate_by_folders(videos("train/a.mp4", "val/b.mp4", "test/c.mp4"))
     with pytest.raises(AvnasError, match="cannot hold a semicolon"):
-        by_folders(videos("a;b/c.mp4"))
+        annotate_by_folders(videos("a;b/c.mp4"))
 
 
-def test_a_csv_file_of_files(tmp_path):
+def test_csv_with_file_column(tmp_path):
     path = csv_of(tmp_path, "file,labels,split\ncats/a.mp4,cat; pet ;cat,train\n./cats/deep/b, cat,val\nno,x,test\n")
-    assert by_csv(path, VIDEOS) == {
+    assert annotate_by_csv(path, VIDEOS) == {
         "cats:a": Annotation(("cat", "pet"), "train"),
         "cats:deep:b": Annotation(("cat",), "val"),
     }
 
 
-def test_a_csv_file_of_ids(tmp_path):
+def test_csv_with_id_column(tmp_path):
     path = csv_of(tmp_path, "\ufeffnumber, id ,label\r\n1,dogs:a,dog\r\n2,dogs:c.mkv,\r\n")
-    assert by_csv(path, VIDEOS) == {"dogs:a": Annotation(("dog",))}
+    assert annotate_by_csv(path, VIDEOS) == {"dogs:a": Annotation(("dog",))}
 
 
-def test_names_without_ending_stand_for_one_file_only(tmp_path):
+def test_names_without_suffix_must_be_unambiguous(tmp_path):
     path = csv_of(tmp_path, "file,label\ndogs/c,both\ndogs/c.mp4,one\n")
-    assert by_csv(path, VIDEOS) == {"dogs:c.mp4": Annotation(("one",))}
+    assert annotate_by_csv(path, VIDEOS) == {"dogs:c.mp4": Annotation(("one",))}
 
 
-def test_both_forms_of_accented_letters_are_one_name(tmp_path):
+def test_unicode_normalization_of_names(tmp_path):
     path = csv_of(tmp_path, f"file,label\n{unicodedata.normalize('NFC', 'Vögel/ü.mp4')},bird\n")
     names = unicodedata.normalize("NFD", "Vögel/ü.mp4")
-    assert [each.labels for each in by_csv(path, videos(names)).values()] == [("bird",)]
+    assert [each.labels for each in annotate_by_csv(path, videos(names)).values()] == [("bird",)]
 
 
-def test_a_csv_file_without_splits_for_folders_of_splits(tmp_path):
+def test_csv_without_splits_uses_split_folders(tmp_path):
     path = csv_of(tmp_path, "file,label\ntrain/a.mp4,x\nval/a.mp4,y\n")
-    found = by_csv(path, videos("train/a.mp4", "val/a.mp4", "test/a.mp4"))
+    found = annotate_by_csv(path, videos("train/a.mp4", "val/a.mp4", "test/a.mp4"))
     assert {name: each.split for name, each in found.items()} == {"train:a": "train", "val:a": "val"}
 
 
@@ -97,20 +97,20 @@ def test_a_csv_file_without_splits_for_folders_of_splits(tmp_path):
         ("file,label\ncats/a.mp4,cat\ncats/a,dog\n", r":3: cats/a is listed twice, first in line 2"),
     ],
 )
-def test_a_csv_file_that_cannot_be_right(tmp_path, text, message):
+def test_invalid_csv_is_rejected(tmp_path, text, message):
     with pytest.raises(AvnasError, match=message):
-        by_csv(csv_of(tmp_path, text), VIDEOS)
+        annotate_by_csv(csv_of(tmp_path, text), VIDEOS)
 
 
-def test_a_csv_file_that_cannot_be_read(tmp_path):
+def test_unreadable_csv_is_rejected(tmp_path):
     with pytest.raises(AvnasError, match="cannot be read: No such file"):
-        by_csv(tmp_path / "gone.csv", VIDEOS)
-    with pytest.raises(AvnasError, match="is no CSV file in UTF-8"):
-        by_csv(csv_of(tmp_path, "file,label\nVögel.mp4,x\n", "latin-1"), VIDEOS)
+        annotate_by_csv(tmp_path / "gone.csv", VIDEOS)
+    with pytest.raises(AvnasError, match="not a CSV file in UTF-8"):
+        annotate_by_csv(csv_of(tmp_path, "file,label\nVögel.mp4,x\n", "latin-1"), VIDEOS)
 
 
-def test_many_problems_are_cut_short(tmp_path):
+def test_number_of_reported_problems_is_limited(tmp_path):
     path = csv_of(tmp_path, "file,label,split\n" + "cats/a.mp4,,x\n" * 9)
     with pytest.raises(AvnasError, match="4 more such lines") as caught:
-        by_csv(path, VIDEOS)
+        annotate_by_csv(path, VIDEOS)
     assert len(str(caught.value).splitlines()) == 6

@@ -69,7 +69,7 @@ def place(ready, tmp_path):
     return tmp_path
 
 
-def test_the_folder_is_a_data_set_that_can_be_trained_on(ready, tmp_path):
+def test_output_is_a_valid_dataset(ready, tmp_path):
     report = check(ready / "out")
     assert report.problems == ()
     assert report.splits == {"train": 6, "val": 3, "test": 3}
@@ -81,7 +81,7 @@ def test_the_folder_is_a_data_set_that_can_be_trained_on(ready, tmp_path):
         assert data.class_names[data.labels[row].argmax()] == name.split(":")[0]
 
 
-def test_features_are_those_of_each_file(ready):
+def test_stored_features_equal_those_of_single_files(ready):
     media = read_media(ready / "out")
     assert sorted(media) == sorted(f"{name}:clip {i}" for name in ("cats", "dogs", "Vögel") for i in range(4))
     with h5py.File(ready / "out" / "image.h5") as image, h5py.File(ready / "out" / "audio.h5") as audio:
@@ -93,14 +93,14 @@ def test_features_are_those_of_each_file(ready):
             assert Path(each.path) == ready / "videos" / (name.replace(":", "/") + ".mp4")
 
 
-def test_extraction_json_makes_the_same_features_of_a_query(ready):
+def test_extraction_json_restores_the_features_of_a_query(ready):
     described = json.loads((ready / "out" / "extraction.json").read_text())
     query = Extraction.from_dict(described).features(ready / "videos" / "cats" / "clip 0.mp4")
     with h5py.File(ready / "out" / "image.h5") as image:
         np.testing.assert_array_equal(image["cats:clip 0"]["vectors"], query.visual)
 
 
-def test_again_nothing_is_extracted_and_nothing_changes(place, extracted):
+def test_second_run_changes_nothing(place, extracted):
     before = content(place / "out")
     outcome = extract(place / "videos", place / "out")
     assert extracted == []
@@ -124,7 +124,7 @@ def test_only_new_and_changed_files_are_extracted(place, extracted):
     assert check(place / "out").problems == ()
 
 
-def test_an_interrupted_extraction_goes_on_and_ends_the_same(ready, tmp_path, monkeypatch, extracted):
+def test_interrupted_extraction_resumes_with_equal_output(ready, tmp_path, monkeypatch, extracted):
     counted = workers.ExtractVideo.__call__
 
     def stopped(self, item):
@@ -143,7 +143,7 @@ def test_an_interrupted_extraction_goes_on_and_ends_the_same(ready, tmp_path, mo
     assert content(tmp_path / "out") == content(ready / "out")
 
 
-def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, capsys):
+def test_sigterm_stops_like_ctrl_c(ready, tmp_path, monkeypatch, extracted, capsys):
     counted = workers.ExtractVideo.__call__
 
     def stopped(self, item):
@@ -160,10 +160,10 @@ def test_sigterm_stops_as_ctrl_c_does(ready, tmp_path, monkeypatch, extracted, c
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_files_that_are_gone_are_not_dropped_unasked(place):
+def test_missing_files_are_dropped_only_on_request(place):
     (place / "videos" / "cats" / "clip 2.mp4").unlink()
     before = content(place / "out")
-    with pytest.raises(AvnasError, match=r"the files of 1 of its 12 videos are gone, such as that of cats:clip 2"):
+    with pytest.raises(AvnasError, match=r"the files of 1 of its 12 videos are gone, such as cats:clip 2"):
         extract(place / "videos", place / "out")
     assert content(place / "out") == before
     outcome = extract(place / "videos", place / "out", drop_missing=True)
@@ -172,20 +172,20 @@ def test_files_that_are_gone_are_not_dropped_unasked(place):
     assert check(place / "out").problems == ()
 
 
-def test_another_folder_of_videos_is_not_taken_for_the_same(place, tmp_path):
+def test_another_folder_of_videos_is_rejected(place, tmp_path):
     make_clip(tmp_path / "one.mp4")
     with pytest.raises(AvnasError, match="the files of 12 of its 12 videos are gone"):
         extract(tmp_path / "one.mp4", place / "out", Labeling())
 
 
-def test_a_moved_folder_of_videos_is_the_same(place, extracted):
+def test_moved_folder_of_videos_is_recognized(place, extracted):
     (place / "videos").rename(place / "moved")
     extract(place / "moved", place / "out")
     assert extracted == []
     assert Path(read_media(place / "out")["cats:clip 0"].path) == place / "moved" / "cats" / "clip 0.mp4"
 
 
-def test_other_options_are_refused_or_start_anew(place, extracted):
+def test_other_options_need_overwrite(place, extracted):
     (place / "out" / "notes.md").write_text("mine")
     before = content(place / "out")
     other = Extraction(ColorGradients(grid=1), LogMel(bands=8), steps=4)
@@ -200,26 +200,26 @@ def test_other_options_are_refused_or_start_anew(place, extracted):
     assert {path.name for path in (place / "out").iterdir()} == left
 
 
-def test_a_folder_that_holds_something_else_is_refused(ready, tmp_path):
+def test_folder_with_other_files_is_rejected(ready, tmp_path):
     (tmp_path / "thesis.tex").touch()
     for overwrite in (False, True):
-        with pytest.raises(AvnasError, match=r"holds thesis\.tex, which no extraction has made"):
+        with pytest.raises(AvnasError, match=r"holds thesis\.tex, which is not from an extraction"):
             extract(ready / "videos", tmp_path, overwrite=overwrite)
-    with pytest.raises(AvnasError, match=r"thesis\.tex: cannot be made"):
+    with pytest.raises(AvnasError, match=r"thesis\.tex: cannot be created"):
         extract(ready / "videos", tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_two_at_once_in_one_folder_are_refused(ready, tmp_path):
+def test_concurrent_extraction_is_rejected(ready, tmp_path):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(AvnasError, match="another extraction is at work in it"):
+    with pytest.raises(AvnasError, match="another extraction runs in it"):
         extract(ready / "videos", tmp_path)
     os.close(descriptor)
     assert extract(ready / "videos", tmp_path).videos == 12
 
 
-def test_bad_options_leave_no_folder_behind(ready, tmp_path):
+def test_invalid_options_create_no_folder(ready, tmp_path):
     for labeling, message in ((Labeling("no.csv"), "no.csv: cannot be read"), (Labeling("folders"), "in no folder")):
         with pytest.raises(AvnasError, match=message):
             extract(ready / "videos" / "cats", tmp_path / "out", labeling)
@@ -228,7 +228,7 @@ def test_bad_options_leave_no_folder_behind(ready, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_that_give_nothing_are_told_and_tried_again(place, extracted):
+def test_failed_files_are_reported_and_retried(place, extracted):
     (place / "videos" / "cats" / "text.mp4").write_text("no video")
     (place / "videos" / "dogs" / "empty.avi").touch()
     (place / "videos" / "dogs" / "gone.avi").symlink_to("nowhere")
@@ -242,7 +242,7 @@ def test_files_that_give_nothing_are_told_and_tried_again(place, extracted):
     assert sorted(extracted) == ["cats/text.mp4", "dogs/empty.avi"]
 
 
-def test_nothing_but_failures(tmp_path):
+def test_only_failures(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_text("no video")
     outcome = extract(tmp_path / "videos", tmp_path / "out", Labeling())
@@ -250,7 +250,7 @@ def test_nothing_but_failures(tmp_path):
     assert not (tmp_path / "out" / "image.h5").exists()
 
 
-def test_features_that_are_no_numbers_are_a_problem(ready, tmp_path):
+def test_non_finite_features_are_a_problem(ready, tmp_path):
     class Broken(LogMel):
         def __call__(self, segments):
             return np.full_like(super().__call__(segments), np.nan)
@@ -259,7 +259,7 @@ def test_features_that_are_no_numbers_are_a_problem(ready, tmp_path):
     assert {reason for _, reason in outcome.problems} == {"its features are not finite numbers"}
 
 
-def test_what_is_met_is_counted_and_marked(tmp_path):
+def test_notes_are_counted_and_stored(tmp_path):
     (tmp_path / "videos").mkdir()
     make_clip(tmp_path / "videos" / "a.mp4")
     make_video(tmp_path / "videos" / "silent.mp4", seconds=0.5, audio=None)
@@ -271,7 +271,7 @@ def test_what_is_met_is_counted_and_marked(tmp_path):
         assert audio["a"]["vectors"][...].any()
 
 
-def test_a_csv_file_of_labels_and_splits(ready, tmp_path):
+def test_csv_of_labels_and_splits(ready, tmp_path):
     rows = [("file", "labels", "split")]
     rows += [(f"cats/clip {i}.mp4", "cat;pet", split) for i, split in enumerate(("train", "train", "val", "test"))]
     rows += [(f"dogs/clip {i}", "dog;pet", split) for i, split in enumerate(("train", "val", "test", ""))]
@@ -286,14 +286,14 @@ def test_a_csv_file_of_labels_and_splits(ready, tmp_path):
     assert read_media(tmp_path / "out")["dogs:clip 0"].labels == "dog;pet"
 
 
-def test_without_labels_there_are_no_lists(ready, tmp_path, place):
+def test_no_lists_without_labels(ready, tmp_path, place):
     outcome = extract(place / "videos", place / "out", Labeling())
     assert set(outcome.lists.values()) == {0}
     assert not list((place / "out").glob("*.txt"))
     assert read_media(place / "out")["cats:clip 0"].labels == ""
 
 
-def test_half_precision_is_stored_as_such(ready, tmp_path):
+def test_float16_features_are_stored(ready, tmp_path):
     half = Extraction(EXTRACTION.visual, EXTRACTION.audio, steps=4, dtype="float16")
     extract(ready / "videos", tmp_path / "out", extraction=half)
     with h5py.File(tmp_path / "out" / "image.h5") as file, h5py.File(ready / "out" / "image.h5") as exact:
@@ -302,7 +302,7 @@ def test_half_precision_is_stored_as_such(ready, tmp_path):
             np.testing.assert_array_equal(file[name]["vectors"], exact[name]["vectors"][...].astype(np.float16))
 
 
-def test_videos_below_the_features_are_listed_relative_to_them(ready, tmp_path):
+def test_videos_inside_the_output_folder_have_relative_paths(ready, tmp_path):
     extract(ready / "videos", tmp_path / "out")
     shutil.copytree(ready / "videos", tmp_path / "out" / "videos", copy_function=shutil.copy2)
     extract(tmp_path / "out" / "videos", tmp_path / "out")

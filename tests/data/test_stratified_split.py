@@ -19,7 +19,7 @@ def some_labels(draw):
 
 
 @given(labels=some_labels(), train_fraction=st.floats(0.05, 0.95), seed=st.integers(0, 5))
-def test_parts_are_disjoint_whole_and_of_the_right_size(labels, train_fraction, seed):
+def test_split_is_a_partition_of_the_requested_sizes(labels, train_fraction, seed):
     first, second = split_stratified(labels, train_fraction, seed)
     assert sorted([*first, *second]) == list(range(len(labels)))
     assert abs(len(first) - train_fraction * len(labels)) <= 0.5 + 1e-6
@@ -30,21 +30,21 @@ def test_parts_are_disjoint_whole_and_of_the_right_size(labels, train_fraction, 
     train_fraction=st.floats(0.05, 0.95),
     seed=st.integers(0, 5),
 )
-def test_every_class_is_cut_in_the_same_proportion(sizes, train_fraction, seed):
+def test_every_class_is_split_in_the_same_proportion(sizes, train_fraction, seed):
     labels = np.eye(len(sizes), dtype=bool).repeat(sizes, axis=0)
     first, _ = split_stratified(labels, train_fraction, seed)
     assert (abs(labels[first].sum(0) - train_fraction * np.array(sizes)) < 1 + 1e-6).all()
 
 
-def test_seeds_cut_differently_and_repeatably():
+def test_split_depends_on_the_seed_alone():
     labels = np.eye(4, dtype=bool).repeat(20, axis=0)
     cuts = [split_stratified(labels, 0.5, seed)[0].tolist() for seed in (0, 1, 0)]
     assert cuts[0] == cuts[2] != cuts[1]
 
 
 @pytest.mark.parametrize("train_fraction", [0.0, 1.0, -0.5, float("nan")])
-def test_a_portion_out_of_range_is_refused(train_fraction):
-    with pytest.raises(AvnasError, match="portion must lie between 0 and 1"):
+def test_train_fraction_out_of_range_is_rejected(train_fraction):
+    with pytest.raises(AvnasError, match="train_fraction must lie between 0 and 1"):
         split_stratified(np.eye(4, dtype=bool), train_fraction, 0)
 
 
@@ -54,7 +54,7 @@ def data(tmp_path):
     return HashingData(root, cache_dir=tmp_path / "cache", sampling=ClassBalanced(3, 2)).prepare()
 
 
-def test_the_cut_reads_labels_only_if_the_batches_do(data):
+def test_split_uses_labels_only_if_the_sampling_does(data):
     train = data.splits["train"]
     weights, held_out = data.split_train(0.25, seed=2)
     assert sorted([*weights, *held_out]) == train.tolist()
@@ -67,7 +67,7 @@ def test_the_cut_reads_labels_only_if_the_batches_do(data):
     assert all(map(np.array_equal, shuffled, [data.split_train(0.25, seed)[0] for seed in range(20)]))
 
 
-def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoch(data):
+def test_train_on_restricts_videos_and_keeps_the_epoch_length(data):
     whole = [batch.index for batch in data.train_dataloader()]
     part = data.splits["train"][::2]
     data.train_on(part)
@@ -80,7 +80,7 @@ def test_training_on_a_part_reads_no_other_video_and_keeps_the_length_of_an_epoc
     assert all(map(np.array_equal, whole, again))
 
 
-def test_a_part_cannot_be_drawn_by_what_knows_the_whole_split_only(data):
+def test_train_on_rejects_a_sampling_of_all_training_videos(data):
     data.draw_by(Tuples(data.sampling, lambda positions, _: positions[:, None], 1))
     assert len(data.train_dataloader()) == 4
     data.train_on(data.splits["train"][::2])
@@ -88,7 +88,7 @@ def test_a_part_cannot_be_drawn_by_what_knows_the_whole_split_only(data):
         data.train_dataloader()
 
 
-def test_epochs_of_a_part_follow_each_other_without_a_break(data):
+def test_epochs_of_a_part_are_consecutive_passes(data):
     """Two epochs of four batches hold four passes of two batches over half the videos, none of them like another."""
     data.train_on(data.splits["train"][::2])
     loader = data.train_dataloader()
@@ -99,7 +99,7 @@ def test_epochs_of_a_part_follow_each_other_without_a_break(data):
     assert len({str(batches) for batches in passes}) == 4
 
 
-def test_a_stream_is_a_function_of_the_number(data):
+def test_stream_is_a_pure_function_of_the_batch_number(data):
     part = data.splits["train"][1::2]
     stream = data.stream(part, seed=3)
     forward = [stream(number).index.tolist() for number in range(7)]

@@ -1,0 +1,64 @@
+"""A dataset opened for reading: its features, labels and splits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from avhash_nas.data.features import open_both
+from avhash_nas.data.layout import read_layout
+from avhash_nas.data.loading import Rows, Videos
+from avhash_nas.data.splits import read_splits
+from avhash_nas.errors import DataError
+
+
+@dataclass(frozen=True)
+class OpenDataset:
+    """A dataset whose features are memory-mapped.
+
+    Attributes:
+        videos: Features and labels of all V videos.
+        ids: Row -> video id.
+        splits: Name of a split -> rows.
+        class_names: Names of the C classes.
+        database: Name of the split that queries search.
+    """
+
+    videos: Videos
+    ids: tuple[str, ...]
+    splits: dict[str, Rows]
+    class_names: tuple[str, ...]
+    database: str
+
+
+def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
+    """Validates a dataset and converts its features to the cache.
+
+    Raises:
+        DataError: The dataset cannot be used.
+    """
+    layout = read_layout(root)
+    open_both(layout, read_splits(layout).ids, cache_dir)
+
+
+def open_dataset(
+    root: Path, cache_dir: str | Path | None, database: str | None = None, *, first_label_only: bool = False
+) -> OpenDataset:
+    """Opens a dataset, which takes milliseconds once its features are in the cache.
+
+    Args:
+        root: The dataset's folder.
+        cache_dir: The cache folder; None is ``default_cache_dir()``.
+        database: Split that queries search; None is the one of dataset.yaml.
+        first_label_only: Use only the first label of each video.
+
+    Raises:
+        DataError: The dataset cannot be used, or has no split of the database's name.
+    """
+    layout = read_layout(root)
+    splits = read_splits(layout)
+    database = database or layout.database
+    if database not in splits.names:
+        raise DataError([f"{root}: database={database!r} is not a split; there are {', '.join(splits.names)}"])
+    visual, audio = open_both(layout, splits.ids, cache_dir)
+    videos = Videos(visual, audio, splits.multi_hot(first_label_only=first_label_only))
+    rows = {name: splits.rows(name) for name in splits.names}
+    return OpenDataset(videos, splits.ids, rows, splits.class_names, database)
