@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from avhash_nas.codes import pack
-from avhash_nas.comparison import kendall_tau
+from avhash_nas.results import kendall_tau
 from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.networks import AudioVisualNetwork, prune

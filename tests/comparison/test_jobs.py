@@ -90,7 +90,7 @@ def test_a_log_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
     mine, theirs = (job(tmp_path, name, "print('done')") for name in ("mine", "theirs"))
     with theirs.log.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert run_jobs([theirs, mine], at_once=1) == {"theirs": "another process is at it"}
+        assert run_jobs([theirs, mine], at_once=1) == {"theirs": "another process is running it"}
     assert (mine.log.read_text(), theirs.log.read_text()) == ("done\n", "")
     assert run_jobs([theirs], at_once=1) == {}
 
