@@ -1,4 +1,4 @@
-"""`avnas compare` from its YAML to the tables; its runs go through `avnas fit` in this process, but for a slow test."""
+"""`avnas compare` from YAML to tables; its runs call `avnas fit` in this process, except in a slow test."""
 
 import csv
 import itertools
@@ -25,7 +25,7 @@ Started = list[str]
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Names of the runs that a comparison starts; they run in this process."""
+    """Names of the runs that the comparison starts, in this process."""
     names: Started = []
 
     def run(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
@@ -39,7 +39,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
 
 @pytest.fixture
 def plain(tmp_path: Path, tiny_data: Path, tiny_cache: Path) -> dict[str, Any]:
-    """The quickest comparison: MLPs of two widths."""
+    """A fast comparison: MLPs of two widths."""
     common = {
         name: value for name, value in tiny_options(tiny_data, tiny_cache).items() if name in ("data", "finetune")
     }
@@ -77,12 +77,12 @@ def every(space: SearchSpace) -> list[Architecture]:
 
 
 def contents(out: Path) -> dict[Path, int]:
-    """What the runs have left, and when."""
+    """Files of the runs, with modification times."""
     kept = (".json", ".pt", ".safetensors", ".csv")
     return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix in kept and path.parent != out}
 
 
-def test_strategies_and_their_choices(
+def test_comparison_of_strategies_with_a_ranking(
     tmp_path: Path, tiny_data: Path, tiny_cache: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tiny_options(tiny_data, tiny_cache)
@@ -127,7 +127,7 @@ def test_strategies_and_their_choices(
     assert contents(out) == before
 
 
-def test_a_run_that_fails_is_shown_and_tried_again(
+def test_failed_run_is_listed_and_retried(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = Path(plain["out"])
@@ -143,7 +143,7 @@ def test_a_run_that_fails_is_shown_and_tried_again(
     assert "it failed" not in (out / "comparison.md").read_text()
 
 
-def test_tables_of_what_is_there(
+def test_tables_only_starts_no_runs(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path, plain)
@@ -156,7 +156,7 @@ def test_tables_of_what_is_there(
     assert started == []
 
 
-def test_options_of_fit_go_to_every_run_over_all_others(
+def test_fit_options_on_the_command_line_override_all_others(
     plain: dict[str, Any], tmp_path: Path, started: Started
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
@@ -174,7 +174,7 @@ def test_options_of_fit_go_to_every_run_over_all_others(
 NAMES = ("narrow", "wide")
 
 
-def test_runs_with_other_options_are_never_mixed_in(
+def test_run_with_other_options_is_rejected(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path, plain)
@@ -230,7 +230,7 @@ def wrong_data(comparison: dict[str, Any]) -> None:
         (wrong_data, "nowhere"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_before_anything_runs(
+def test_invalid_comparison_is_one_line_before_anything_runs(
     spoil: Any,
     expected: str,
     plain: dict[str, Any],
@@ -248,7 +248,7 @@ def test_what_makes_no_sense_is_one_line_before_anything_runs(
     assert not Path(plain["out"]).exists()
 
 
-def test_an_unequal_budget_is_allowed_where_it_is_said_and_shown(
+def test_unequal_budget_is_allowed_if_declared_and_is_shown(
     plain: dict[str, Any], tmp_path: Path, started: Started
 ) -> None:
     wrong_budget(plain)
@@ -259,7 +259,7 @@ def test_an_unequal_budget_is_allowed_where_it_is_said_and_shown(
     assert "Budget of wide: finetune.epochs 2." in text
 
 
-def test_a_ranking_needs_entries_that_train_alike(
+def test_ranking_requires_equal_training_options(
     tmp_path: Path, tiny_data: Path, tiny_cache: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tiny_options(tiny_data, tiny_cache)
@@ -273,7 +273,7 @@ def test_a_ranking_needs_entries_that_train_alike(
 
 
 @pytest.mark.slow
-def test_real_processes_stop_with_the_comparison_and_go_on(plain: dict[str, Any], tmp_path: Path) -> None:
+def test_processes_stop_with_the_comparison_and_resume(plain: dict[str, Any], tmp_path: Path) -> None:
     plain["options"]["finetune"] |= {"epochs": 100, "patience": 0}
     file, out = write(tmp_path, plain), Path(plain["out"])
     command = [sys.executable, "-m", "avhash_nas", "compare", "--config", str(file), "--jobs=2"]

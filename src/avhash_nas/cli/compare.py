@@ -39,7 +39,9 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_class_arguments(Comparison)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, which share the cores")
     parser.add_argument("--page", type=bool, default=True, help=pages.OPTION)
-    parser.add_argument("--tables_only", "--tables-only", action="store_true", help="only write tables of existing runs")
+    parser.add_argument(
+        "--tables_only", "--tables-only", action="store_true", help="only write tables of existing runs"
+    )
     parsed = parser.parse(own)
     if parsed.jobs < 1:
         raise AvnasError(f"--jobs must be at least 1, got {parsed.jobs}")

@@ -52,7 +52,9 @@ class CompareOptions:
             name: budget(self.decisive(options), searches=self.spaces[name] is not None)
             for name, options in self.entries.items()
         }
-        check_equal({entry.name: self.budgets[entry.name] for entry in comparison.entries if not entry.unequal}, _UNEQUAL)
+        check_equal(
+            {entry.name: self.budgets[entry.name] for entry in comparison.entries if not entry.unequal}, _UNEQUAL
+        )
 
     @cached_property
     def stand_alone(self) -> Namespace:
@@ -74,7 +76,9 @@ class CompareOptions:
     def of_entries(self) -> dict[Run, Namespace]:
         """The options of every run of every entry."""
         entries = self.comparison.entries
-        return {run: self.of_run(run, self.entries[each.name]) for each in entries for run in self.comparison.runs(each)}
+        return {
+            run: self.of_run(run, self.entries[each.name]) for each in entries for run in self.comparison.runs(each)
+        }
 
     def write(self, run: Run, options: Namespace) -> None:
         """Write the file with which `avnas fit --config` is the run."""

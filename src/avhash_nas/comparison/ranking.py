@@ -35,7 +35,9 @@ class Ranking:
             AvnasError: The space holds fewer.
         """
         if space.size < self.architectures:
-            raise AvnasError(f"ranking.architectures is {self.architectures}, but ranking.space holds only {space.size}")
+            raise AvnasError(
+                f"ranking.architectures is {self.architectures}, but ranking.space holds only {space.size}"
+            )
         return draw_distinct(space, self.architectures, stream(self.seed, "ranking"))
 
 

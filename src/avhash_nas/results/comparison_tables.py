@@ -66,7 +66,7 @@ def comparison_tables(results: ComparisonResults) -> list[Table]:
 
 
 def write_tables(results: ComparisonResults) -> list[Path]:
-    """Write REPORT.md, REPORT.csv with a row for each entry and code length, and REPORT-runs.csv with a row for each run.
+    """Write REPORT.md, REPORT.csv with a row per entry and code length, and REPORT-runs.csv with a row per run.
 
     Returns:
         The files.
