@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from avhash_nas.cli import compare
-from avhash_nas.comparison import Job, kendall_tau
+from avhash_nas.comparison import Job
 from avhash_nas.pipeline.evaluator import short_name
+from avhash_nas.results import kendall_tau
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from training.tiny import avnas, metrics_of, tiny_options
 

@@ -33,7 +33,7 @@ def make_run(
     Args:
         folder: Folder to create.
         strategy: Name of the strategy; None for a network that was not searched.
-        space: Preset of the search space.
+        space: Preset or JSON file of the search space.
         epochs: Epochs of the search; 0 for no search stage.
         validated: Number of epochs between validations.
         rounds: Number of architectures evaluated in each round after the search.
@@ -72,6 +72,15 @@ def make_run(
         }
         (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
+
+
+def small_space(folder: Path) -> str:
+    """A file with a space of both modalities in which three cells have a choice."""
+    free = {"visual.U1": 3, "audio.U1": 2, "F": 3}
+    cells = {cell.name: list(cell.candidates[: free.get(cell.name, 1)]) for cell in load_space("full").cells}
+    file = folder / "small.json"
+    file.write_text(json.dumps({"expand": 2, "cells": cells}))
+    return str(file)
 
 
 def _search(

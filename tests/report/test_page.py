@@ -17,7 +17,7 @@ from avhash_nas.report.examples import examples
 from avhash_nas.report.run_page import run_sections
 from avhash_nas.results import ComparisonResults, RunRecord, Table
 from media.make import make_video
-from report.folders import make_codes, make_run
+from report.folders import make_codes, make_run, small_space
 
 METRICS = {
     "parameters": 2_345_678,
@@ -32,7 +32,7 @@ METRICS = {
 
 def complete(folder, **changes):
     """A finished run with all results that a report shows."""
-    make_run(folder, rounds=(3, 3), **changes)
+    make_run(folder, rounds=(3, 3), space=small_space(folder.parent), **changes)
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps({**metrics, **METRICS}))
     ranks = [1 / (k + 1) for k in range(40)]
@@ -61,7 +61,7 @@ class Texts(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    records = [RunRecord(complete(folder / f"run-{seed}", seed=seed)) for seed in (0, 1)]
+    records = [RunRecord(complete(folder / f"run-{seed}", seed=seed, epochs=2)) for seed in (0, 1)]
     return write_page(folder / "page", "Two <runs> & more", run_sections(records))
 
 
@@ -120,7 +120,7 @@ def test_ids_are_unique_in_the_page(visit, page):
 
 
 def test_page_of_an_unfinished_run_names_missing_results(tmp_path, visit):
-    make_run(tmp_path / "run", finished=False)
+    make_run(tmp_path / "run", finished=False, space=small_space(tmp_path))
     assert main(["report", str(tmp_path / "run")]) == 0
     page = tmp_path / "run" / "report" / "index.html"
     texts = " ".join(Texts(page).texts)

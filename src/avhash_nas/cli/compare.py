@@ -78,9 +78,9 @@ def _work(
     options.open_data()
     if ranking is None:
         return _train(options, runs, at_once)
-    ranking.write_ranked()
+    ranking.write_spaces(ranking.ranked.values())
     failures = _train(options, {**runs, **ranking.ranked_alone()}, at_once)
-    ranking.write_chosen()
+    ranking.write_spaces(ranking.chosen().values())
     failures |= _train(options, ranking.chosen_alone(), at_once)
     ranking.score()
     return failures

@@ -62,15 +62,17 @@ class RankingRuns:
 
     def chosen_alone(self) -> dict[Run, Namespace]:
         """The runs that train the architectures that the finished searches chose, with their options."""
-        return dict(self._alone(chosen, run.bits, run.seed) for run, chosen in self._chosen().items())
+        return dict(self._alone(chosen, run.bits, run.seed) for run, chosen in self.chosen().items())
 
-    def write_ranked(self) -> None:
-        """Write the spaces of one ranked architecture each, for the runs that train it."""
-        self._write(self.ranked.values())
+    def chosen(self) -> dict[Run, Architecture]:
+        """What the finished searches chose."""
+        return {run: Architecture.load(run.folder.architecture) for run in self.searches if run.folder.finished}
 
-    def write_chosen(self) -> None:
-        """Write the spaces of one chosen architecture each, for the runs that train it."""
-        self._write(self._chosen().values())
+    def write_spaces(self, architectures: Iterable[Architecture]) -> None:
+        """Write spaces of one architecture each, for the runs that train it alone."""
+        for architecture in architectures:
+            if not (file := self._space_file(architecture)).exists():
+                write_json(file, {"expand": self.space.expand, **architecture.to_dict()})
 
     def score(self) -> None:
         """Score the ranked architectures with the supernets of the finished searches, unless done before."""
@@ -78,14 +80,6 @@ class RankingRuns:
             if run.folder.finished and (run.path / "search" / "best.pt").exists() and not run.scores.exists():
                 print(f"{run}: scoring {len(self.ranked)} architectures", file=sys.stderr, flush=True)
                 write_json(run.scores, self._supernet_scores(run))
-
-    def _chosen(self) -> dict[Run, Architecture]:
-        return {run: Architecture.load(run.folder.architecture) for run in self.searches if run.folder.finished}
-
-    def _write(self, architectures: Iterable[Architecture]) -> None:
-        for architecture in architectures:
-            if not (file := self._space_file(architecture)).exists():
-                write_json(file, {"expand": self.space.expand, **architecture.to_dict()})
 
     def _alone(self, architecture: Architecture, bits: int, seed: int) -> tuple[Run, Namespace]:
         run = self.comparison.alone(short_name(architecture), bits, seed)

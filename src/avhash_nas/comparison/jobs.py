@@ -78,7 +78,8 @@ def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
                 if problem is not None:
                     problems[each.job.name] = problem
                 done = len(jobs) - len(waiting) - len(running)
-                _report(f"[{done}/{len(jobs)}] {each.job.name}: {problem or 'done'}, {_seconds(each)} s")
+                seconds = round(time.perf_counter() - each.started)
+                _report(f"[{done}/{len(jobs)}] {each.job.name}: {problem or 'done'}, {seconds} s")
     return problems
 
 
@@ -169,10 +170,6 @@ def _signal(running: list[_Running], signum: int) -> None:
     for each in running:
         if each.process.poll() is None:
             each.process.send_signal(signum)
-
-
-def _seconds(each: _Running) -> int:
-    return round(time.perf_counter() - each.started)
 
 
 def _report(line: str) -> None:

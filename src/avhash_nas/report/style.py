@@ -66,19 +66,10 @@ _MARKERS = "osD^vPX"
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    **dict.fromkeys(("axes.titlesize", "axes.labelsize"), 9),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.grid": True,
@@ -168,9 +159,12 @@ def legend_below(figure: Figure, panel: Axes, columns: int) -> None:
 
 def settle(figure: Figure) -> None:
     """Fix the layout of a figure: a second layout would move elements by fractions of a point."""
-    with drawing():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        with drawing():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
 
 
 def svg(picture: Picture) -> str:

@@ -8,23 +8,9 @@ from typing import Any
 from avhash_nas.comparison.paper import DATASETS, PaperRow, paper_rows
 from avhash_nas.comparison.plan import Entry, Run
 from avhash_nas.files import write_whole
+from avhash_nas.results import measures
 from avhash_nas.results.comparison_results import ComparisonResults
-from avhash_nas.results.measures import (
-    ALL,
-    COSTS,
-    IN_FULL,
-    INFERENCE,
-    MISSING,
-    PARAMETERS,
-    RETRIEVED,
-    SEARCHED,
-    TEST,
-    TRAIN_EPOCH,
-    Measure,
-    Statistic,
-    score_text,
-    statistic,
-)
+from avhash_nas.results.measures import MISSING, Measure, Statistic, score_text, statistic
 from avhash_nas.results.search_quality import SearchQuality, seed_agreement
 from avhash_nas.results.table import Table
 
@@ -53,6 +39,8 @@ _EVALUATED_NOTE = (
     "seeds."
 )
 _DIVISORS = {"retrieved": "the hits within K", "standard": "min(K, relevant)", "k": "K"}
+
+_PUBLISHED_COSTS = (measures.TRAIN_EPOCH, measures.INFERENCE, measures.PARAMETERS)
 
 _Column = tuple[Measure, int, str]
 """Measure, code length and title of a column."""
@@ -83,8 +71,8 @@ def write_tables(results: ComparisonResults) -> list[Path]:
 def _scores(results: ComparisonResults) -> Table:
     """mAP@100 on test, and of supernets on val."""
     lengths = results.comparison.bits
-    columns = [(measure, bits, f"{measure.title}, {bits}") for measure in TEST for bits in lengths]
-    columns += [(measure, max(lengths), measure.title) for measure in SEARCHED]
+    columns = [(measure, bits, f"{measure.title}, {bits}") for measure in measures.TEST for bits in lengths]
+    columns += [(measure, max(lengths), measure.title) for measure in measures.SEARCHED]
     notes = [_SCORES_NOTE, f"supernet, derived: mAP@100 retrieved on val, at {max(lengths)} bits.", *results.notes]
     if any(results.paper(entry) for entry in results.comparison.entries):
         notes.append(_PAPER_NOTE)
@@ -93,16 +81,16 @@ def _scores(results: ComparisonResults) -> Table:
 
 def _scores_in_full(results: ComparisonResults) -> Iterator[Table]:
     """One table for each normalization, if the comparison wants them."""
-    for divisor, measures in IN_FULL.items() if results.comparison.in_full else ():
+    for divisor, scores in measures.IN_FULL.items() if results.comparison.in_full else ():
         title = f"mAP on test, divided by {_DIVISORS[divisor]} ({divisor})"
         lengths = results.comparison.bits
-        columns = [(measure, bits, f"{measure.title}, {bits}") for measure in measures for bits in lengths]
+        columns = [(measure, bits, f"{measure.title}, {bits}") for measure in scores for bits in lengths]
         yield _entry_table(results, title, columns, [])
 
 
 def _costs(results: ComparisonResults) -> Table:
     bits = max(results.comparison.bits)
-    columns = [(measure, bits, measure.title) for measure in COSTS]
+    columns = [(measure, bits, measure.title) for measure in measures.COSTS]
     return _entry_table(results, "Time and size", columns, [f"Means over seeds, at {bits} bits."])
 
 
@@ -135,8 +123,12 @@ def _entry_table(results: ComparisonResults, title: str, columns: Sequence[_Colu
 def _published(results: ComparisonResults) -> Table:
     """The paper's values for both of its datasets, if the comparison is on neither."""
     points: list[tuple[Measure, str, int]] = [
-        *((RETRIEVED, dataset, bits) for dataset in DATASETS for bits in (32, 64)),
-        *((measure, dataset, 64) for measure in (TRAIN_EPOCH, INFERENCE, PARAMETERS) for dataset in DATASETS),
+        *((measures.RETRIEVED, dataset, bits) for dataset in DATASETS for bits in (32, 64)),
+        *(
+            (measure, dataset, 64)
+            for measure in (measures.TRAIN_EPOCH, measures.INFERENCE, measures.PARAMETERS)
+            for dataset in DATASETS
+        ),
     ]
     rows = []
     for entry in results.comparison.entries if results.comparison.dataset is None else ():
@@ -146,7 +138,7 @@ def _published(results: ComparisonResults) -> Table:
             rows.append([f"{entry.title} ({_line_numbers(paper[DATASETS[0]])})", *values])
     names = {"activitynet": "ActivityNet", "fcvid": "FCVID"}
     titles = [
-        f"{names[dataset]}, {bits}" if measure is RETRIEVED else f"{measure.title}, {names[dataset]}"
+        f"{names[dataset]}, {bits}" if measure is measures.RETRIEVED else f"{measure.title}, {names[dataset]}"
         for measure, dataset, bits in points
     ]
     return Table("Published results", ["", *titles], rows, [_PUBLISHED_NOTE])
@@ -226,7 +218,7 @@ def _line_numbers(rows: Sequence[PaperRow]) -> str:
 def _entry_rows(results: ComparisonResults) -> Iterator[dict[str, Any]]:
     for entry, bits, runs in _points(results):
         row: dict[str, Any] = {"entry": entry.name, "bits": bits, "runs": len(runs)}
-        for measure in ALL:
+        for measure in measures.ALL:
             ours = results.value(measure, entry, bits)
             row |= {measure.key: ours and ours.mean, f"{measure.key}_spread": ours and ours.spread}
             if results.comparison.dataset is not None:
@@ -241,7 +233,7 @@ def _run_rows(results: ComparisonResults) -> Iterator[Mapping[str, Any]]:
             metrics, quality = results.metrics.get(run, {}), results.qualities.get(run, SearchQuality())
             yield {
                 **{"entry": entry.name, "bits": run.bits, "seed": run.seed, "finished": run in results.metrics},
-                **{measure.key: measure.of(metrics) for measure in ALL},
+                **{measure.key: measure.of(metrics) for measure in measures.ALL},
                 **{"tau": quality.tau, "ranked": quality.count, "regret": quality.regret},
                 **{"chosen_alone": quality.chosen, "best_ranked_alone": quality.best},
             }

@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 
-from avhash_nas.results.measures import (
-    DERIVED,
-    INFERENCE,
-    PARAMETERS,
-    SEARCH,
-    SUPERNET,
-    SUPERNET_EPOCH,
-    TRAIN_EPOCH,
-    VAL,
-    Measure,
-    score_text,
-    statistic,
-)
+from avhash_nas.results import measures
+from avhash_nas.results.measures import Measure, score_text, statistic
 from avhash_nas.results.runs import RunRecord
 from avhash_nas.results.table import Table
 
 _DIVISORS = ("retrieved", "standard", "k")
-_SELECTED = {"val": VAL, "supernet": SUPERNET, "derived": DERIVED}
-_COSTS = (PARAMETERS, SUPERNET_EPOCH, SEARCH, TRAIN_EPOCH, INFERENCE)
+_SELECTED = {"val": measures.VAL, "supernet": measures.SUPERNET, "derived": measures.DERIVED}
+_COSTS = (measures.PARAMETERS, measures.SUPERNET_EPOCH, measures.SEARCH, measures.TRAIN_EPOCH, measures.INFERENCE)
 _SCORES_NOTE = (
     "mAP on test, by the divisor of the sum of precisions: the hits within K (retrieved), min(K, relevant) "
     "(standard), K (k). val, supernet, derived: mAP@100 retrieved on val."
