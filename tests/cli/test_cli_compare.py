@@ -64,10 +64,9 @@ def write(folder: Path, comparison: dict[str, Any]) -> Path:
     return file
 
 
-def four_architectures(folder: Path) -> Path:
-    free = {"visual.U1": ["skip", "silu"], "F": ["add", "gated_attention"]}
-    cells = {cell.name: free.get(cell.name, list(cell.candidates[:1])) for cell in load_space("full").cells}
-    file = folder / "four.json"
+def three_architectures(folder: Path) -> Path:
+    cells = {cell.name: list(cell.candidates[: 3 if cell.name == "F" else 1]) for cell in load_space("full").cells}
+    file = folder / "three.json"
     file.write_text(json.dumps({"expand": 2, "cells": cells}))
     return file
 
@@ -90,14 +89,14 @@ def test_comparison_of_strategies_with_a_ranking(
     del given["bits"]
     given["strategy"]["init_args"]["select"] = "derived"
     given["search"]["epochs"] = given["finetune"]["epochs"] = 1
-    space, out = four_architectures(tmp_path), tmp_path / "out"
+    space, out = three_architectures(tmp_path), tmp_path / "out"
     entries = [{"name": "avnas", "label": "AV-NAS"}, {"name": "mamba", "options": {"space": "mamba"}}]
     file = write(
         tmp_path,
         {
             **{"out": str(out), "seeds": [1], "bits": [16], "entries": entries},
             "options": {**given, "space": str(space)},
-            "ranking": {"space": str(space), "architectures": 4},
+            "ranking": {"space": str(space), "architectures": 3},
         },
     )
     assert avnas("compare", "--config", file) == 0
@@ -265,10 +264,10 @@ def test_ranking_requires_equal_training_options(
 ) -> None:
     given = tiny_options(tiny_data, tiny_cache)
     del given["bits"]
-    space = str(four_architectures(tmp_path))
+    space = str(three_architectures(tmp_path))
     entry = {"name": "avnas", "options": {"finetune": {"lr": 0.5}}}
     comparison = {"options": {**given, "space": space}, "entries": [entry], "ranking": {"space": space}}
-    comparison["ranking"]["architectures"] = 4
+    comparison["ranking"]["architectures"] = 3
     assert avnas("compare", "--config", write(tmp_path, comparison)) == 2
     assert "avnas: finetune.lr is 0.5, but 0.002 in the comparison; the ranked" in capsys.readouterr().err
 

@@ -27,7 +27,7 @@ def test_finished_run_has_all_results(tmp_path: Path) -> None:
     )
 
 
-def test_certainty_is_the_chosen_candidates_probability_in_the_selected_epoch(tmp_path: Path) -> None:
+def test_certainty_is_the_probability_of_the_chosen_candidate(tmp_path: Path) -> None:
     record = RunRecord(make_run(tmp_path / "run"))
     weights, meaning = record.certainty
     assert meaning == "its probability in the selected epoch"
@@ -56,6 +56,18 @@ def test_chosen_candidate_that_was_trained_alone_has_the_epochs_of_that_training
     (folder / "candidates").mkdir()
     (folder / "finetune").rename(folder / "candidates" / short_name(architecture))
     assert RunRecord(folder).epochs("finetune") == tuned != []
+
+
+def test_files_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", rounds=(2, 2))
+    record = RunRecord(folder)
+    expected = record.probabilities, record.evaluations
+    (folder / "search" / "probabilities.csv").rename(folder / "search" / "choices.csv")
+    (folder / "search" / "evaluations.csv").rename(folder / "search" / "judged.csv")
+    old = RunRecord(folder)
+    assert (old.probabilities, old.evaluations) == expected
+    assert old.probabilities
+    assert old.evaluations
 
 
 def test_unfinished_search_has_partial_results(tmp_path: Path) -> None:
