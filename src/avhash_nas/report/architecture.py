@@ -30,16 +30,12 @@ _AFTER_ENCODERS = {"fusion": "I1", "transformation": "T", "hash layer": "hash"}
 """Labels of the modules after the encoders, and a module in the row of each."""
 
 
-def draw_architectures(designs: Sequence[Design], name: str = "architecture") -> Picture:
-    """Draw architectures, two in a row.
+def draw_architectures(designs: Sequence[Design]) -> Picture:
+    """Draw one or several architectures, two in a row.
 
     Every cell is a box with its operator, in the color of the operator's family, and a bar for the certainty of the
     choice. Skips and absent encoders are faded. If several architectures are drawn, cells that differ have a thick
     frame and an inequality sign.
-
-    Args:
-        designs: At least one architecture.
-        name: Name of the picture.
     """
     marked = differing(designs)
     columns = min(len(designs), _COLUMNS)
@@ -57,7 +53,7 @@ def draw_architectures(designs: Sequence[Design], name: str = "architecture") ->
     shown = [{"title": each.title, "cells": dict(each.architecture), "weights": dict(each.weights)} for each in designs]
     title = "Architecture" if len(designs) == 1 else "Architectures side by side"
     data = {"architectures": shown, "differing": list(marked)}
-    return Picture(name, title, _caption(designs, marked), figure, data)
+    return Picture("architecture", title, _caption(designs, marked), figure, data)
 
 
 def _caption(designs: Sequence[Design], marked: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ _COSTS = {
 }
 
 
-def draw_scores(results: ComparisonResults, name: str = "scores") -> Picture | None:
+def draw_scores(results: ComparisonResults) -> Picture | None:
     """Draw mAP@100 on test of every entry at every code length, group by group, with the spread over seeds.
 
     Returns:
@@ -69,7 +69,7 @@ def draw_scores(results: ComparisonResults, name: str = "scores") -> Picture | N
         "Means over seeds; bars of one sample standard deviation. Random projection: codes from a random projection of "
         "the features that all methods read, without training."
     )
-    return Picture(name, "Scores of all methods", caption, figure, {"rows": rows})
+    return Picture("scores", "Scores of all methods", caption, figure, {"rows": rows})
 
 
 def _score_rows(results: ComparisonResults) -> list[Row]:
@@ -95,7 +95,7 @@ def _score_row(label: str, scores: list[Statistic | None]) -> Row:
     return {"label": label, "scores": values}
 
 
-def draw_costs(results: ComparisonResults, name: str = "costs") -> Picture | None:
+def draw_costs(results: ComparisonResults) -> Picture | None:
     """Draw mAP@100 on test against parameters, search time and encoding time, each with its Pareto front.
 
     Returns:
@@ -124,7 +124,7 @@ def draw_costs(results: ComparisonResults, name: str = "costs") -> Picture | Non
         f"{bits} bits. Means over seeds, bars of one sample standard deviation. Dotted: the Pareto front, which no "
         "method beats at the same or a lower cost. A network without a search has a search time of 0 seconds."
     )
-    return Picture(name, "Score and cost", caption, figure, {"bits": bits, "points": points})
+    return Picture("costs", "Score and cost", caption, figure, {"bits": bits, "points": points})
 
 
 def _cost_points(results: ComparisonResults, bits: int) -> list[dict[str, Any]]:
@@ -162,7 +162,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return front
 
 
-def draw_ranking(results: ComparisonResults, name: str = "ranking") -> Picture | None:
+def draw_ranking(results: ComparisonResults) -> Picture | None:
     """Draw the supernets' scores of the ranked architectures against their stand-alone scores.
 
     Returns:
@@ -186,7 +186,7 @@ def draw_ranking(results: ComparisonResults, name: str = "ranking") -> Picture |
         f"{bits} bits; each point is an architecture, each color a seed; mAP@100 (retrieved) on val. tau is Kendall's "
         "tau-b, averaged over seeds: 1 if the supernet ranks the architectures correctly, 0 if it guesses."
     )
-    return Picture(name, "Supernet and stand-alone scores", caption, figure, {"bits": bits, "entries": entries})
+    return Picture("ranking", "Supernet and stand-alone scores", caption, figure, {"bits": bits, "entries": entries})
 
 
 def _pairs(results: ComparisonResults, run: Run) -> dict[str, Any] | None:

@@ -14,9 +14,7 @@ _MARKERS = "o^"
 _COLUMNS = 3
 
 
-def draw_embedding(
-    codes: Mapping[str, CodeSet], classes: int = 10, each: int = 50, seed: int = 0, name: str = "embedding"
-) -> Picture:
+def draw_embedding(codes: Mapping[str, CodeSet], classes: int = 10, each: int = 50, seed: int = 0) -> Picture:
     """Draw the codes of the same videos by several methods, side by side, with the same seed and colors.
 
     Args:
@@ -24,7 +22,6 @@ def draw_embedding(
         classes: Number of classes: those with the most videos of a single label.
         each: Maximum number of videos of each class.
         seed: Seed of t-SNE and of the choice of videos.
-        name: Name of the picture.
 
     Raises:
         AvnasError: Methods have no video in common.
@@ -54,7 +51,7 @@ def draw_embedding(
     )
     rounded = {title: np.round(plane, 4).tolist() for title, plane in points.items()}
     data = {"ids": ids, "classes": labels, "points": rounded}
-    return Picture(name, "Codes in the plane", caption, figure, data)
+    return Picture("embedding", "Codes in the plane", caption, figure, data)
 
 
 def choose_videos(codes: Mapping[str, CodeSet], classes: int, each: int, seed: int) -> tuple[list[str], list[str]]:

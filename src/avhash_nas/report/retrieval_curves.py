@@ -17,12 +17,11 @@ _KINDS = (("P@K", "K", "precision at K"), ("R@K", "K", "recall at K"), ("P-R", "
 Floats = NDArray[np.float64]
 
 
-def draw_retrieval_curves(methods: Sequence[Method], name: str = "curves") -> Picture | None:
+def draw_retrieval_curves(methods: Sequence[Method]) -> Picture | None:
     """Draw one row of three panels for each code length.
 
     Args:
         methods: Methods; runs without curves.json are left out.
-        name: Name of the picture.
 
     Returns:
         None if no run has curves.
@@ -46,7 +45,7 @@ def draw_retrieval_curves(methods: Sequence[Method], name: str = "curves") -> Pi
                     panel.set_xscale("log")
         handles = {label: line for row in panels for line, label in zip(*row[0].get_legend_handles_labels())}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
-    return Picture(name, "Precision and recall on test", _caption(methods, lines), figure, {"curves": lines})
+    return Picture("curves", "Precision and recall on test", _caption(methods, lines), figure, {"curves": lines})
 
 
 def _line(method: Method) -> dict[str, Any] | None:
