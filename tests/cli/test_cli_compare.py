@@ -65,7 +65,7 @@ def write(folder: Path, comparison: dict[str, Any]) -> Path:
 
 
 def three_architectures(folder: Path) -> Path:
-    cells = {cell.name: list(cell.candidates[: 3 if cell.name == "F" else 1]) for cell in load_space("full").cells}
+    cells = {cell.name: list(cell.candidates[: 3 if cell.name == "visual.U1" else 1]) for cell in load_space("full").cells}
     file = folder / "three.json"
     file.write_text(json.dumps({"expand": 2, "cells": cells}))
     return file
@@ -90,7 +90,7 @@ def test_comparison_of_strategies_with_a_ranking(
     given["strategy"]["init_args"]["select"] = "derived"
     given["search"]["epochs"] = given["finetune"]["epochs"] = 1
     space, out = three_architectures(tmp_path), tmp_path / "out"
-    entries = [{"name": "avnas", "label": "AV-NAS"}, {"name": "mamba", "options": {"space": "mamba"}}]
+    entries = [{"name": "avnas", "label": "AV-NAS"}, {"name": "visual", "options": {"space": "arch_1_visual"}}]
     file = write(
         tmp_path,
         {
@@ -101,7 +101,7 @@ def test_comparison_of_strategies_with_a_ranking(
     )
     assert avnas("compare", "--config", file) == 0
     names = sorted(map(short_name, every(load_space(space))))
-    assert sorted(started) == sorted(["avnas-16-1", "mamba-16-1", *(f"alone/{name}-16-1" for name in names)])
+    assert sorted(started) == sorted(["avnas-16-1", "visual-16-1", *(f"alone/{name}-16-1" for name in names)])
 
     metrics = metrics_of(out / "avnas-16-1")
     chosen = short_name(Architecture.load(out / "avnas-16-1" / "architecture.json"))
@@ -114,7 +114,7 @@ def test_comparison_of_strategies_with_a_ranking(
     assert float(rows["avnas"]["tau"]) == pytest.approx(tau)
     assert float(rows["avnas"]["regret"]) == pytest.approx(max(alone.values()) - alone[chosen])
     assert float(rows["avnas"]["test_retrieved"]) == metrics["test"]["map@100"]["retrieved"]
-    assert (rows["mamba"]["tau"], rows["mamba"]["supernet_val"]) == ("", "")
+    assert (rows["visual"]["tau"], rows["visual"]["supernet_val"]) == ("", "")
 
     text, before = (out / "comparison.md").read_text(), contents(out)
     started.clear()

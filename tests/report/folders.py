@@ -76,7 +76,7 @@ def make_run(
 
 def small_space(folder: Path) -> str:
     """A file with a space of both modalities in which three cells have a choice."""
-    free = {"visual.U1": 3, "audio.U1": 2, "F": 3}
+    free = {"visual.U1": 3, "audio.U1": 2, "F": 2}
     cells = {cell.name: list(cell.candidates[: free.get(cell.name, 1)]) for cell in load_space("full").cells}
     file = folder / "small.json"
     file.write_text(json.dumps({"expand": 2, "cells": cells}))
