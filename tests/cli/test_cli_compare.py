@@ -65,7 +65,8 @@ def write(folder: Path, comparison: dict[str, Any]) -> Path:
 
 
 def three_architectures(folder: Path) -> Path:
-    cells = {cell.name: list(cell.candidates[: 3 if cell.name == "visual.U1" else 1]) for cell in load_space("full").cells}
+    counts = {"visual.U1": 3}
+    cells = {cell.name: list(cell.candidates[: counts.get(cell.name, 1)]) for cell in load_space("full").cells}
     file = folder / "three.json"
     file.write_text(json.dumps({"expand": 2, "cells": cells}))
     return file
