@@ -266,7 +266,7 @@ def epoch_table(scale: Mapping[str, Any]) -> Table:
         for data, cost in costs.items():
             cells += [f"{cost[name] / (REACHED * rate):.0f} s" for rate in cards.values()]
             row = paper_rows(IN_PAPER[name], data)[0] if name in IN_PAPER else None
-            cells.append(f"{row.figure('supernet_epoch_s', BITS):.0f} s" if row else "")
+            cells.append(f"{row.value('supernet_epoch_s', BITS):.0f} s" if row else "")
         lines.append(cells)
     return lines
 

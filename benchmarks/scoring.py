@@ -21,13 +21,13 @@ import numpy as np
 import torch
 
 from avhash_nas.codes import pack
-from avhash_nas.comparison import kendall_tau
 from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.networks import AudioVisualNetwork, prune
 from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.objectives import InfoNCE
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
+from avhash_nas.results import kendall_tau
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies.evolution import evolve
 from avhash_nas.training import HashingModule

@@ -70,7 +70,7 @@ def test_a_comparison_is_accepted_and_has_tables(
     assert all(f"| {row} | 0 |" in text for row in rows)
     beside = [entry for entry in given["entries"] if "paper" in entry]
     assert text.count("  paper, ") == len(beside) * (2 + 3 * given.get("in_full", False)) * ("dataset" in given)
-    assert ("What the paper prints" in text) == (bool(beside) and "dataset" not in given)
+    assert ("Published results" in text) == (bool(beside) and "dataset" not in given)
 
 
 def check_points(path: Path, points: Iterable[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

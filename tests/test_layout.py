@@ -30,6 +30,7 @@ LAYERS = (
     {"training"},
     {"pipeline"},
     {"retrieval", "extraction", "baselines", "comparison", "testing"},
+    {"results"},
     {"report", "serving"},
     {"cli"},
     {"__main__"},
@@ -67,6 +68,36 @@ def part(module):
     return [*module.split("."), ""][1]
 
 
+def import_circles(graph=None):
+    """Groups of modules that import each other, directly or through others, at whatever depth (Tarjan's components)."""
+    graph = graph or {name: {target for target, _ in imported(name)} for name in MODULES}
+    order, lowest, stack, circles = {}, {}, [], []
+
+    def visit(name):
+        order[name] = lowest[name] = len(order)
+        stack.append(name)
+        for target in graph[name]:
+            if target not in order:
+                visit(target)
+            if target in stack:
+                lowest[name] = min(lowest[name], lowest[target])
+        if lowest[name] == order[name]:
+            start = stack.index(name)
+            if len(stack) - start > 1 or name in graph[name]:
+                circles.append(sorted(stack[start:]))
+            del stack[start:]
+
+    for name in graph:
+        if name not in order:
+            visit(name)
+    return circles
+
+
+def test_import_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"f"}, "g": {"a", "e"}}
+    assert import_circles(graph) == [["a", "b", "c"], ["f"]]
+
+
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"avhash_nas"}))
 def test_nothing_imports_upwards(name):
     own = part(name)
@@ -74,6 +105,29 @@ def test_nothing_imports_upwards(name):
         other = part(target)
         if other not in ("", own):
             assert layer(other) < layer(own), f"{name}:{line}: {own} must not import {target}"
+
+
+KNOWN_CIRCLES = {
+    "avhash_nas.cli.query": "imports from itself",
+    "avhash_nas.operators": "operators.find looks names up in its own package",
+    "avhash_nas.retrieval.store": "a store opens the stores that its folder names",
+    "avhash_nas.space.search_space": "load_space knows the presets, which are spaces",
+}
+"""Modules on import circles that remain, with the reason."""
+
+
+@pytest.mark.parametrize("circle", import_circles(), ids=lambda circle: circle[0])
+def test_no_import_circles(circle):
+    """Imports within functions count: they would hide a circle."""
+    known = [KNOWN_CIRCLES[name] for name in circle if name in KNOWN_CIRCLES]
+    if known:
+        pytest.xfail(known[0])
+    raise AssertionError(f"circle of imports: {', '.join(circle)}")
+
+
+def test_known_circles_exist():
+    """A circle that is gone must leave the list."""
+    assert KNOWN_CIRCLES.keys() <= {name for circle in import_circles() for name in circle}
 
 
 def test_the_walk_sees_late_imports_and_imports_for_types():

@@ -1,4 +1,4 @@
-"""`avnas compare` from its YAML to the tables; its runs go through `avnas fit` in this process, but for a slow test."""
+"""`avnas compare` from YAML to tables; its runs call `avnas fit` in this process, except in a slow test."""
 
 import csv
 import itertools
@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from avhash_nas.cli import compare
-from avhash_nas.comparison import Job, kendall_tau
+from avhash_nas.comparison import Job
 from avhash_nas.pipeline.evaluator import short_name
+from avhash_nas.results import kendall_tau
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from training.tiny import avnas, metrics_of, tiny_options
 
@@ -25,7 +26,7 @@ Started = list[str]
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """Names of the runs that a comparison starts; they run in this process."""
+    """Names of the runs that the comparison starts, in this process."""
     names: Started = []
 
     def run(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
@@ -39,7 +40,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
 
 @pytest.fixture
 def plain(tmp_path: Path, tiny_data: Path, tiny_cache: Path) -> dict[str, Any]:
-    """The quickest comparison: MLPs of two widths."""
+    """A fast comparison: MLPs of two widths."""
     common = {
         name: value for name, value in tiny_options(tiny_data, tiny_cache).items() if name in ("data", "finetune")
     }
@@ -63,10 +64,10 @@ def write(folder: Path, comparison: dict[str, Any]) -> Path:
     return file
 
 
-def four_architectures(folder: Path) -> Path:
-    free = {"visual.U1": ["skip", "silu"], "F": ["add", "gated_attention"]}
-    cells = {cell.name: free.get(cell.name, list(cell.candidates[:1])) for cell in load_space("full").cells}
-    file = folder / "four.json"
+def three_architectures(folder: Path) -> Path:
+    counts = {"visual.U1": 3}
+    cells = {cell.name: list(cell.candidates[: counts.get(cell.name, 1)]) for cell in load_space("full").cells}
+    file = folder / "three.json"
     file.write_text(json.dumps({"expand": 2, "cells": cells}))
     return file
 
@@ -77,31 +78,31 @@ def every(space: SearchSpace) -> list[Architecture]:
 
 
 def contents(out: Path) -> dict[Path, int]:
-    """What the runs have left, and when."""
+    """Files of the runs, with modification times."""
     kept = (".json", ".pt", ".safetensors", ".csv")
     return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix in kept and path.parent != out}
 
 
-def test_strategies_and_their_choices(
+def test_comparison_of_strategies_with_a_ranking(
     tmp_path: Path, tiny_data: Path, tiny_cache: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tiny_options(tiny_data, tiny_cache)
     del given["bits"]
     given["strategy"]["init_args"]["select"] = "derived"
     given["search"]["epochs"] = given["finetune"]["epochs"] = 1
-    space, out = four_architectures(tmp_path), tmp_path / "out"
-    entries = [{"name": "avnas", "label": "AV-NAS"}, {"name": "mamba", "options": {"space": "mamba"}}]
+    space, out = three_architectures(tmp_path), tmp_path / "out"
+    entries = [{"name": "avnas", "label": "AV-NAS"}, {"name": "visual", "options": {"space": "arch_1_visual"}}]
     file = write(
         tmp_path,
         {
             **{"out": str(out), "seeds": [1], "bits": [16], "entries": entries},
             "options": {**given, "space": str(space)},
-            "ranking": {"space": str(space), "architectures": 4},
+            "ranking": {"space": str(space), "architectures": 3},
         },
     )
     assert avnas("compare", "--config", file) == 0
     names = sorted(map(short_name, every(load_space(space))))
-    assert sorted(started) == sorted(["avnas-16-1", "mamba-16-1", *(f"alone/{name}-16-1" for name in names)])
+    assert sorted(started) == sorted(["avnas-16-1", "visual-16-1", *(f"alone/{name}-16-1" for name in names)])
 
     metrics = metrics_of(out / "avnas-16-1")
     chosen = short_name(Architecture.load(out / "avnas-16-1" / "architecture.json"))
@@ -114,7 +115,7 @@ def test_strategies_and_their_choices(
     assert float(rows["avnas"]["tau"]) == pytest.approx(tau)
     assert float(rows["avnas"]["regret"]) == pytest.approx(max(alone.values()) - alone[chosen])
     assert float(rows["avnas"]["test_retrieved"]) == metrics["test"]["map@100"]["retrieved"]
-    assert (rows["mamba"]["tau"], rows["mamba"]["supernet_val"]) == ("", "")
+    assert (rows["visual"]["tau"], rows["visual"]["supernet_val"]) == ("", "")
 
     text, before = (out / "comparison.md").read_text(), contents(out)
     started.clear()
@@ -127,7 +128,7 @@ def test_strategies_and_their_choices(
     assert contents(out) == before
 
 
-def test_a_run_that_fails_is_shown_and_tried_again(
+def test_failed_run_is_listed_and_retried(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = Path(plain["out"])
@@ -143,7 +144,7 @@ def test_a_run_that_fails_is_shown_and_tried_again(
     assert "it failed" not in (out / "comparison.md").read_text()
 
 
-def test_tables_of_what_is_there(
+def test_tables_only_starts_no_runs(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path, plain)
@@ -156,7 +157,7 @@ def test_tables_of_what_is_there(
     assert started == []
 
 
-def test_options_of_fit_go_to_every_run_over_all_others(
+def test_fit_options_on_the_command_line_override_all_others(
     plain: dict[str, Any], tmp_path: Path, started: Started
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
@@ -174,7 +175,7 @@ def test_options_of_fit_go_to_every_run_over_all_others(
 NAMES = ("narrow", "wide")
 
 
-def test_runs_with_other_options_are_never_mixed_in(
+def test_run_with_other_options_is_rejected(
     plain: dict[str, Any], tmp_path: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path, plain)
@@ -230,7 +231,7 @@ def wrong_data(comparison: dict[str, Any]) -> None:
         (wrong_data, "nowhere"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_before_anything_runs(
+def test_invalid_comparison_is_one_line_before_anything_runs(
     spoil: Any,
     expected: str,
     plain: dict[str, Any],
@@ -248,7 +249,7 @@ def test_what_makes_no_sense_is_one_line_before_anything_runs(
     assert not Path(plain["out"]).exists()
 
 
-def test_an_unequal_budget_is_allowed_where_it_is_said_and_shown(
+def test_unequal_budget_is_allowed_if_declared_and_is_shown(
     plain: dict[str, Any], tmp_path: Path, started: Started
 ) -> None:
     wrong_budget(plain)
@@ -259,21 +260,21 @@ def test_an_unequal_budget_is_allowed_where_it_is_said_and_shown(
     assert "Budget of wide: finetune.epochs 2." in text
 
 
-def test_a_ranking_needs_entries_that_train_alike(
+def test_ranking_requires_equal_training_options(
     tmp_path: Path, tiny_data: Path, tiny_cache: Path, started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = tiny_options(tiny_data, tiny_cache)
     del given["bits"]
-    space = str(four_architectures(tmp_path))
+    space = str(three_architectures(tmp_path))
     entry = {"name": "avnas", "options": {"finetune": {"lr": 0.5}}}
     comparison = {"options": {**given, "space": space}, "entries": [entry], "ranking": {"space": space}}
-    comparison["ranking"]["architectures"] = 4
+    comparison["ranking"]["architectures"] = 3
     assert avnas("compare", "--config", write(tmp_path, comparison)) == 2
     assert "avnas: finetune.lr is 0.5, but 0.002 in the comparison; the ranked" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_real_processes_stop_with_the_comparison_and_go_on(plain: dict[str, Any], tmp_path: Path) -> None:
+def test_processes_stop_with_the_comparison_and_resume(plain: dict[str, Any], tmp_path: Path) -> None:
     plain["options"]["finetune"] |= {"epochs": 100, "patience": 0}
     file, out = write(tmp_path, plain), Path(plain["out"])
     command = [sys.executable, "-m", "avhash_nas", "compare", "--config", str(file), "--jobs=2"]

@@ -1,4 +1,4 @@
-"""Processes side by side: they share nothing but the order to stop."""
+"""Jobs run side by side and stop together."""
 
 import fcntl
 import os
@@ -51,7 +51,7 @@ def signal_once_there(signum: int, *files: Path) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def test_one_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
+def test_failure_of_one_job_does_not_stop_others(tmp_path: Path) -> None:
     jobs = [
         job(tmp_path, "good", "print('fine')"),
         job(tmp_path, "bad", "raise ValueError('no such thing')"),
@@ -67,7 +67,7 @@ def test_one_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     assert (tmp_path / "last.log").read_text() == "fine too\n"
 
 
-def test_no_more_at_once_than_asked_for(tmp_path: Path) -> None:
+def test_at_most_at_once_jobs_run_together(tmp_path: Path) -> None:
     crowd = tmp_path / "crowd"
     crowd.mkdir()
     jobs = [job(tmp_path, f"{number}", CROWD, crowd) for number in range(4)]
@@ -75,7 +75,7 @@ def test_no_more_at_once_than_asked_for(tmp_path: Path) -> None:
     assert max(int(each.log.read_text()) for each in jobs) <= 2
 
 
-def test_cores_are_shared_unless_the_user_has_shared_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_divided_unless_omp_num_threads_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import os; print(os.environ['OMP_NUM_THREADS'])"
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     for given, expected in ((None, "4"), ("3", "3")):
@@ -86,16 +86,16 @@ def test_cores_are_shared_unless_the_user_has_shared_them(tmp_path: Path, monkey
         assert (tmp_path / f"given {given}.log").read_text().strip() == expected
 
 
-def test_a_log_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
+def test_job_with_a_locked_log_is_skipped(tmp_path: Path) -> None:
     mine, theirs = (job(tmp_path, name, "print('done')") for name in ("mine", "theirs"))
     with theirs.log.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert run_jobs([theirs, mine], at_once=1) == {"theirs": "another process is at it"}
+        assert run_jobs([theirs, mine], at_once=1) == {"theirs": "another process is running it"}
     assert (mine.log.read_text(), theirs.log.read_text()) == ("done\n", "")
     assert run_jobs([theirs], at_once=1) == {}
 
 
-def test_a_process_keeps_its_log_locked_as_long_as_it_runs(tmp_path: Path) -> None:
+def test_log_is_locked_while_the_job_runs(tmp_path: Path) -> None:
     started = tmp_path / "started"
     running = job(tmp_path, "running", POLITE, started)
     signal_once_there(signal.SIGTERM, started)
@@ -119,7 +119,7 @@ def test_a_process_keeps_its_log_locked_as_long_as_it_runs(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_passed_on_and_nothing_more_is_started(signum: signal.Signals, tmp_path: Path) -> None:
+def test_signal_is_forwarded_and_no_further_job_starts(signum: signal.Signals, tmp_path: Path) -> None:
     before = signal.getsignal(signum)
     marks = [tmp_path / "one", tmp_path / "two"]
     jobs = [job(tmp_path, mark.name + "-job", POLITE, mark) for mark in marks]
@@ -133,7 +133,7 @@ def test_a_signal_is_passed_on_and_nothing_more_is_started(signum: signal.Signal
     assert signal.getsignal(signum) == before
 
 
-def test_a_job_that_cannot_start_leaves_none_behind(tmp_path: Path) -> None:
+def test_other_jobs_end_if_one_cannot_start(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     impossible = Job("impossible", ("no-such-program-anywhere",), tmp_path / "impossible.log")
     waits = job(tmp_path, "waits", POLITE, mark)
@@ -143,7 +143,7 @@ def test_a_job_that_cannot_start_leaves_none_behind(tmp_path: Path) -> None:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it any more
 
 
-def test_the_last_error_is_that_of_this_attempt(tmp_path: Path) -> None:
+def test_last_error_is_from_this_attempt(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("Traceback\n  raise error\nOSError: disk full\nepoch 1\n")
     assert last_error(log) == "OSError: disk full"

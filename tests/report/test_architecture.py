@@ -1,4 +1,4 @@
-"""Drawings of architectures: every cell once, what differs is marked, nothing overlaps, the same bytes every time."""
+"""Architectures as pictures, text outlines and Mermaid flowcharts."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from report.canvas import outside, overlapping
 from report.folders import make_run
+from report.text_boxes import outside, overlapping
 
 pytest.importorskip("matplotlib")
 
@@ -16,10 +16,10 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.networks import network_graph
 from avhash_nas.report import svg
 from avhash_nas.report.architecture import draw_architectures
-from avhash_nas.report.design import Design, differing, load_design, places
+from avhash_nas.report.design import Design, design_of_run, differing, load_design, places
 from avhash_nas.report.mermaid import mermaid
 from avhash_nas.report.outline import outline
-from avhash_nas.report.run import RunRecord
+from avhash_nas.results import RunRecord
 from avhash_nas.space import Architecture, load_space
 
 PRESETS = ("arch_1", "arch_2", "arch_1_visual", "arch_audio", "transformer")
@@ -33,7 +33,7 @@ def preset(name: str, **options) -> Design:
 def weighted(name: str) -> Design:
     design = preset(name)
     cells = list(design.architecture)
-    return replace(design, weights={cell: (place + 1) / len(cells) for place, cell in enumerate(cells)})
+    return replace(design, weights={cell: (index + 1) / len(cells) for index, cell in enumerate(cells)})
 
 
 def boxes(text: str) -> list[str]:
@@ -50,20 +50,20 @@ def test_every_cell_is_drawn_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("names", [PRESETS[:1], PRESETS[:2], PRESETS[2:]])
-def test_no_text_overlaps_or_leaves_the_drawing(names: tuple[str, ...]) -> None:
+def test_texts_neither_overlap_nor_leave_the_drawing(names: tuple[str, ...]) -> None:
     figure = draw_architectures([weighted(name) for name in names]).figure
     assert outside(figure) == []
     assert overlapping(figure) == []
 
 
-def test_names_of_others_operators_are_cut_to_fit() -> None:
+def test_long_operator_names_are_truncated() -> None:
     cells = dict(load_space("arch_1").only()) | {"visual.U2": "others.operators.AnOperatorWithQuiteALongName"}
     picture = draw_architectures([Design("theirs", Architecture(cells))])
     assert overlapping(picture.figure) == []
     assert "AnOperatorWithQui…" in svg(picture)
 
 
-def test_what_differs_is_marked_in_each_of_them() -> None:
+def test_differing_cells_are_marked_in_every_architecture() -> None:
     designs = [preset("arch_1"), preset("arch_2")]
     picture = draw_architectures(designs)
     one, other = (design.architecture for design in designs)
@@ -74,10 +74,10 @@ def test_what_differs_is_marked_in_each_of_them() -> None:
     same = draw_architectures([designs[0], replace(designs[0], title="again")])
     assert same.data["differing"] == []
     assert "≠" not in svg(same)
-    assert "All cells that they share are equal." in same.caption
+    assert "All common cells are equal." in same.caption
 
 
-def test_the_numbers_drawn_are_the_designs() -> None:
+def test_picture_shows_the_weights_of_the_design() -> None:
     design = weighted("arch_2")
     picture = draw_architectures([design])
     shown = picture.data["architectures"][0]
@@ -88,29 +88,29 @@ def test_the_numbers_drawn_are_the_designs() -> None:
     assert "its probability" in picture.caption
 
 
-def test_a_drawing_is_deterministic_and_valid_xml() -> None:
+def test_svg_is_deterministic_and_valid_xml() -> None:
     designs = [weighted("arch_1_visual"), preset("mamba")]
     first, again = (svg(draw_architectures(designs)) for _ in range(2))
     assert first == again
     ElementTree.fromstring(first)
 
 
-def test_an_absent_encoder_is_faded() -> None:
+def test_absent_encoder_is_labeled() -> None:
     assert "no audio encoder" in svg(draw_architectures([preset("arch_1_visual")]))
     assert "no visual encoder" in svg(draw_architectures([preset("arch_audio")]))
     assert not re.search(r"no \w+ encoder", svg(draw_architectures([preset("arch_1")])))
 
 
-def test_every_module_has_a_place_of_its_own_below_what_it_reads() -> None:
+def test_every_module_has_a_distinct_place_below_its_inputs() -> None:
     for modalities in (("visual", "audio"), ("visual",), ("audio",)):
         where = places(modalities)
         assert len({(place.x, place.y) for place in where.values()}) == len(where)
-        for step in network_graph(modalities):
-            assert all(where[source].y < where[step.module].y for source in step.inputs if source in where)
+        for node in network_graph(modalities):
+            assert all(where[source].y < where[node.module].y for source in node.inputs if source in where)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_outline_names_every_cell_and_operator(name: str) -> None:
+def test_outline_names_every_cell_and_operator(name: str) -> None:
     design = weighted(name)
     text = outline(design)
     for cell, candidate in design.architecture.items():
@@ -132,8 +132,8 @@ OTHER_LINES = (
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_flowchart_has_the_wiring_of_the_network(name: str) -> None:
-    """Every line has one of the few forms that are used; Mermaid's own parser takes these forms."""
+def test_flowchart_has_the_graph_of_the_network(name: str) -> None:
+    """Every line has one of the few forms that Mermaid's parser is known to accept."""
     design = weighted(name)
     nodes, edges, classes = {}, set(), {}
     for line in mermaid(design).splitlines():
@@ -157,14 +157,14 @@ def test_the_flowchart_has_the_wiring_of_the_network(name: str) -> None:
         assert (classes[renamed[cell]] == "skip") == (candidate == "skip")
 
 
-def test_quotes_in_names_do_not_end_a_label() -> None:
+def test_quotes_in_names_are_escaped() -> None:
     cells = dict(load_space("arch_1").only()) | {"T": 'a"b<c#'}
     assert '"T: a#quot;b#lt;c#35;"' in mermaid(Design("", Architecture(cells)))
 
 
-def test_a_design_is_read_from_a_file_or_with_what_its_run_knows(tmp_path: Path) -> None:
+def test_design_is_loaded_from_a_file_or_a_run(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert load_design(run) == load_design(run / "architecture.json") == RunRecord(run).design
+    assert load_design(run) == load_design(run / "architecture.json") == design_of_run(RunRecord(run))
     copy = tmp_path / "copy.json"
     copy.write_text((run / "architecture.json").read_text())
     assert load_design(copy) == Design("copy.json", load_design(run).architecture)

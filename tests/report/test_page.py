@@ -1,4 +1,4 @@
-"""The page: in a browser, from disk, with numbers that are those of the run."""
+"""Pages of runs and comparisons: their content, and how a browser shows them."""
 
 import json
 from dataclasses import replace
@@ -8,16 +8,16 @@ import pytest
 import yaml
 
 from avhash_nas.cli import main
-from avhash_nas.comparison import Comparison, Entry, Results, Table
-from avhash_nas.data import Media, write_media
-from avhash_nas.report import RunRecord, Section, write_page
-from avhash_nas.report.comparison import comparison_sections, draw_costs, draw_ranking, pareto, search_seconds
+from avhash_nas.comparison import Comparison, Entry
+from avhash_nas.data import Media, read_media, write_media
+from avhash_nas.report import Section, write_page
+from avhash_nas.report.comparison_charts import draw_costs, draw_ranking, draw_scores, pareto, search_seconds
+from avhash_nas.report.comparison_page import comparison_sections
 from avhash_nas.report.examples import examples
-from avhash_nas.report.runs import run_sections
-from avhash_nas.report.scores import draw_scores
+from avhash_nas.report.run_page import run_sections
+from avhash_nas.results import ComparisonResults, RunRecord, Table
 from media.make import make_video
-from report.folders import make_run
-from report.made import codes
+from report.folders import make_codes, make_run, small_space
 
 METRICS = {
     "parameters": 2_345_678,
@@ -31,15 +31,15 @@ METRICS = {
 
 
 def complete(folder, **changes):
-    """A finished run with everything that a report shows."""
-    make_run(folder, rounds=(3, 3), **changes)
+    """A finished run with all results that a report shows."""
+    make_run(folder, rounds=(3, 3), space=small_space(folder.parent), **changes)
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps({**metrics, **METRICS}))
     ranks = [1 / (k + 1) for k in range(40)]
     curve = {"at": [*range(1, 41)], "precision": ranks, "recall": ranks[::-1]}
     (folder / "curves.json").write_text(json.dumps({"by_rank": curve}))
     for role in ("query", "database"):
-        codes(24, role).save(folder / "codes" / f"{role}.npz")
+        make_codes(24, role).save(folder / "codes" / f"{role}.npz")
     return folder
 
 
@@ -61,13 +61,13 @@ class Texts(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    records = [RunRecord(complete(folder / f"run-{seed}", seed=seed)) for seed in (0, 1)]
+    records = [RunRecord(complete(folder / f"run-{seed}", seed=seed, epochs=2)) for seed in (0, 1)]
     return write_page(folder / "page", "Two <runs> & more", run_sections(records))
 
 
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_browser_shows_it_without_a_network_or_complaint(visit, page, width, dark):
+def test_browser_shows_the_page_without_network_or_errors(visit, page, width, dark):
     visit.resize(width, dark=dark)
     shown = visit.open(page)
     assert visit.problems == []
@@ -83,7 +83,7 @@ def test_a_browser_shows_it_without_a_network_or_complaint(visit, page, width, d
     assert min(drawn) > 10
 
 
-def test_pictures_follow_the_page_into_the_dark(visit, page):
+def test_pictures_follow_the_color_scheme(visit, page):
     shown = visit.open(page)
     ink = "getComputedStyle([...document.querySelectorAll('figure svg text')][0]).fill"
     visit.resize(1280)
@@ -93,7 +93,7 @@ def test_pictures_follow_the_page_into_the_dark(visit, page):
     assert shown.evaluate(ink) == shown.evaluate("getComputedStyle(document.body).color")
 
 
-def test_its_numbers_are_those_of_the_metrics(page):
+def test_page_shows_the_metrics(page):
     texts = Texts(page).texts
     for scores in METRICS["test"].values():
         for value in scores.values():
@@ -101,7 +101,7 @@ def test_its_numbers_are_those_of_the_metrics(page):
     assert {"2.3", "6.0s", "2.5s", "12s", "0.2s"} <= set(texts)
 
 
-def test_every_link_leads_somewhere(page):
+def test_all_links_have_targets(page):
     found = Texts(page)
     anchors = {link for link in found.links if link.startswith("#") and "-" not in link}
     text = page.read_text()
@@ -119,8 +119,8 @@ def test_ids_are_unique_in_the_page(visit, page):
     )
 
 
-def test_an_unfinished_run_shows_what_there_is_and_says_what_is_not(tmp_path, visit):
-    make_run(tmp_path / "run", finished=False)
+def test_page_of_an_unfinished_run_names_missing_results(tmp_path, visit):
+    make_run(tmp_path / "run", finished=False, space=small_space(tmp_path))
     assert main(["report", str(tmp_path / "run")]) == 0
     page = tmp_path / "run" / "report" / "index.html"
     texts = " ".join(Texts(page).texts)
@@ -131,18 +131,18 @@ def test_an_unfinished_run_shows_what_there_is_and_says_what_is_not(tmp_path, vi
     assert visit.problems == []
 
 
-def test_a_run_that_has_only_begun_gives_a_page(tmp_path):
+def test_run_that_has_just_started_gives_a_page(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump({"bits": 16, "seed": 0, "space": "full"}))
     assert main(["report", str(tmp_path / "run")]) == 0
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
+def test_folder_without_a_run_is_rejected(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "no run here" in capsys.readouterr().err
 
 
-def test_texts_are_escaped_and_empty_sections_left_out(tmp_path):
+def test_texts_are_escaped_and_empty_sections_omitted(tmp_path):
     table = Table("<script>", ["<b>", "x"], [["<i>", "&"]], ["<u>"])
     page = write_page(tmp_path, "<t>", [Section("<s>", [table], ["<n>"]), Section("empty", [])])
     text = page.read_text()
@@ -152,7 +152,7 @@ def test_texts_are_escaped_and_empty_sections_left_out(tmp_path):
 
 class TestExamples:
     def test_answers_are_the_nearest_and_hits_are_marked(self, tmp_path):
-        query, database = codes(8, noise=0.2), codes(40, "database", noise=0.2)
+        query, database = make_codes(8, noise=0.2), make_codes(40, "database", noise=0.2)
         found = examples(query, database, {}, count=3, top=5, seed=1)
         assert len(found) == 3
         for example in found:
@@ -161,12 +161,10 @@ class TestExamples:
             assert all(answer.relevant == (answer.labels == example.query.labels) for answer in example.answers)
         assert found == examples(query, database, {}, count=3, top=5, seed=1)
 
-    def test_videos_that_are_there_are_shown(self, tmp_path):
-        query, database = codes(2), codes(4, "database")
+    def test_existing_videos_are_shown(self, tmp_path):
+        query, database = make_codes(2), make_codes(4, "database")
         make_video(tmp_path / "a.mp4", seconds=0.5)
         write_media(tmp_path, [Media("query-0", "a.mp4"), Media("query-1", "gone.mp4")])
-        from avhash_nas.data import read_media
-
         shown = examples(query, database, read_media(tmp_path), count=2, top=2)
         assert [each.query.picture.startswith("data:image/jpeg;base64,") for each in shown] == [True, False]
 
@@ -184,7 +182,7 @@ class TestComparison:
         for run in runs[:2]:
             run.scores.write_text(json.dumps({"a": 0.1, "b": 0.2, "c": 0.3}))
         alone = {(16, seed): {"a": 0.5, "b": 0.7, "c": 0.6} for seed in (0, 1)}
-        return Results(comparison, metrics, alone=alone)
+        return ComparisonResults(comparison, metrics, alone=alone)
 
     def test_the_page_of_a_comparison(self, results, tmp_path, visit):
         page = write_page(tmp_path / "page", results.comparison.title, comparison_sections(results))
@@ -193,14 +191,14 @@ class TestComparison:
         assert visit.sticking_out() == []
         assert "0.622 ± 0.000" in Texts(page).texts
 
-    def test_every_method_has_a_row_of_scores_and_what_needs_no_training_stands_last(self, results):
+    def test_scores_have_a_row_per_method_and_untrained_references_last(self, results):
         beside = {name: {"map@100": {"retrieved": 0.1}} for name in ("chance", "random_projection")}
         metrics = {run: {**of, **beside} for run, of in results.metrics.items()}
-        rows = draw_scores(Results(results.comparison, metrics)).data["rows"]
+        rows = draw_scores(ComparisonResults(results.comparison, metrics)).data["rows"]
         assert [row["label"] for row in rows] == ["One", "Other", "random projection", "chance"]
         assert rows[0]["scores"] == [{"mean": pytest.approx(0.62234), "spread": 0.0, "seeds": 2}]
         entries = [replace(entry, group=entry.title * 2) for entry in results.comparison.entries]
-        grouped = Results(replace(results.comparison, entries=entries, bits=[16, 32]), metrics)
+        grouped = ComparisonResults(replace(results.comparison, entries=entries, bits=[16, 32]), metrics)
         rows = draw_scores(grouped).data["rows"]
         assert [row["label"] for row in rows if not row["scores"]] == ["OneOne", "OtherOther", "Without training"]
         assert rows[1]["scores"][1] is None
@@ -210,23 +208,23 @@ class TestComparison:
         assert one["entry"] == "One"
         assert (one["parameters_m"], one["search_s"], one["inference_12500_s"]) == (2.345678, 20.5, 0.25)
 
-    def test_only_entries_with_both_scores_are_ranked(self, results):
+    def test_ranking_shows_only_entries_with_both_scores(self, results):
         entries = draw_ranking(results).data["entries"]
         assert list(entries) == ["One"]
         assert [pairs["tau"] for pairs in entries["One"]] == [pytest.approx(1 / 3)] * 2
 
-    def test_without_finished_runs_there_is_nothing_to_draw(self, results):
-        nothing = Results(results.comparison, {})
+    def test_no_pictures_without_finished_runs(self, results):
+        nothing = ComparisonResults(results.comparison, {})
         assert draw_scores(nothing) is None
         assert draw_costs(nothing) is None
         assert draw_ranking(nothing) is None
 
-    def test_the_front_holds_what_nothing_beats(self):
+    def test_pareto_front_has_all_undominated_points(self):
         points = [(3, 0.5), (1, 0.2), (2, 0.6), (2, 0.1), (4, 0.6), (5, 0.7)]
         front = pareto(points)
         for cost, score in points:
             beaten = any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
             assert ((cost, score) in front) == (not beaten)
 
-    def test_a_network_without_a_search_has_spent_nothing_on_it(self):
+    def test_search_time_is_zero_without_a_search(self):
         assert search_seconds({"time": {"train_epoch_s": 1.0}, "epochs": {"finetune": 3}}) == 0

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.parser import Parser, import_class
 from avhash_nas.comparison import Comparison, Entry, Run
-from avhash_nas.comparison.budget import budget, check_alike
+from avhash_nas.comparison.budget import budget, check_equal
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.pipeline.run_folder import changes
@@ -23,43 +23,46 @@ _UNEQUAL = (
 )
 
 
-class Options:
-    """Resolves and checks them before any run starts.
+class CompareOptions:
+    """Resolves and checks the options of every entry before any run starts.
 
-    The lowest layer are the comparison's recipes, then come its options, an entry's recipes, that entry's options, and
-    what the command line adds.
+    From lowest to highest priority: the comparison's recipes and options, the entry's recipes and options, the command
+    line.
 
     Args:
-        comparison: What is compared.
-        more: Options of `avnas fit` from the command line.
+        comparison: The comparison.
+        fit_arguments: Options of `avnas fit` from the command line.
 
     Raises:
-        AvnasError: A value is refused, or the entries' budgets differ.
+        AvnasError: A value is invalid, or the entries' budgets differ.
 
     Attributes:
-        of_entry: By the name of the entry; code length, seed and folder are set by `of`.
-        budgets: What decides the number of weight steps, by the name of the entry.
+        entries: Options by the name of the entry; `of_run` adds code length, seed and folder.
+        spaces: Search space by the name of the entry; None if the entry does not search.
+        budgets: Options that decide the number of weight steps, by the name of the entry.
     """
 
-    def __init__(self, comparison: Comparison, more: Sequence[str]) -> None:
+    def __init__(self, comparison: Comparison, fit_arguments: Sequence[str]) -> None:
         self.comparison = comparison
-        self.made = fit_command.parser()
-        self._more = list(more)
-        self.of_entry = {entry.name: self._resolve(entry) for entry in comparison.entries}
+        self.parser = fit_command.parser()
+        self._fit_arguments = fit_arguments
+        self.entries = {entry.name: self._resolve(entry) for entry in comparison.entries}
+        self.spaces = {name: _searched_space(options) for name, options in self.entries.items()}
         self.budgets = {
-            entry.name: budget(self.decisive(self.of_entry[entry.name]), searches=self.searched(entry) is not None)
-            for entry in comparison.entries
+            name: budget(self.decisive(options), searches=self.spaces[name] is not None)
+            for name, options in self.entries.items()
         }
-        equal = {entry.name: self.budgets[entry.name] for entry in comparison.entries if not entry.unequal}
-        check_alike(equal, _UNEQUAL)
+        check_equal(
+            {entry.name: self.budgets[entry.name] for entry in comparison.entries if not entry.unequal}, _UNEQUAL
+        )
 
     @cached_property
-    def of_comparison(self) -> Namespace:
-        """Those of an architecture that is trained alone: no entry's."""
+    def stand_alone(self) -> Namespace:
+        """The options of an architecture that is trained alone: those of the comparison, without an entry's."""
         return self._resolve(Entry("comparison"))
 
-    def of(self, run: Run, source: Namespace) -> Namespace:
-        """Those of one run.
+    def of_run(self, run: Run, source: Namespace) -> Namespace:
+        """The options of one run.
 
         Raises:
             AvnasError: Its folder holds a run with other options.
@@ -70,35 +73,31 @@ class Options:
             raise AvnasError(f"{run.path}: holds a run with other options ({changed}); remove it or give another --out")
         return options
 
+    def of_entries(self) -> dict[Run, Namespace]:
+        """The options of every run of every entry."""
+        entries = self.comparison.entries
+        return {
+            run: self.of_run(run, self.entries[each.name]) for each in entries for run in self.comparison.runs(each)
+        }
+
     def write(self, run: Run, options: Namespace) -> None:
         """Write the file with which `avnas fit --config` is the run."""
-        text = self.made.dump(options, format="yaml", skip_validation=True)
+        text = self.parser.dump(options, format="yaml", skip_validation=True)
         write_whole(run.options, lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def decisive(self, options: Namespace) -> dict[str, Any]:
-        """Those that decide what is computed."""
-        return fit_command.decisive(options, self.made)
-
-    def searched(self, entry: Entry) -> SearchSpace | None:
-        """What an entry searches; None if its network leaves no choice."""
-        options = self.of_entry[entry.name]
-        if "space" not in inspect.signature(import_class(options.network.class_path)).parameters:
-            return None
-        space = load_space(options.space)
-        return space if space.choices else None
+        """The options that decide what a run computes, as plain values."""
+        return fit_command.decisive(options, self.parser)
 
     def open_data(self) -> None:
-        """Open every dataset once, so that a bad one costs one line and no two runs convert it at the same time.
+        """Open every dataset once, to report errors early and to convert it before runs do so at the same time.
 
         Raises:
             DataError: A dataset cannot be used.
         """
-        opened = set()
-        for options in self.of_entry.values():
-            where = (str(options.data.root), str(options.data.cache_dir))
-            if where not in opened:
-                fit_command.open_data(self.made.make(options), seed=0)
-                opened.add(where)
+        datasets = {(str(each.data.root), str(each.data.cache_dir)): each for each in reversed(self.entries.values())}
+        for options in reversed(datasets.values()):
+            fit_command.open_data(self.parser.make(options), seed=0)
 
     def _resolve(self, entry: Entry) -> Namespace:
         layers = [
@@ -106,14 +105,22 @@ class Options:
             *(*entry.recipes, *_inline(entry.options)),
         ]
         Parser.command = f"avnas compare: {entry.name}"
-        options = self.made.parse([*(f"--config={layer}" for layer in layers), *self._more])
+        options = self.parser.parse([*(f"--config={layer}" for layer in layers), *self._fit_arguments])
         try:
-            self.made.make(options)
+            self.parser.make(options)
         except AvnasError as error:
             raise AvnasError(f"{entry.name}: {error}") from error
         return options
 
 
+def _searched_space(options: Namespace) -> SearchSpace | None:
+    """The space that a run searches; None if its network leaves no choice."""
+    if "space" not in inspect.signature(import_class(options.network.class_path)).parameters:
+        return None
+    space = load_space(options.space)
+    return space if space.choices else None
+
+
 def _inline(options: dict[str, Any]) -> list[str]:
-    """Options as a file's text in one line; none if there are none."""
+    """Options as YAML in one line; an empty list if there are none."""
     return [yaml.safe_dump(dict(options), default_flow_style=True, width=float("inf"))] if options else []

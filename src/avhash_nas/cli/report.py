@@ -7,16 +7,16 @@ from avhash_nas.cli.parser import make_parser
 
 _DESCRIPTION = """Write one self-contained HTML page with pictures of runs, and the pictures as PNG and SVG beside it.
 
-It shows what there is, also of a run that is not finished, and says what is not there."""
+The page also shows unfinished runs as far as possible, and lists what is missing."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    made = make_parser("report", _DESCRIPTION)
-    made.add_argument("runs", nargs="+", type=str, help="folders of runs")
-    made.add_argument("--out", type=str, help="folder of the page; by default report/ in the folder of a single run")
-    made.add_argument("--title", type=str, help="of the page")
-    options = made.parse(arguments)
+    parser = make_parser("report", _DESCRIPTION)
+    parser.add_argument("runs", nargs="+", type=str, help="folders of runs")
+    parser.add_argument("--out", type=str, help="folder of the page; by default report/ in the folder of a single run")
+    parser.add_argument("--title", type=str, help="title of the page")
+    options = parser.parse(arguments)
     page = page_of_runs(options.runs, options.out, options.title)
     print(f"written: {page}")
     return 0

@@ -1,4 +1,4 @@
-"""Runs as processes of their own: some at a time, each with its log, all stopped together."""
+"""Run processes side by side, each with its log; a signal stops all of them."""
 
 import fcntl
 import os
@@ -15,9 +15,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.training.checkpoint import Interrupted, StopRequest, stop_requests
 
 PAUSE = 0.1
-"""Seconds between two looks at the processes."""
-
-_BLANK = (" ", "\t")
+"""Seconds between two polls of the processes."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,9 @@ class Job:
     """A process to run.
 
     Attributes:
-        name: For progress and errors.
+        name: Name in progress and error messages.
         command: Program and arguments.
-        log: File that takes what it prints, behind what is there.
+        log: File to which its output is appended.
     """
 
     name: str
@@ -44,26 +42,25 @@ class _Running:
 
 
 def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
-    """Run them all; one that fails does not end the others.
+    """Run all jobs; a job that fails does not end the others.
 
-    A job holds a lock on its log while it runs, so that two calls (on two nodes, say) share the jobs among them: what
-    the other one has in hand is left out. Every process is told to use its share of the cores, unless OMP_NUM_THREADS
-    is set.
+    A job holds a lock on its log while it runs, so that two calls (on two nodes, say) share the jobs: each leaves out
+    what the other is running. Every process gets its share of the cores, unless OMP_NUM_THREADS is set.
 
     Args:
-        jobs: What to run, in this order.
-        at_once: How many at the same time.
+        jobs: Jobs, in order.
+        at_once: Maximum number of jobs that run at the same time.
 
     Returns:
-        For each job that did not end well, its name and why not, in one line.
+        The reason in one line for each job that failed, by name.
 
     Raises:
-        AvnasError: A program is not there, or a log cannot be written.
-        Interrupted: SIGINT or SIGTERM came. It was passed on to every process and these have ended.
+        AvnasError: A program is missing, or a log cannot be written.
+        Interrupted: SIGINT or SIGTERM arrived. It was forwarded to every process, and all have ended.
     """
     problems: dict[str, str] = {}
     waiting, running = list(reversed(jobs)), list[_Running]()
-    with stop_requests() as stop, _ended(running):
+    with stop_requests() as stop, _terminated(running):
         stop.polite = True
         while waiting or running:
             _stop_if_asked(stop, running)
@@ -71,7 +68,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
                 job = waiting.pop()
                 started = _start(job, at_once)
                 if started is None:
-                    problems[job.name] = "another process is at it"
+                    problems[job.name] = "another process is running it"
                 else:
                     running.append(started)
             time.sleep(PAUSE)
@@ -81,27 +78,28 @@ def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
                 if problem is not None:
                     problems[each.job.name] = problem
                 done = len(jobs) - len(waiting) - len(running)
-                _say(f"[{done}/{len(jobs)}] {each.job.name}: {problem or 'done'}, {_seconds(each)} s")
+                seconds = round(time.perf_counter() - each.started)
+                _report(f"[{done}/{len(jobs)}] {each.job.name}: {problem or 'done'}, {seconds} s")
     return problems
 
 
 def last_error(log: Path, start: int = 0) -> str:
-    """The line of a log that tells best why its process failed: the last error, else the last line.
+    """The line of a log that best explains a failure: the last error, else the last line.
 
-    Of a traceback it is the line with the exception, which starts at the margin and names an Error.
+    In a traceback, that is the line with the exception: it is not indented and names an Error.
 
     Args:
-        log: What the process printed.
-        start: Byte from which on it is this process's.
+        log: Log of the process.
+        start: Byte offset at which the output of this process begins.
     """
     text = log.read_bytes()[start:].decode(errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() and not line.startswith(_BLANK)]
+    errors = [line for line in lines if "error" in line.lower() and not line[0].isspace()]
     return (errors or lines or ["it printed nothing"])[-1].strip()
 
 
 def _start(job: Job, at_once: int) -> _Running | None:
-    """Start a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone, and once."""
+    """Start a process in its own session, so that a terminal's Ctrl-C reaches it once, forwarded by us."""
     try:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("ab") as log:
@@ -120,12 +118,12 @@ def _start(job: Job, at_once: int) -> _Running | None:
             )
     except OSError as error:
         raise AvnasError(f"{job.name}: cannot be started: {error}") from error
-    _say(f"{job.name}: started")
+    _report(f"{job.name}: started")
     return _Running(job, process, offset)
 
 
 def _lock(log: BinaryIO) -> bool:
-    """Lock a file for as long as anyone has this opening of it: the process inherits it as its output."""
+    """Lock a file until all holders of this file descriptor close it: the process inherits it as its output."""
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -135,18 +133,16 @@ def _lock(log: BinaryIO) -> bool:
 
 def _problem(ended: _Running) -> str | None:
     code = ended.process.returncode
-    if code == 0:
-        return None
     if code < 0:
         return f"killed by signal {-code}"
-    return last_error(ended.job.log, ended.offset)
+    return last_error(ended.job.log, ended.offset) if code else None
 
 
 def _stop_if_asked(stop: StopRequest, running: list[_Running]) -> None:
-    """Pass a signal on and wait for the processes, which end with a checkpoint; a second signal is passed on too."""
+    """Forward a signal and wait for the processes, which end with a checkpoint; a second signal is forwarded too."""
     if stop.signum is None:
         return
-    _say(f"stopping {len(running)} runs; the same command goes on")
+    _report(f"stopping {len(running)} runs; the same command resumes them")
     signum = stop.signum
     _signal(running, signum)
     try:
@@ -158,8 +154,8 @@ def _stop_if_asked(stop: StopRequest, running: list[_Running]) -> None:
 
 
 @contextmanager
-def _ended(running: list[_Running]) -> Iterator[None]:
-    """Leave no process behind, whatever happens."""
+def _terminated(running: list[_Running]) -> Iterator[None]:
+    """Terminate all processes on exit."""
     try:
         yield
     finally:
@@ -176,9 +172,5 @@ def _signal(running: list[_Running], signum: int) -> None:
             each.process.send_signal(signum)
 
 
-def _seconds(each: _Running) -> int:
-    return round(time.perf_counter() - each.started)
-
-
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

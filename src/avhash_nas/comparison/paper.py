@@ -1,4 +1,4 @@
-"""The figures of the paper's Table 2 and Table 3, as printed."""
+"""The values of the paper's Tables 2 and 3, as printed."""
 
 import re
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ _TABLE_2 = """
 23 | Arch-1       | 0.8750 0.9010 1m6s  0   50s   11s 42.7 | 0.9215 0.9253 4m54s 0   2m58s 53s   42.7
 24 | Arch-2       | 0.8724 0.8950 1m6s  0   50s   11s 40.5 | 0.9230 0.9321 4m54s 0   2m58s 53s   40.5
 """
-"""mAP@100 at 32 and 64 bits; at 64 bits: supernet an epoch, search, training an epoch, inference of 12,500 videos,
-millions of parameters; for ActivityNet, then for FCVID."""
+"""For ActivityNet, then for FCVID: mAP@100 at 32 and 64 bits; at 64 bits, the times of a supernet epoch, of the search,
+of a training epoch and of encoding 12,500 videos, and millions of parameters."""
 
 _TABLE_3 = """
 Table 3 | Transformer  | 0.8379 0.8569 | 0.9135 0.9150
@@ -50,10 +50,10 @@ class PaperRow:
 
     Attributes:
         line: Line of Table 2, or "Table 3".
-        method: As the paper calls it.
+        method: Name of the method in the paper.
         retrieved: mAP@100, divided by the hits within 100, by code length. The paper gives no spread.
-        at_64: Times in seconds and millions of parameters, at 64 bits, by the names that ours have in CSV files; empty
-            in Table 3. A time is zero where there is no such stage.
+        at_64: Times in seconds and millions of parameters at 64 bits, by the column names of our CSV files; empty in
+            Table 3. The time of a stage that a method lacks is 0.
     """
 
     line: str
@@ -61,39 +61,39 @@ class PaperRow:
     retrieved: dict[int, float]
     at_64: dict[str, float]
 
-    def figure(self, key: str, bits: int) -> float | None:
-        """A figure by its column in CSV files; None where the paper prints none."""
+    def value(self, key: str, bits: int) -> float | None:
+        """A value by its column in our CSV files; None if the paper does not report it."""
         if key == "test_retrieved":
             return self.retrieved.get(bits)
         return self.at_64.get(key) if bits == 64 else None
 
 
 def paper_rows(method: str, dataset: str) -> list[PaperRow]:
-    """The rows of a method: one, or those numbered 1, 2, ... (Random).
+    """The rows of a method: one, or several that are numbered 1, 2, ... (Random).
 
     Args:
-        method: As the paper calls it: MCMSH, BTH, DKPH, SSTH, ConMH, DSVH, SRH, AVH, AVHash, DARTS, SPOS, ProxylessNAS,
+        method: Name in the paper: MCMSH, BTH, DKPH, SSTH, ConMH, DSVH, SRH, AVH, AVHash, DARTS, SPOS, ProxylessNAS,
             ENAS, Random, Visual, Audio, Arch-1, Arch-2 (Table 2), Transformer, Transformer+, Mamba, AV-NAS (Table 3).
         dataset: `activitynet` or `fcvid`.
 
     Raises:
         AvnasError: The tables have no such row.
 
-    >>> paper_rows("SPOS", "fcvid")[0].figure("search_s", 64) / 3600
+    >>> paper_rows("SPOS", "fcvid")[0].value("search_s", 64) / 3600
     40.0
     >>> [row.line for row in paper_rows("Random", "activitynet")]
     ['16', '17', '18', '19', '20']
     """
     rows = [_read(line, DATASETS.index(dataset)) for line in (_TABLE_2 + _TABLE_3).splitlines() if line]
-    found = [row for row in rows if row.method == method or re.fullmatch(rf"{re.escape(method)} \d", row.method)]
-    if not found:
+    matches = [row for row in rows if row.method == method or re.fullmatch(rf"{re.escape(method)} \d", row.method)]
+    if not matches:
         known = dict.fromkeys(re.sub(r" \d$", "", row.method) for row in rows)
         raise AvnasError(f"the paper's tables have no row {method!r}; they have {', '.join(known)}")
-    return found
+    return matches
 
 
 def seconds(text: str) -> float:
-    """A time as the paper prints it.
+    """Parse a time of the paper.
 
     >>> seconds("2m17s"), seconds("6h"), seconds("0")
     (137.0, 21600.0, 0.0)

@@ -1,4 +1,4 @@
-"""What a comparison consists of: its entries, its runs, and where they lie."""
+"""The plan of a comparison: entries, runs, and where the runs are stored."""
 
 import re
 from collections.abc import Iterator
@@ -7,34 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from avhash_nas.comparison.paper import DATASETS, paper_rows
+from avhash_nas.comparison.ranking import Ranking
 from avhash_nas.errors import AvnasError
 from avhash_nas.pipeline.run_folder import RunFolder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_OURS = ("out", "overwrite", "bits", "seed", "config")
+_SET_BY_COMPARISON = ("out", "overwrite", "bits", "seed", "config")
 
 
 class FitOptions(dict[str, Any]):
-    """Options of `avnas fit`, as its YAML files have them."""
+    """Options of `avnas fit`, as in its YAML files."""
 
-    __slots__ = ()  # jsonargparse would copy what lies in __dict__, and nothing else
+    __slots__ = ()  # with a __dict__, jsonargparse would copy that and drop the items
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the table: what differs from the other rows.
+    """One row of the tables: how it differs from the other rows.
 
     Args:
-        name: Its runs lie in the folders NAME-BITS-SEED.
-        label: What the table calls it; by default its name.
-        recipes: YAML files with options of `avnas fit`, such as a strategy's recipe, over those of the comparison.
-        options: Options of `avnas fit`, as in its YAML files, over those files.
-        paper: Row of the paper's tables that stands beside ours: DARTS, Random, Visual, Transformer+, ...
+        name: Name; the runs are stored in the folders NAME-BITS-SEED.
+        label: Title in the tables; by default the name.
+        recipes: YAML files with options of `avnas fit`, such as a strategy's recipe; they override the comparison's.
+        options: Options of `avnas fit`, as in its YAML files; they override the recipes.
+        paper: Row of the paper's tables to show beside it: DARTS, Random, Visual, Transformer+, ...
         unequal: Its number of weight steps may differ from that of the others.
-        group: Heading above the entries of one kind, such as "Trained without labels"; they follow each other.
+        group: Heading above consecutive entries of one kind, such as "Trained without labels".
 
     Raises:
-        AvnasError: The name is no name of a folder, or an option is set that the comparison sets.
+        AvnasError: The name is not a valid folder name, or an option is set that the comparison sets.
     """
 
     name: str
@@ -52,53 +53,31 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """What the table calls it."""
+        """Title in the tables."""
         return self.label or self.name
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """How good a strategy's choice is: some architectures are trained alone and compared with their supernet scores.
-
-    Args:
-        space: Preset or JSON file; all its architectures must lie in the space that the entries search.
-        architectures: How many of them are trained alone, once for each code length and seed.
-        seed: Of their draw.
-
-    Raises:
-        AvnasError: Fewer than two architectures cannot be ranked.
-    """
-
-    space: str
-    architectures: int = 20
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.architectures < 2:
-            raise AvnasError(f"ranking.architectures must be at least 2, got {self.architectures}")
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """Entries x code lengths x seeds; each of these runs is one of `avnas fit`.
+    """Entries x code lengths x seeds, each a run of `avnas fit`.
 
     Args:
-        entries: The rows of the table.
-        out: Folder of all runs and of the tables; the same command goes on there.
-        title: Of the tables.
-        report: Name of the files with the tables, REPORT.md, REPORT.csv and REPORT-runs.csv. Comparisons may share a
-            folder, and with it the runs of entries that they have in common.
-        recipes: YAML files with options of `avnas fit` for every run, later ones over earlier ones.
-        options: Options of `avnas fit` for every run, over those files.
-        seeds: One run for each.
+        entries: Rows of the tables.
+        out: Folder of all runs and tables; the same command resumes there.
+        title: Title of the tables.
+        report: Name of the table files REPORT.md, REPORT.csv and REPORT-runs.csv. Comparisons may share a folder, and
+            with it the runs of common entries.
+        recipes: YAML files with options of `avnas fit` for every run; later files override earlier ones.
+        options: Options of `avnas fit` for every run; they override the recipes.
+        seeds: Seeds; one run for each.
         bits: Code lengths; one run for each.
-        dataset: `activitynet` or `fcvid`: shows the paper's figures for it beside ours. Without it, the paper's figures
-            of entries that name a row stand in a table of their own.
+        dataset: `activitynet` or `fcvid`: show the paper's values for it beside ours. By default, the published values
+            of entries that name a row get a table of their own.
         in_full: Also make tables of mAP@5, mAP@20 and mAP@100 in every normalization.
-        ranking: Whether and how the strategies' choices are judged.
+        ranking: How to rate the searches, if at all.
 
     Raises:
-        AvnasError: Entries are missing or named twice, or a value lies outside its range.
+        AvnasError: Entries are missing or duplicated, or a value is out of range.
     """
 
     entries: list[Entry]
@@ -132,7 +111,7 @@ class Comparison:
                 paper_rows(entry.paper, self.dataset or DATASETS[0])
 
     def under_headings(self) -> Iterator[tuple[str, Entry]]:
-        """The entries in order, the first of each group with the group's heading, all others with none."""
+        """The entries in order; the first of each group with the group's heading, the others with an empty one."""
         above = ""
         for entry in self.entries:
             yield ("" if entry.group == above else entry.group), entry
@@ -143,23 +122,23 @@ class Comparison:
         return [self.run(entry.name, bits, seed) for bits in self.bits for seed in self.seeds]
 
     def run(self, name: str, bits: int, seed: int) -> "Run":
-        """One run of an entry, by its name."""
+        """One run of an entry, by the entry's name."""
         return Run(name, bits, seed, Path(self.out) / f"{name}-{bits}-{seed}")
 
     def alone(self, architecture: str, bits: int, seed: int) -> "Run":
-        """The run that trains one architecture alone, by the short name of the architecture."""
+        """The run that trains one architecture alone, by the architecture's short name."""
         return Run(f"alone/{architecture}", bits, seed, Path(self.out) / "alone" / f"{architecture}-{bits}-{seed}")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of `avnas fit` and its files: beside the folder lie its options and its log.
+    """One run of `avnas fit`; its options and log are stored beside its folder.
 
     Attributes:
-        name: Of its entry.
+        name: Name of the entry.
         bits: Code length.
-        seed: Of the run.
-        path: Its folder.
+        seed: Seed.
+        path: Folder of the run.
     """
 
     name: str
@@ -172,22 +151,22 @@ class Run:
 
     @property
     def folder(self) -> RunFolder:
-        """What the run leaves."""
+        """The folder's content."""
         return RunFolder(self.path)
 
     @property
     def options(self) -> Path:
-        """All its options: `avnas fit --config` with this file is the run."""
+        """File with all options: `avnas fit --config` with it repeats the run."""
         return self.path.with_name(f"{self.path.name}.yaml")
 
     @property
     def log(self) -> Path:
-        """What it printed."""
+        """File with the output of the run."""
         return self.path.with_name(f"{self.path.name}.log")
 
     @property
     def scores(self) -> Path:
-        """What its supernet gives the architectures of the ranking."""
+        """File with the supernet's scores of the ranked architectures."""
         return self.path.with_name(f"{self.path.name}.scores.json")
 
 
@@ -197,6 +176,6 @@ def _check_distinct(name: str, values: list[Any]) -> None:
 
 
 def _check_options(where: str, options: dict[str, Any]) -> None:
-    for name in _OURS:
+    for name in _SET_BY_COMPARISON:
         if name in options:
-            raise AvnasError(f"{where}: `{name}` is no option of a single run here; the comparison sets it")
+            raise AvnasError(f"{where}: `{name}` is not an option of a single run here; the comparison sets it")

@@ -1,4 +1,4 @@
-"""Architectures as a picture, side by side, in the manner of the paper's Fig. 5."""
+"""Pictures of architectures, side by side, as in the paper's Fig. 5."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,28 +21,24 @@ from avhash_nas.report.style import (
 )
 
 _LEGEND = 0.6
-_ABREAST = 2
+_COLUMNS = 2
 _PARTS = {"E1": ("up", "U3"), "E2": ("M3", "U4")}
 """First and last module of the two halves of an encoder (Eq. 3-5)."""
 _MARGIN = {"visual audio": (0.1, "left"), "visual": (2.8, "left"), "audio": (WIDTH - 2.8, "right")}
-"""Where the names of what is behind the encoders stand, and what they are aligned to."""
-_BEHIND = {"fusion": "I1", "transformation": "T", "hash layer": "hash"}
-"""What is behind the encoders, and a module whose row it is in."""
+"""Position and alignment of the labels of the modules after the encoders, by modalities."""
+_AFTER_ENCODERS = {"fusion": "I1", "transformation": "T", "hash layer": "hash"}
+"""Labels of the modules after the encoders, and a module in the row of each."""
 
 
-def draw_architectures(designs: Sequence[Design], name: str = "architecture") -> Picture:
-    """Draw architectures, two abreast.
+def draw_architectures(designs: Sequence[Design]) -> Picture:
+    """Draw one or several architectures, two in a row.
 
-    Every cell is a box with its operator in the color of the operator's family, and with a bar for how probable the
-    operator was. Cells that pass their input on, and an encoder that is not there, are faded. Of several architectures,
-    the cells that are not the same in all of them have a thick frame and the sign of inequality.
-
-    Args:
-        designs: At least one.
-        name: Of the picture.
+    Every cell is a box with its operator, in the color of the operator's family, and a bar for the certainty of the
+    choice. Skips and absent encoders are faded. If several architectures are drawn, cells that differ have a thick
+    frame and an inequality sign.
     """
     marked = differing(designs)
-    columns = min(len(designs), _ABREAST)
+    columns = min(len(designs), _COLUMNS)
     rows = -(-len(designs) // columns)
     width, height = columns * WIDTH, rows * HEIGHT + _LEGEND
     with drawing():
@@ -57,19 +53,19 @@ def draw_architectures(designs: Sequence[Design], name: str = "architecture") ->
     shown = [{"title": each.title, "cells": dict(each.architecture), "weights": dict(each.weights)} for each in designs]
     title = "Architecture" if len(designs) == 1 else "Architectures side by side"
     data = {"architectures": shown, "differing": list(marked)}
-    return Picture(name, title, _caption(designs, marked), figure, data)
+    return Picture("architecture", title, _caption(designs, marked), figure, data)
 
 
 def _caption(designs: Sequence[Design], marked: Sequence[str]) -> str:
-    sentences = ["Cells that pass their input on (skip) are faded."]
+    sentences = ["Cells that pass on their input unchanged (skip) are faded."]
     meanings = dict.fromkeys(design.meaning for design in designs if design.weights)
     if meanings:
         sentences.append(f"Bar and number below an operator: {'; or '.join(meanings)}.")
     else:
-        sentences.append("How sure the choice of the operators was is not known.")
+        sentences.append("The certainty of the choices is not known.")
     if len(designs) > 1:
         different = f"{len(marked)} cells differ: {', '.join(marked)}."
-        sentences.append(different if marked else "All cells that they share are equal.")
+        sentences.append(different if marked else "All common cells are equal.")
     return " ".join(sentences)
 
 
@@ -78,12 +74,12 @@ def _draw(canvas: Canvas, design: Design, marked: Sequence[str]) -> None:
     canvas.text(WIDTH / 2, 0.22, design.title, size=10)
     for modality in ("visual", "audio"):
         _encoder(canvas, modality, present=modality in design.modalities)
-    for title, leaf in _BEHIND.items():
+    for title, leaf in _AFTER_ENCODERS.items():
         x, side = _MARGIN[" ".join(design.modalities)]
         canvas.text(x, row_at(ROWS[leaf]), title, size=7.5, color=MUTED, ha=side)
-    for step in network_graph(design.modalities):
-        target = where[step.module]
-        for source in (where[name] for name in step.inputs if name in where):
+    for node in network_graph(design.modalities):
+        target = where[node.module]
+        for source in (where[name] for name in node.inputs if name in where):
             between = (source.y < each.y < target.y and each.column == source.column for each in where.values())
             canvas.edge(source, target, around=source.column == target.column and any(between))
     for module, place in where.items():
@@ -98,7 +94,7 @@ def _draw(canvas: Canvas, design: Design, marked: Sequence[str]) -> None:
 
 
 def _encoder(canvas: Canvas, modality: str, *, present: bool) -> None:
-    """The panels behind an encoder's two halves, or the place of an encoder that is not there."""
+    """The backgrounds of an encoder's two halves, or the outline of an absent encoder."""
     where = [place for module, place in places([modality]).items() if module.startswith(f"{modality}.")]
     left = min(place.x - place.width / 2 for place in where) - 0.07
     right = max(place.x + place.width / 2 for place in where) + 0.07

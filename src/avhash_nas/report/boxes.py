@@ -7,20 +7,20 @@ from avhash_nas.report.design import Place
 from avhash_nas.report.style import GRID, INK, MUTED, PAPER, SKIP, Axes, Family
 
 _APART = 0.2
-"""How far from the middle of a box two arrows leave or enter it, in inches."""
+"""Distance from the center of a box to each of two arrows at one side, in inches."""
 _LANE = 0.28
-"""How far beside the boxes a path runs that goes around some, in inches."""
+"""Distance between boxes and a path around them, in inches."""
 _DASHED = (0, (3, 2))
 
 
 class Canvas:
-    """A part of some axes in inches, with y downwards.
+    """A region of some axes, in inches with y downwards.
 
     Args:
-        axes: To draw on.
-        left: Where the part begins.
-        top: Where the part begins.
-        prefix: Of the ids of its cells, which are `PREFIX-CELL`.
+        axes: Axes to draw on.
+        left: Left edge of the region.
+        top: Top edge of the region.
+        prefix: Prefix of the cells' ids, which are `PREFIX-CELL`.
     """
 
     def __init__(self, axes: Axes, left: float, top: float, prefix: str) -> None:
@@ -30,7 +30,7 @@ class Canvas:
         self.prefix = prefix
 
     def text(self, x: float, y: float, text: str, **options: Any) -> None:
-        """Text, centered unless told otherwise."""
+        """Draw text, centered by default."""
         self.axes.text(self.left + x, self.top + y, text, **{"ha": "center", "va": "center", **options})
 
     def cell(
@@ -43,15 +43,15 @@ class Canvas:
         *,
         differs: bool = False,
     ) -> None:
-        """A cell with its operator.
+        """Draw a cell with its operator.
 
         Args:
-            cell: Name.
-            place: Of the box.
-            words: What stands in it, in large and in small letters.
-            family: Of the operator.
-            weight: How probable the operator was, in [0, 1], drawn as a bar.
-            differs: Whether it is marked.
+            cell: Name of the cell.
+            place: Position and size of the box.
+            words: Text in large and in small letters.
+            family: Family of the operator.
+            weight: Certainty of the choice, in [0, 1], drawn as a bar.
+            differs: Whether to mark the cell.
         """
         skips = family is SKIP
         self._frame(place, PAPER, None, 0)
@@ -71,13 +71,12 @@ class Canvas:
             self.text(x, y + 0.005, "≠", size=8, color=PAPER, zorder=6)
 
     def panel(self, sides: tuple[float, float, float, float], title: str, corner: str | None) -> None:
-        """The ground of a group of boxes; a mere outline of what is not there.
+        """Draw the background of a group of boxes, or the outline of an absent group.
 
         Args:
             sides: Left, top, right and bottom.
-            title: Of the group.
-            corner: `left` or `right` for the lower corner in which the title stands; None for what is not there, with
-                the title in the middle.
+            title: Title of the group.
+            corner: `left` or `right`: lower corner of the title; None for an absent group, with a centered title.
         """
         from matplotlib.patches import FancyBboxPatch
 
@@ -99,12 +98,12 @@ class Canvas:
             self.text(x, bottom - 0.12, title, size=8, color=MUTED, ha=corner)
 
     def edge(self, source: Place, target: Place, *, around: bool) -> None:
-        """An arrow from one box to another.
+        """Draw an arrow from one box to another.
 
         Args:
-            source: Where it begins.
-            target: Where it ends.
-            around: Whether there are boxes between them.
+            source: First box.
+            target: Second box.
+            around: Whether the arrow goes around boxes between them.
         """
         start, end = source.y + source.height / 2, target.y - target.height / 2
         side = {"visual": -1, "audio": 1}.get(target.column.partition(".")[0], 0)

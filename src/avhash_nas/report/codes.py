@@ -1,4 +1,4 @@
-"""The codes of a test: Hamming distances of pairs, balance and correlation of bits."""
+"""Statistics of a test's codes: Hamming distances of pairs, balance and correlation of bits."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ Floats = NDArray[np.float64]
 
 
 def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes") -> Picture:
-    """Draw how far apart pairs of videos are, how often each bit is +1, and how the bits go together.
+    """Draw the distances of pairs of videos, the balance of each bit, and the correlation of the bits.
 
     Args:
         query: Codes of the test split, with labels.
         database: Codes that were searched, with labels.
-        title: Of the run.
-        name: Of the picture.
+        title: Title of the run.
+        name: Name of the picture.
     """
     same, other = distance_histograms(query, database)
     signs = np.concatenate([signs_of(query), signs_of(database)])
@@ -53,24 +53,24 @@ def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes
     }
     constant = int(((balance == 0) | (balance == 1)).sum())
     caption = (
-        f"Distances of {len(query):,} queries to {len(database):,} videos of the database. Bits of both together: a "
-        "good bit is +1 for half of the videos (dashed) and says what no other bit says; the mean absolute "
-        f"correlation of two bits is {data['mean_absolute_correlation']:.3f}."
+        f"Distances between {len(query):,} queries and {len(database):,} database videos. Balance and correlation are "
+        "computed over both: a good bit is +1 for half of the videos (dashed) and uncorrelated with the others; the "
+        f"mean absolute correlation of two bits is {data['mean_absolute_correlation']:.3f}."
     )
     if constant:
-        caption += f" {constant} of {query.bits} bits are the same for all videos and say nothing."
+        caption += f" {constant} of {query.bits} bits are the same for all videos and carry no information."
     return Picture(name, f"Codes: {title}", caption, figure, data)
 
 
 def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many pairs of a query and a video of the database are at each distance.
+    """Count the pairs of a query and a database video at each Hamming distance.
 
     Args:
-        query: With labels.
-        database: With labels.
+        query: Codes with labels.
+        database: Codes with labels.
 
     Returns:
-        Pairs that share a class, and pairs that do not, each of shape (q + 1,).
+        Counts of pairs that share a class, and of pairs that do not, each of shape (q + 1,).
     """
     assert query.labels is not None
     assert database.labels is not None
@@ -81,16 +81,16 @@ def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.i
         rows = slice(start, start + _ROWS_AT_ONCE)
         distances = ((query.bits - left[rows] @ right) / 2).astype(np.int64)
         shared = ours[rows] @ theirs > 0
-        for place, chosen in enumerate((shared, ~shared)):
-            counts[place] += np.bincount(distances[chosen], minlength=query.bits + 1)
+        for kind, chosen in enumerate((shared, ~shared)):
+            counts[kind] += np.bincount(distances[chosen], minlength=query.bits + 1)
     return counts[0], counts[1]
 
 
 def bit_correlation(signs: NDArray[np.float32]) -> Floats:
-    """Pearson correlation of the bits; 0 where a bit never changes, and 1 of a bit with itself.
+    """Pearson correlation of the bits; 0 for constant bits, and 1 on the diagonal.
 
     Args:
-        signs: Shape (n, q), -1 or +1.
+        signs: Codes in {-1, +1}, shape (n, q).
 
     Returns:
         Shape (q, q).

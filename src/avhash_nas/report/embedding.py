@@ -1,4 +1,4 @@
-"""Codes of some classes in the plane by t-SNE, as in the paper's Fig. 7."""
+"""t-SNE embedding of the codes of some classes, as in the paper's Fig. 7."""
 
 from collections.abc import Mapping
 
@@ -8,63 +8,57 @@ from numpy.typing import NDArray
 from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError, MissingExtraError
 from avhash_nas.report.codes import signs_of
-from avhash_nas.report.style import PALETTE, Picture, drawing, new_figure
+from avhash_nas.report.style import PALETTE, Picture, drawing, legend_below, new_figure, panel_grid
 
 _MARKERS = "o^"
-_ABREAST = 3
+_COLUMNS = 3
 
 
-def draw_embedding(
-    codes: Mapping[str, CodeSet], classes: int = 10, each: int = 50, seed: int = 0, name: str = "embedding"
-) -> Picture:
-    """Draw the same videos by the codes of several methods, side by side, with the same seed and colors.
+def draw_embedding(codes: Mapping[str, CodeSet], classes: int = 10, each: int = 50, seed: int = 0) -> Picture:
+    """Draw the codes of the same videos by several methods, side by side, with the same seed and colors.
 
     Args:
-        codes: By title of the method: codes of the same videos, with labels.
-        classes: How many classes: those with the most videos of one label.
-        each: Videos of each class, at most.
-        seed: Of t-SNE, and of the choice of videos.
-        name: Of the picture.
+        codes: Codes with labels, by title of the method.
+        classes: Number of classes: those with the most videos of a single label.
+        each: Maximum number of videos of each class.
+        seed: Seed of t-SNE and of the choice of videos.
 
     Raises:
         AvnasError: Methods have no video in common.
         MissingExtraError: Scikit-learn is not installed.
     """
-    ids, chosen = choose(codes, classes, each, seed)
-    shown = list(dict.fromkeys(chosen))
-    columns = min(len(codes), _ABREAST)
-    rows = -(-len(codes) // columns)
+    ids, labels = choose_videos(codes, classes, each, seed)
+    shown = list(dict.fromkeys(labels))
+    columns = min(len(codes), _COLUMNS)
     points = {title: embed(of.take(_rows(of, ids)), seed) for title, of in codes.items()}
     with drawing():
-        figure = new_figure(10.0 if columns > 1 else 6.0, 3.4 * rows + 0.6)
-        panels = figure.subplots(rows, columns, squeeze=False).flatten()
-        for panel, (title, places) in zip(panels, points.items()):
+        figure = new_figure(10.0 if columns > 1 else 6.0, 3.4 * -(-len(codes) // columns) + 0.6)
+        panels = panel_grid(figure, len(codes), columns)
+        for panel, (title, plane) in zip(panels, points.items(), strict=True):
             for number, class_name in enumerate(shown):
-                of_class = places[[name == class_name for name in chosen]]
+                of_class = plane[[name == class_name for name in labels]]
                 color, marker = PALETTE[number % 5], _MARKERS[number // 5 % len(_MARKERS)]
                 panel.scatter(*of_class.T, s=14, color=color, marker=marker, label=class_name, linewidths=0, alpha=0.8)
             panel.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
             panel.grid(visible=False)
-        for panel in panels[len(points) :]:
-            panel.set_axis_off()
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(shown), 5))
-    counts = [chosen.count(class_name) for class_name in shown]
+        legend_below(figure, panels[0], min(len(shown), 5))
+    counts = [labels.count(class_name) for class_name in shown]
     amount = f"{counts[0]}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
     caption = (
         f"The {len(shown)} classes with the most videos, {amount} videos each; codes in {{-1, +1}}, "
-        f"t-SNE with perplexity {_perplexity(len(ids)):g} and seed {seed}. Neighbors mean something, distances "
-        "between groups do not."
+        f"t-SNE with perplexity {_perplexity(len(ids)):g} and seed {seed}. Neighborhoods are meaningful; distances "
+        "between groups are not."
     )
-    data = {
-        "ids": ids,
-        "classes": chosen,
-        "points": {title: np.round(places, 4).tolist() for title, places in points.items()},
-    }
-    return Picture(name, "Codes in the plane", caption, figure, data)
+    rounded = {title: np.round(plane, 4).tolist() for title, plane in points.items()}
+    data = {"ids": ids, "classes": labels, "points": rounded}
+    return Picture("embedding", "Codes in the plane", caption, figure, data)
 
 
-def choose(codes: Mapping[str, CodeSet], classes: int, each: int, seed: int) -> tuple[list[str], list[str]]:
-    """Videos that all methods have codes of, and the class of each.
+def choose_videos(codes: Mapping[str, CodeSet], classes: int, each: int, seed: int) -> tuple[list[str], list[str]]:
+    """Choose videos of which all methods have codes.
+
+    Returns:
+        Their ids and the class of each.
 
     Raises:
         AvnasError: There are none.
@@ -90,11 +84,11 @@ def choose(codes: Mapping[str, CodeSet], classes: int, each: int, seed: int) -> 
 
 
 def embed(codes: CodeSet, seed: int) -> NDArray[np.float64]:
-    """Places in the plane, shape (n, 2).
+    """Positions in the plane, shape (n, 2).
 
     Args:
-        codes: Of n videos.
-        seed: Of t-SNE.
+        codes: Codes of n videos.
+        seed: Seed of t-SNE.
 
     Raises:
         MissingExtraError: Scikit-learn is not installed.
@@ -106,16 +100,15 @@ def embed(codes: CodeSet, seed: int) -> NDArray[np.float64]:
     signs = signs_of(codes).astype(np.float64)
     if len(signs) < 3:
         return signs[:, :2]
-    with np.errstate(invalid="ignore", divide="ignore"):  # PCA of codes that are all the same
+    with np.errstate(invalid="ignore", divide="ignore"):  # PCA of equal codes
         start = "pca" if len(np.unique(signs, axis=0)) > 2 else "random"
-        places: NDArray[np.float64] = TSNE(
-            2, perplexity=_perplexity(len(signs)), init=start, random_state=seed
-        ).fit_transform(signs)
-    return places
+        tsne = TSNE(2, perplexity=_perplexity(len(signs)), init=start, random_state=seed)
+        plane: NDArray[np.float64] = tsne.fit_transform(signs)
+    return plane
 
 
 def _perplexity(count: int) -> float:
-    """Scikit-learn's default, as far as there are videos for it."""
+    """Scikit-learn's default, or less for few videos."""
     return float(min(30, max(1, (count - 1) // 3)))
 
 

@@ -1,4 +1,4 @@
-"""Queries of a test and their first answers, with pictures where the dataset names its video files."""
+"""Example queries of a test with their nearest videos, with pictures if the dataset names its video files."""
 
 import base64
 import io
@@ -19,15 +19,15 @@ _HEIGHT = 90
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A video as the page shows it.
+class ExampleVideo:
+    """A video of an example.
 
     Attributes:
-        id: Its id.
+        id: Id of the video.
         labels: Names of its classes.
         distance: Hamming distance to the query; None for the query itself.
         relevant: Whether it shares a class with the query.
-        picture: A frame as a data URI, or nothing.
+        picture: A frame as a data URI, or empty.
     """
 
     id: str
@@ -39,15 +39,15 @@ class Shown:
 
 @dataclass(frozen=True)
 class Example:
-    """A query and its first answers.
+    """A query and its nearest videos.
 
     Attributes:
         query: The query.
-        answers: Nearest first.
+        answers: The nearest videos, nearest first.
     """
 
-    query: Shown
-    answers: tuple[Shown, ...]
+    query: ExampleVideo
+    answers: tuple[ExampleVideo, ...]
 
 
 def examples(
@@ -58,42 +58,43 @@ def examples(
     Args:
         query: Codes of the test split, with labels.
         database: Codes that were searched, with labels.
-        media: Video files by id, as far as they are known.
-        count: Queries.
-        top: Answers of each.
-        seed: Of the draw, and of the order at equal distances.
+        media: Known video files, by id.
+        count: Number of queries.
+        top: Number of answers to each query.
+        seed: Seed of the draw, and of the order at equal distances.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(query))[:count])
     order = tie_order(ids_from_names(database.ids.tolist()).numpy(), seed)
     items = database.take(order)
     distances = hamming_distances(torch.from_numpy(query.packed[drawn]), torch.from_numpy(items.packed)).numpy()
-    found = []
+    drawn_examples = []
     for row, away in zip(drawn.tolist(), distances, strict=True):
         nearest = np.argsort(away, kind="stable")[:top]
         answers = [
-            _shown(items, int(each), media, int(away[each]), _shares(query, row, items, int(each))) for each in nearest
+            _video(items, item, media, int(away[item]), _shares_class(query, row, items, item))
+            for item in nearest.tolist()
         ]
-        found.append(Example(_shown(query, row, media), tuple(answers)))
-    return found
+        drawn_examples.append(Example(_video(query, row, media), tuple(answers)))
+    return drawn_examples
 
 
-def _shares(query: CodeSet, row: int, items: CodeSet, item: int) -> bool:
+def _shares_class(query: CodeSet, row: int, items: CodeSet, item: int) -> bool:
     assert query.labels is not None
     assert items.labels is not None
     return bool((query.labels[row] & items.labels[item]).any())
 
 
-def _shown(
+def _video(
     codes: CodeSet, row: int, media: Mapping[str, Media], distance: int | None = None, relevant: bool = True
-) -> Shown:
-    video = str(codes.ids[row])
+) -> ExampleVideo:
+    name = str(codes.ids[row])
     labels = () if codes.labels is None else tuple(codes.class_names[each] for each in codes.labels[row].nonzero()[0])
-    picture = _picture(Path(media[video].path)) if video in media else ""
-    return Shown(video, labels, distance, relevant, picture)
+    picture = _picture(Path(media[name].path)) if name in media else ""
+    return ExampleVideo(name, labels, distance, relevant, picture)
 
 
 def _picture(path: Path) -> str:
-    """The frame in the middle of a video, small, as a data URI; nothing if the file is gone or cannot be read."""
+    """The middle frame of a video as a small data URI; empty if the file is missing or cannot be read."""
     try:
         from PIL import Image
 

@@ -1,27 +1,27 @@
-"""What was logged in each epoch of a stage."""
+"""Learning curves: what a stage logged in each epoch."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from avhash_nas.report.run import Row
-from avhash_nas.report.style import MUTED, Axes, Picture, drawing, line_styles, new_figure
+from avhash_nas.report.style import MUTED, Axes, Picture, drawing, line_styles, new_figure, panel_grid
+from avhash_nas.results.runs import Row
 
 SCORE = "map@100_retrieved"
 _COLUMNS = 3
 
 Series = Mapping[str, Mapping[int, float]]
-"""By the name of a line, values by epoch."""
+"""Values by epoch, by the label of the line."""
 
 
 class Panel(NamedTuple):
-    """One plot.
+    """One panel.
 
     Args:
-        title: Short.
-        label: Of the vertical axis, with the unit.
-        columns: Columns of epochs.csv by the name of the line.
-        zero: Whether 0 is drawn.
+        title: Short title.
+        label: Label of the vertical axis, with the unit.
+        columns: Columns of epochs.csv by the label of the line.
+        zero: Whether to draw a line at 0.
     """
 
     title: str
@@ -46,41 +46,37 @@ PANELS = (
         {"body": "lr", "head": "lr/head", "architecture": "lr/architecture"},
     ),
 )
-"""What is drawn if it was logged, in this order. What else a strategy logs gets a plot of its own behind these."""
+"""Panels in order, each drawn if it was logged. Anything else that a strategy logs gets its own panel after these."""
 
 
 def draw_learning_curves(
     rows: Sequence[Row],
-    *,
     name: str,
     title: str,
-    kept: int | None = None,
+    *,
+    selected: int | None = None,
     phases: Sequence[Mapping[str, float]] = (),
 ) -> Picture:
     """Draw what was logged in each epoch.
 
     Args:
-        rows: Of epochs.csv; at least one.
-        name: Of the picture.
-        title: Of the picture.
-        kept: The epoch whose state was kept, marked by a vertical line.
-        phases: Reward, baseline and best reward of the epochs, where a strategy reports them for each: in place of
-            those that were logged at validations.
+        rows: Rows of epochs.csv; at least one.
+        name: Name of the picture.
+        title: Title of the picture.
+        selected: The epoch whose state was selected, marked by a vertical line.
+        phases: Reward, baseline and best reward of every epoch, if the strategy reports them: they replace those that
+            were logged at validations only.
     """
     panels = [(panel, series) for panel in (*PANELS, *_others(rows)) if (series := _series(panel, rows, phases))]
     columns = min(_COLUMNS, len(panels))
-    count = math.ceil(len(panels) / columns)
     with drawing():
-        figure = new_figure(3.2 * columns, 2.15 * count + 0.1)
-        grid = list(figure.subplots(count, columns, squeeze=False).flat)
-        for axes, (panel, series) in zip(grid, panels):
-            _draw(axes, panel, series, kept)
-        for axes in grid[len(panels) :]:
-            axes.axis("off")
-    caption = "Epochs from 0; scores, and what describes the choices, are of the epochs with a validation."
-    if kept is not None:
-        caption += f" The vertical line is at epoch {kept}, whose state was kept."
-    return Picture(name, title, caption, figure, _data(panels, kept))
+        figure = new_figure(3.2 * columns, 2.15 * math.ceil(len(panels) / columns) + 0.1)
+        for axes, (panel, series) in zip(panel_grid(figure, len(panels), columns), panels, strict=True):
+            _draw(axes, panel, series, selected)
+    caption = "Epochs from 0; scores and descriptions of the choices exist only for epochs with a validation."
+    if selected is not None:
+        caption += f" The vertical line marks epoch {selected}, whose state was selected."
+    return Picture(name, title, caption, figure, _data(panels, selected))
 
 
 def _others(rows: Sequence[Row]) -> list[Panel]:
@@ -95,8 +91,8 @@ def _series(panel: Panel, rows: Sequence[Row], phases: Sequence[Mapping[str, flo
         names = ("reward", "baseline", "best")
         return {name: _by_epoch(phases, name) for name in names if name in phases[0]}
     with_gap = [{**row, "gap": gap} if (gap := _gap(row)) is not None else row for row in rows]
-    found = {name: _by_epoch(with_gap, column) for name, column in panel.columns.items()}
-    return {name: values for name, values in found.items() if values}
+    series = {name: _by_epoch(with_gap, column) for name, column in panel.columns.items()}
+    return {name: values for name, values in series.items() if values}
 
 
 def _gap(row: Row) -> float | None:
@@ -108,7 +104,7 @@ def _by_epoch(rows: Iterable[Mapping[str, float]], column: str) -> dict[int, flo
     return {int(row["epoch"]): row[column] for row in rows if column in row}
 
 
-def _draw(axes: Axes, panel: Panel, series: Series, kept: int | None) -> None:
+def _draw(axes: Axes, panel: Panel, series: Series, selected: int | None) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for (name, values), style in zip(series.items(), line_styles(series).values(), strict=True):
@@ -116,8 +112,8 @@ def _draw(axes: Axes, panel: Panel, series: Series, kept: int | None) -> None:
         axes.plot(list(values), list(values.values()), **{**style, **marked}, label=name)
     if panel.zero:
         axes.axhline(0, color=MUTED, lw=0.8)
-    if kept is not None:
-        axes.axvline(kept, color=MUTED, lw=0.7)
+    if selected is not None:
+        axes.axvline(selected, color=MUTED, lw=0.7)
     numbers = [value for values in series.values() for value in values.values()]
     if panel.title == "Learning rates" and min(numbers) > 0 and max(numbers) > 20 * min(numbers):
         axes.set_yscale("log")
@@ -130,16 +126,16 @@ def _draw(axes: Axes, panel: Panel, series: Series, kept: int | None) -> None:
 
 
 def _legend_above_lines(axes: Axes, columns: int) -> None:
-    """A legend of one row, in a strip that the lines leave free."""
+    """A legend of one row, in a strip above the lines."""
     scale = axes.yaxis.get_transform()
     low, high = scale.transform(axes.get_ylim())
     axes.set_ylim(*scale.inverted().transform([low, high + 0.18 * (high - low)]))
     axes.legend(loc="upper center", ncols=columns, handlelength=1.6, handletextpad=0.4, columnspacing=0.8, borderpad=0)
 
 
-def _data(panels: Sequence[tuple[Panel, Series]], kept: int | None) -> dict[str, Any]:
+def _data(panels: Sequence[tuple[Panel, Series]], selected: int | None) -> dict[str, Any]:
     drawn = {
         panel.title: {name: {"epoch": list(values), "value": list(values.values())} for name, values in series.items()}
         for panel, series in panels
     }
-    return {"panels": drawn, "kept": kept}
+    return {"panels": drawn, "selected": selected}

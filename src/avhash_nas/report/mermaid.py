@@ -1,4 +1,4 @@
-"""An architecture as a Mermaid flowchart, which GitHub and others draw within Markdown."""
+"""An architecture as a Mermaid flowchart, which GitHub and others render in Markdown."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from avhash_nas.report.style import FAMILIES, INK, MUTED, SKIP, Family, family_o
 
 
 def mermaid(design: Design) -> str:
-    """A Mermaid flowchart: one node a cell, colored by the operator's family; cells that pass their input on faded.
+    """A Mermaid flowchart: one node per cell, colored by the operator's family; skips are faded.
 
-    Colors are given for nodes and their text alike, so that both are legible on light and dark pages.
+    Nodes and their text have explicit colors, so that both are legible on light and dark pages.
     """
     lines = ["flowchart TB"]
     for modality in design.modalities:
@@ -20,10 +20,10 @@ def mermaid(design: Design) -> str:
         lines += [f"    {line}" for line in _nodes(design, modality)]
         lines.append("  end")
     lines += [f"  {line}" for line in _nodes(design, "")]
-    for step in network_graph(design.modalities):
-        if step.module.endswith("_input"):
+    for node in network_graph(design.modalities):
+        if node.module.endswith("_input"):
             continue
-        lines += [f"  {_id(source)} --> {_id(step.module)}" for source in step.inputs]
+        lines += [f"  {_id(source)} --> {_id(node.module)}" for source in node.inputs]
     for family in FAMILIES:
         members = [cell for cell, candidate in design.architecture.items() if family_of(candidate) is family]
         if members:
@@ -33,25 +33,25 @@ def mermaid(design: Design) -> str:
 
 
 def _nodes(design: Design, modality: str) -> Iterator[str]:
-    for step in network_graph(design.modalities):
-        group, _, leaf = step.module.rpartition(".")
+    for node in network_graph(design.modalities):
+        group, _, leaf = node.module.rpartition(".")
         if group != modality or leaf.endswith("_input"):
             continue
-        text = design.fixed(step.module)
-        if step.module in design.architecture:
-            weight = design.weights.get(step.module)
+        text = design.fixed(node.module)
+        if node.module in design.architecture:
+            weight = design.weights.get(node.module)
             number = "" if weight is None else f", {weight:.2f}"
-            text = f"{leaf}: {short(design.architecture[step.module], 40)}{number}"
-        yield f'{_id(step.module)}["{_escaped(text)}"]'
+            text = f"{leaf}: {short(design.architecture[node.module], 40)}{number}"
+        yield f'{_id(node.module)}["{_escaped(text)}"]'
 
 
 def _id(module: str) -> str:
-    """A node's id. Features stand for the layer that maps them to the model's width."""
+    """Id of a node. Features and the layer that projects them to the model width are one node."""
     return module.replace("_input", "_features").replace(".", "_")
 
 
 def _escaped(text: str) -> str:
-    """Text for a label in quotation marks, where Mermaid takes `#...;` for a character's code."""
+    """Text for a quoted label; Mermaid reads `#...;` as a character code."""
     return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
 
@@ -66,10 +66,10 @@ def _look(family: Family) -> str:
 
 
 def _tint(color: str, share: float = 0.22) -> str:
-    """A color on white, as thin as in the drawings.
+    """A translucent color on white, as in the pictures.
 
     >>> _tint("#000000", 0.2)
     '#cccccc'
     """
-    parts = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    parts = (int(color[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(255 - share * (255 - part)):02x}" for part in parts)

@@ -17,13 +17,13 @@ _ENCODER = (
     (_JOINS, "D2", ""),
     ("{main}", "U4", ""),
 )
-"""Lines of an encoder: how they look, and the modules in the main column and beside it."""
+"""Lines of an encoder: layout, module in the main column, module beside it."""
 
 
 def outline(design: Design) -> str:
-    """An architecture as text: the encoders with their gate and residual path, then what lies behind them.
+    """An architecture as text: the encoders with gate and residual path, then fusion, transformation and hash layer.
 
-    With weights, a number behind each operator.
+    With weights, each operator is followed by its weight.
     """
     width = max(len(name) for name in design.architecture.values())
     lines = []
@@ -36,15 +36,15 @@ def outline(design: Design) -> str:
             rule = "─" * (length + 2)
             lines.append(form.format(main=left.ljust(length), gate=right, rule=rule).rstrip())
         lines.append("")
-    for step in network_graph(design.modalities):
-        if "." not in step.module and not step.module.endswith("_input"):
-            sources = " and ".join(source.replace(".", " ") for source in step.inputs)
-            lines.append(f"{_line(design, step.module, width)}   of {sources}")
+    for node in network_graph(design.modalities):
+        if "." not in node.module and not node.module.endswith("_input"):
+            sources = " and ".join(source.replace(".", " ") for source in node.inputs)
+            lines.append(f"{_line(design, node.module, width)}   of {sources}")
     return "\n".join(lines)
 
 
 def _line(design: Design, module: str, width: int) -> str:
-    """A module in one line: a cell, its operator and the operator's weight, or what is no cell."""
+    """A module in one line: a cell with its operator and weight, or a fixed module."""
     leaf = module.rpartition(".")[2]
     if module in design.architecture:
         weight = design.weights.get(module)

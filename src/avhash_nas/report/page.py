@@ -1,4 +1,4 @@
-"""One HTML page with pictures and tables that needs nothing else: no network, no other file."""
+"""A self-contained HTML page with pictures and tables: it needs no network and no other file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,29 +7,29 @@ from importlib.resources import files
 from pathlib import Path
 
 from avhash_nas import __version__
-from avhash_nas.comparison import Table
 from avhash_nas.files import write_whole
-from avhash_nas.report.examples import Example, Shown
+from avhash_nas.report.examples import Example, ExampleVideo
 from avhash_nas.report.style import Picture, following, save
+from avhash_nas.results import Table
 
 PAGE = "index.html"
 
-_PIXELS_AN_INCH = 112
-"""At which pictures are shown at most, so that text of 9 points is as large as the page's."""
-_NARROWEST = 640
-"""Narrower windows scroll within the picture."""
+_PIXELS_PER_INCH = 112
+"""Maximum scale of pictures, at which text of 9 points is as large as the page's."""
+_MIN_WIDTH = 640
+"""Minimum width of pictures; narrower windows scroll within the picture."""
 
 Part = Picture | Table | Sequence[Example]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under a heading of its own.
+    """A section of a page.
 
     Attributes:
-        title: Its heading.
-        parts: What it shows, in order.
-        notes: Whole sentences above them, for instance on what is missing.
+        title: Heading.
+        parts: Pictures, tables and examples, in order.
+        notes: Sentences above the parts, for instance on missing data.
     """
 
     title: str
@@ -41,9 +41,9 @@ def write_page(folder: str | Path, title: str, sections: Sequence[Section]) -> P
     """Write `index.html`, and each picture as PNG and SVG beside it.
 
     Args:
-        folder: Made if missing.
-        title: Of the page.
-        sections: In order; those that show and say nothing are left out.
+        folder: Folder of the page; created if missing.
+        title: Title of the page.
+        sections: Sections in order; empty ones are left out.
 
     Returns:
         The page.
@@ -55,12 +55,10 @@ def write_page(folder: str | Path, title: str, sections: Sequence[Section]) -> P
     folder = Path(folder)
     shown = [section for section in sections if section.parts or section.notes]
     body = "\n".join(_section(number, section, folder) for number, section in enumerate(shown))
-    links = "".join(
-        f'<li><a href="#s{number}">{escape(section.title)}</a></li>' for number, section in enumerate(shown)
-    )
+    links = "".join(f'<li><a href="#s{index}">{escape(each.title)}</a></li>' for index, each in enumerate(shown))
     template = (files("avhash_nas.report") / "page.html").read_text(encoding="utf-8")
-    blanks = {"TITLE": escape(title), "LINKS": links, "BODY": body, "VERSION": escape(__version__)}
-    for name, text in blanks.items():
+    texts = {"TITLE": escape(title), "LINKS": links, "BODY": body, "VERSION": escape(__version__)}
+    for name, text in texts.items():
         template = template.replace(f"<!-- {name} -->", text)
     target = folder / PAGE
     write_whole(target, lambda partial: partial.write_text(template, encoding="utf-8"))
@@ -82,8 +80,8 @@ def _part(part: Part, folder: Path) -> str:
 def _picture(picture: Picture, folder: Path) -> str:
     *saved, element = save(picture, folder)
     links = " ".join(f'<a href="{file.name}">{file.suffix[1:].upper()}</a>' for file in saved)
-    widest = round(picture.figure.get_figwidth() * _PIXELS_AN_INCH)
-    bounds = f"min-width: {min(widest, _NARROWEST)}px; max-width: {widest}px"
+    widest = round(picture.figure.get_figwidth() * _PIXELS_PER_INCH)
+    bounds = f"min-width: {min(widest, _MIN_WIDTH)}px; max-width: {widest}px"
     return (
         f'<figure id="{escape(picture.name)}"><div class="wide"><div style="{bounds}">{following(element)}</div></div>'
         f"<figcaption><strong>{escape(picture.title)}.</strong> {escape(picture.caption)} "
@@ -96,8 +94,8 @@ def _table(table: Table) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f"<td>{escape(text)}</td>" if place else f'<th scope="row">{escape(text)}</th>'
-            for place, text in enumerate(row)
+            f"<td>{escape(text)}</td>" if column else f'<th scope="row">{escape(text)}</th>'
+            for column, text in enumerate(row)
         )
         + "</tr>"
         for row in table.rows
@@ -122,7 +120,7 @@ def _examples(examples: Sequence[Example]) -> str:
     )
 
 
-def _video(video: Shown, kind: str) -> str:
+def _video(video: ExampleVideo, kind: str) -> str:
     name = escape(video.id)
     picture = f'<img src="{video.picture}" alt="{name}" loading="lazy">' if video.picture else f"<i>{name}</i> "
     mark = {"query": "query", "hit": f"✓ {video.distance}", "miss": f"✗ {video.distance}"}[kind]

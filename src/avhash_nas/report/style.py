@@ -1,4 +1,4 @@
-"""How all pictures look, and how they become files: colors, fonts, SVG that follows light and dark pages."""
+"""Style of all pictures, and saving them: colors, fonts, PNG, and SVG that follows light and dark pages."""
 
 import io
 import re
@@ -11,23 +11,22 @@ from xml.sax.saxutils import escape
 
 from avhash_nas.errors import MissingExtraError
 from avhash_nas.files import write_whole
-from avhash_nas.report import style
 
 Figure = Any
-"""A matplotlib.figure.Figure. The package is optional and imported only where something is drawn."""
+"""A matplotlib.figure.Figure. The package is optional and imported only when drawing."""
 Axes = Any
 """A matplotlib.axes.Axes."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its words and its numbers.
+    """A figure with its title, caption and numbers.
 
     Attributes:
-        name: Stem of its files' names, unique in a report.
-        title: What it shows, in a few words.
-        caption: How to read it, and what could not be shown, in whole sentences.
-        figure: Made with matplotlib's objects alone: no pyplot, nothing global.
+        name: Stem of the file names, unique in a report.
+        title: Short title.
+        caption: How to read it, and what could not be shown, in sentences.
+        figure: Drawn without pyplot and its global state.
         data: The numbers drawn, as JSON values.
     """
 
@@ -43,10 +42,10 @@ MUTED = "#667079"
 GRID = "#d5dae0"
 PAPER = "#ffffff"
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
-"""Colors that an SVG within a page takes from the page, by the names of the CSS variables.
+"""CSS variables from which an SVG in a page takes these colors.
 
-Text and frames are drawn in INK, what recedes in MUTED, rules in GRID, and PAPER covers what lies below a label. The
-background is left out."""
+INK is for text and frames, MUTED for secondary elements, GRID for rules; PAPER covers what lies below a label. The
+background is transparent."""
 
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
@@ -55,11 +54,11 @@ PURPLE = "#CC79A7"
 SKY = "#56B4E9"
 ORANGE = "#E69F00"
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, MUTED)
-"""Okabe and Ito's colors, which stay apart in all common kinds of color blindness (yellow, too pale for lines, and
-black left out)."""
+"""Okabe and Ito's colors, which are distinct in all common kinds of color blindness; without yellow, which is too pale
+for lines, and black."""
 
 _FONTS = "'DejaVu Sans', Verdana, Arial, sans-serif"
-"""The first comes with matplotlib and measures the text; Verdana is as wide and the others are narrower."""
+"""Matplotlib ships the first and measures text with it; Verdana is as wide, and the others are narrower."""
 
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = "osD^vPX"
@@ -67,19 +66,10 @@ _MARKERS = "osD^vPX"
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "text.color": INK,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    **dict.fromkeys(("axes.titlesize", "axes.labelsize"), 9),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 8),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.grid": True,
@@ -97,26 +87,26 @@ _SETTINGS: dict[str, Any] = {
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """A color, a dash and a marker for each name, by order.
+    """A color, a dash and a marker for each name, in order.
 
-    Neighbors differ in all three, and of the first 49 any two in one at least.
+    Neighbors differ in all three; any two of the first 49 differ in at least one.
 
     >>> [style["color"] for style in line_styles(["a", "b"]).values()]
     ['#0072B2', '#D55E00']
     """
     return {
         name: {
-            "color": PALETTE[place % len(PALETTE)],
-            "linestyle": _DASHES[place % len(_DASHES)],
-            "marker": _MARKERS[(place + place // len(PALETTE)) % len(_MARKERS)],
+            "color": PALETTE[index % len(PALETTE)],
+            "linestyle": _DASHES[index % len(_DASHES)],
+            "marker": _MARKERS[(index + index // len(PALETTE)) % len(_MARKERS)],
         }
-        for place, name in enumerate(dict.fromkeys(names))
+        for index, name in enumerate(dict.fromkeys(names))
     }
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib's settings for everything that is made within the block; the user's own settings have no part in it.
+    """Context with our matplotlib settings instead of the user's.
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
@@ -135,32 +125,52 @@ def drawing() -> Iterator[None]:
 def new_figure(
     width: float = 9.0, height: float = 4.5, *, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """An empty figure; call it, and draw on it, within `drawing`.
+    """An empty figure; call this, and draw, within `drawing`.
 
     Args:
-        width: Inches. Shown about 1,000 pixels wide, so that text of 9 points is 14 pixels high at 9 inches.
+        width: Inches. Pages show it about 1,000 pixels wide, so that text of 9 points is 14 pixels high at 9 inches.
         height: Inches.
-        layout: `constrained` finds places without overlaps; None where the caller gives them all.
+        layout: `constrained` avoids overlaps; None if the caller positions everything.
     """
     from matplotlib.figure import Figure as NewFigure
 
     return NewFigure(figsize=(width, height), layout=layout)
 
 
+def panel_grid(figure: Figure, count: int, columns: int, **options: Any) -> list[Axes]:
+    """Axes for some panels, row by row; the remaining cells of the grid stay empty.
+
+    Args:
+        figure: Figure to fill.
+        count: Number of panels.
+        columns: Panels in a row.
+        options: Options of `Figure.subplots`.
+    """
+    panels = list(figure.subplots(-(-count // columns), columns, squeeze=False, **options).flat)
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    return panels[:count]
+
+
+def legend_below(figure: Figure, panel: Axes, columns: int) -> None:
+    """The legend of a panel, below the whole figure."""
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+
+
 def settle(figure: Figure) -> None:
-    """Find the places of all that a figure holds, once: a second layout would move things by fractions of a point."""
-    with drawing():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    """Fix the layout of a figure: a second layout would move elements by fractions of a point."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        with drawing():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
 
 
 def svg(picture: Picture) -> str:
-    """The picture as an SVG element in plain colors: the same text for the same picture.
+    """The picture as an SVG element in plain colors, deterministically.
 
-    Text stays text. Ids begin with the picture's name, so that several pictures fit in one page.
-
-    Args:
-        picture: To be drawn.
+    Text stays text. Ids start with the picture's name, so that a page can hold several pictures.
     """
     settle(picture.figure)
     with drawing():
@@ -179,18 +189,14 @@ def svg(picture: Picture) -> str:
 
 
 def following(text: str) -> str:
-    """An SVG element that takes the colors in VARIABLES from the page, where it sets them.
-
-    Args:
-        text: What `svg` gave.
-    """
+    """Let an SVG element of `svg` take the colors in VARIABLES from the page, if the page sets them."""
     for color, variable in VARIABLES.items():
         text = re.sub(rf"(?<=[: ]){color}\b", f"var({variable}, {color})", text)
     return text
 
 
 def save(picture: Picture, folder: str | Path) -> tuple[Path, Path, str]:
-    """Write NAME.png, on white and at 200 dots an inch, and NAME.svg, without a background.
+    """Write NAME.png, white at 200 dots per inch, and NAME.svg, transparent.
 
     Returns:
         The two files, and the SVG element.
@@ -211,12 +217,12 @@ def save(picture: Picture, folder: str | Path) -> tuple[Path, Path, str]:
 
 @dataclass(frozen=True)
 class Family:
-    """Operators that work alike.
+    """A family of similar operators.
 
     Attributes:
-        title: As in a legend.
-        color: Of its boxes and lines; fills are a tint of it.
-        members: Names of its candidates.
+        title: Title in legends.
+        color: Color of boxes and lines; fills are a tint of it.
+        members: Names of the candidates.
     """
 
     title: str
@@ -224,19 +230,19 @@ class Family:
     members: tuple[str, ...] = ()
 
 
-SKIP = Family("skip", style.MUTED, ("skip",))
-OTHER = Family("other", style.INK)
+SKIP = Family("skip", MUTED, ("skip",))
+OTHER = Family("other", INK)
 FAMILIES = (
-    Family("attention", style.BLUE, ("self_attention", "cross_attention", "gated_attention")),
-    Family("state space", style.VERMILLION, ("self_ssm", "cross_ssm", "aligned_cross_ssm")),
-    Family("convolution", style.GREEN, ("conv3", "conv4", "conv5")),
-    Family("feed-forward", style.ORANGE, ("mlp", "ffn")),
-    Family("activation, norm", style.PURPLE, ("silu", "layer_norm")),
-    Family("element by element", style.SKY, ("add", "hadamard")),
+    Family("attention", BLUE, ("self_attention", "cross_attention", "gated_attention")),
+    Family("state space", VERMILLION, ("self_ssm", "cross_ssm", "aligned_cross_ssm")),
+    Family("convolution", GREEN, ("conv3", "conv4", "conv5")),
+    Family("feed-forward", ORANGE, ("mlp", "ffn")),
+    Family("activation, norm", PURPLE, ("silu", "layer_norm")),
+    Family("element by element", SKY, ("add", "hadamard")),
     SKIP,
     OTHER,
 )
-"""The last one holds what no other does, such as a third party's classes."""
+"""The last family holds all other candidates, such as classes of third parties."""
 
 
 def family_of(candidate: str) -> Family:
@@ -249,7 +255,7 @@ def family_of(candidate: str) -> Family:
 
 
 def short(candidate: str, length: int = 18) -> str:
-    """A candidate's name for a narrow place: of a dotted path the class, cut at `length` characters.
+    """A candidate's name, cut to `length` characters; for a dotted path, the class.
 
     >>> short("self_attention"), short("package.module.Class")
     ('self attention', 'Class')

@@ -1,4 +1,4 @@
-"""The figures of a comparison, from the metrics of its runs."""
+"""Tables and CSV files of a comparison, from the metrics of its runs."""
 
 import csv
 import statistics
@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from avhash_nas.comparison import Comparison, Entry, Quality, Results, tables, write_report
+from avhash_nas.comparison import Comparison, Entry
 from avhash_nas.comparison.paper import DATASETS, paper_rows
 from avhash_nas.errors import AvnasError
+from avhash_nas.results import ComparisonResults, SearchQuality, comparison_tables, write_tables
 
 DARTS, MLP, RANDOM = Entry("darts", label="DARTS", paper="DARTS"), Entry("mlp"), Entry("random", paper="Random")
 
@@ -33,20 +34,20 @@ def metrics(score: float, *, searched: bool = True) -> dict[str, Any]:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
+def results(tmp_path: Path) -> ComparisonResults:
     """DARTS at 64 bits with three seeds and at 32 with one, the MLP not finished."""
     comparison = Comparison([DARTS, MLP, RANDOM], out=str(tmp_path), dataset="activitynet", report="table2")
     scores = {(64, 0): 0.5, (64, 1): 0.6, (64, 2): 0.8, (32, 0): 0.4}
     found = {comparison.run("darts", *point): metrics(score) for point, score in scores.items()}
-    return Results(comparison, found, problems={"mlp-64-0": "ValueError: no | such thing"})
+    return ComparisonResults(comparison, found, problems={"mlp-64-0": "ValueError: no | such thing"})
 
 
-def rows_of(results: Results, title: str) -> dict[str, dict[str, str]]:
-    table = next(table for table in tables(results) if table.title == title)
+def rows_of(results: ComparisonResults, title: str) -> dict[str, dict[str, str]]:
+    table = next(table for table in comparison_tables(results) if table.title == title)
     return {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.rows}
 
 
-def test_a_row_has_mean_and_sample_deviation_over_the_seeds_that_are_there(results: Results) -> None:
+def test_rows_show_mean_and_sample_deviation_over_finished_seeds(results: ComparisonResults) -> None:
     row = rows_of(results, "mAP@100")["DARTS"]
     spread = statistics.stdev([0.5, 0.6, 0.8])
     assert row["retrieved, 64"] == f"0.633 ± {spread:.3f}"
@@ -61,7 +62,7 @@ def test_a_row_has_mean_and_sample_deviation_over_the_seeds_that_are_there(resul
     ]
 
 
-def test_the_paper_stands_below_ours_where_it_has_the_data_set(results: Results) -> None:
+def test_published_values_are_below_ours_if_the_dataset_is_the_papers(results: ComparisonResults) -> None:
     rows = rows_of(results, "mAP@100")
     assert list(rows) == ["DARTS", "  paper, line 12", "mlp", "random", "  paper, lines 16-20"]
     assert (rows["  paper, line 12"]["retrieved, 32"], rows["  paper, line 12"]["retrieved, 64"]) == (
@@ -77,21 +78,21 @@ def test_the_paper_stands_below_ours_where_it_has_the_data_set(results: Results)
     assert list(rows_of(elsewhere, "mAP@100")) == ["DARTS", "mlp", "random"]
 
 
-def test_the_papers_times_are_for_64_bits_alone(results: Results) -> None:
+def test_published_times_are_shown_only_at_64_bits(results: ComparisonResults) -> None:
     shorter = replace(results, comparison=replace(results.comparison, bits=[32]))
     assert set(rows_of(shorter, "Time and size")["  paper, line 12"].values()) == {"", "-"}
     assert rows_of(shorter, "mAP@100")["  paper, line 12"]["retrieved, 32"] == "0.8630"
 
 
-def test_runs_that_are_not_finished_are_shown_with_the_reason(results: Results) -> None:
+def test_unfinished_runs_are_listed_with_the_reason(results: ComparisonResults) -> None:
     assert rows_of(results, "Not finished") == {"mlp-64-0": {"why": "ValueError: no | such thing"}}
     assert set(rows_of(results, "mAP@100")["mlp"].values()) == {"0", "-"}
-    write_report(results)
+    write_tables(results)
     text = (Path(results.comparison.out) / "table2.md").read_text()
     assert "| mlp-64-0 | ValueError: no \\| such thing |" in text
 
 
-def test_many_runs_with_one_reason_are_one_row(results: Results) -> None:
+def test_unfinished_runs_with_the_same_reason_share_a_row(results: ComparisonResults) -> None:
     many = {f"alone/{number}": "not started" for number in range(5)} | {"darts-64-0": "killed by signal 9"}
     rows = rows_of(replace(results, problems=many), "Not finished")
     assert rows == {
@@ -100,19 +101,19 @@ def test_many_runs_with_one_reason_are_one_row(results: Results) -> None:
     }
 
 
-def test_what_was_evaluated_before_the_choice(results: Results) -> None:
-    row = rows_of(results, "Before the choice")["DARTS"]
+def test_table_of_evaluated_architectures(results: ComparisonResults) -> None:
+    row = rows_of(results, "Architectures evaluated by the search")["DARTS"]
     assert row == {"bits": "64", "number": "4", "mean": "0.633", "spread": "0.010", "best": "0.833"}
 
 
-def test_the_choices_of_several_seeds(results: Results) -> None:
+def test_search_quality_over_several_seeds(results: ComparisonResults) -> None:
     runs = [results.comparison.run("darts", 64, seed) for seed in (0, 1)]
-    judged = dict(zip(runs, [Quality(0.5, 20, 0.6, 0.7), Quality(0.3, 20, 0.8, 0.7)]))
+    qualities = dict(zip(runs, [SearchQuality(0.5, 20, 0.6, 0.7), SearchQuality(0.3, 20, 0.8, 0.7)]))
     alone = {(64, 0): {"a": 0.1, "b": 0.2}, (64, 1): {"a": 0.3, "b": 0.2}}
     table = next(
         table
-        for table in tables(replace(results, qualities=judged, alone=alone))
-        if table.title == "How good is the choice?"
+        for table in comparison_tables(replace(results, qualities=qualities, alone=alone))
+        if table.title == "Search quality"
     )
     spread = statistics.stdev([0.1, -0.1])
     deviation = statistics.stdev([0.6, 0.8])
@@ -122,11 +123,11 @@ def test_the_choices_of_several_seeds(results: Results) -> None:
             *(f"0.700 ± {deviation:.3f}", "0.700 ± 0.000", "20"),
         ]
     ]
-    assert any("spread by 0.071; between two seeds their orders agree with tau -1.000" in note for note in table.notes)
+    assert any("spread by 0.071; tau between two seeds is -1.000" in note for note in table.notes)
 
 
-def test_csv_files_hold_every_figure_and_every_run(results: Results) -> None:
-    files = {file.name: list(csv.DictReader(file.open())) for file in write_report(results) if file.suffix == ".csv"}
+def test_csv_files_contain_all_values_and_all_runs(results: ComparisonResults) -> None:
+    files = {file.name: list(csv.DictReader(file.open())) for file in write_tables(results) if file.suffix == ".csv"}
     table, runs = files["table2.csv"], files["table2-runs.csv"]
     darts = next(row for row in table if (row["entry"], row["bits"]) == ("darts", "64"))
     assert float(darts["test_retrieved"]) == pytest.approx(0.6333333)
@@ -138,7 +139,7 @@ def test_csv_files_hold_every_figure_and_every_run(results: Results) -> None:
     assert sum(row["finished"] == "True" for row in runs) == 4
 
 
-def test_the_papers_tables_are_consistent_with_each_other() -> None:
+def test_published_tables_are_consistent() -> None:
     for dataset, best in zip(DATASETS, ("Arch-1", "Arch-2")):
         assert paper_rows("AV-NAS", dataset)[0].retrieved == paper_rows(best, dataset)[0].retrieved
         for method in ("DARTS", "SPOS", "ProxylessNAS", "ENAS", "Random", "Visual", "Audio", "Arch-1", "Arch-2"):
@@ -164,24 +165,24 @@ def test_the_papers_tables_are_consistent_with_each_other() -> None:
         ({"seeds": [-1]}, "seeds must hold numbers of at least 0"),
         ({"bits": [64, 64]}, "bits: one is given twice"),
         ({"bits": [0]}, "bits must hold numbers of at least 1"),
-        ({"options": {"seed": 3}}, "options: `seed` is no option of a single run here"),
+        ({"options": {"seed": 3}}, "options: `seed` is not an option of a single run here"),
         ({"dataset": "kinetics"}, "dataset must be one of the paper's, activitynet or fcvid, got 'kinetics'"),
         ({"report": "a/b"}, "report names files"),
         ({"entries": [Entry("a", paper="Darts")]}, "the paper's tables have no row 'Darts'"),
     ],
 )
-def test_a_comparison_that_makes_no_sense_is_refused(wrong: dict[str, Any], expected: str) -> None:
+def test_invalid_comparison_is_rejected(wrong: dict[str, Any], expected: str) -> None:
     with pytest.raises(AvnasError, match=expected):
         Comparison(**{"entries": [Entry("a")], **wrong})
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "-a", "a b"])
-def test_an_entrys_name_is_the_name_of_a_folder(name: str) -> None:
+def test_entry_name_must_be_a_valid_folder_name(name: str) -> None:
     with pytest.raises(AvnasError, match="a name starts with a letter"):
         Entry(name)
 
 
-def test_groups_have_headings(results: Results) -> None:
+def test_groups_have_headings(results: ComparisonResults) -> None:
     entries = [replace(DARTS, group="Searched"), replace(MLP, group="Fixed"), replace(RANDOM, group="Fixed")]
     grouped = replace(results, comparison=replace(results.comparison, entries=entries, dataset=None))
     rows = rows_of(grouped, "mAP@100")
@@ -189,7 +190,7 @@ def test_groups_have_headings(results: Results) -> None:
     assert set(rows["Fixed:"].values()) == {""}
 
 
-def test_every_k_in_every_normalization_where_it_is_asked_for(results: Results) -> None:
+def test_in_full_adds_a_table_for_each_normalization(results: ComparisonResults) -> None:
     names = ["retrieved", "standard", "k"]
     scores = {f"map@{k}": {name: (k + place) / 1000 for place, name in enumerate(names)} for k in (5, 20, 100)}
     found = {run: {**metrics(0.5), "test": scores} for run in results.metrics}
@@ -199,11 +200,11 @@ def test_every_k_in_every_normalization_where_it_is_asked_for(results: Results) 
         row = rows_of(full, f"mAP on test, divided by {divisor}")["DARTS"]
         for k in (5, 20, 100):
             assert row[f"mAP@{k}, 64"] == f"{(k + place) / 1000:.3f} ± 0.000"
-    assert "mAP on test, divided by K (k)" not in {table.title for table in tables(results)}
+    assert "mAP on test, divided by K (k)" not in {table.title for table in comparison_tables(results)}
 
 
 @pytest.mark.parametrize("grouped", [True, False])
-def test_what_needs_no_training_stands_last_with_one_figure_for_each_seed(results: Results, grouped: bool) -> None:
+def test_untrained_references_are_last_with_one_value_per_seed(results: ComparisonResults, grouped: bool) -> None:
     """Seed 0 has two runs with 64 bits, whose random projection is the same; chance has no spread."""
     comparison = replace(results.comparison, dataset=None, in_full=True)
     if grouped:
@@ -226,10 +227,10 @@ def score(value: float) -> dict[str, Any]:
     return {"map@100": {"retrieved": value}}
 
 
-def test_the_papers_figures_stand_apart_from_those_of_another_data_set(results: Results) -> None:
+def test_published_values_have_their_own_table_for_other_datasets(results: ComparisonResults) -> None:
     elsewhere = replace(results, comparison=replace(results.comparison, dataset=None))
-    row = rows_of(elsewhere, "What the paper prints")["DARTS (line 12)"]
+    row = rows_of(elsewhere, "Published results")["DARTS (line 12)"]
     assert row["ActivityNet, 32"] == "0.8630"
     assert row["FCVID, 64"] == "0.9199"
     assert row["params (M), FCVID"] == "67.1"
-    assert "What the paper prints" not in {table.title for table in tables(results)}
+    assert "Published results" not in {table.title for table in comparison_tables(results)}

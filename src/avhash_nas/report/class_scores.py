@@ -1,4 +1,4 @@
-"""Average precision class by class."""
+"""mAP of each class."""
 
 import numpy as np
 import torch
@@ -8,18 +8,18 @@ from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.report.style import BLUE, INK, VERMILLION, Picture, drawing, new_figure
 
 _SHOWN = 15
-"""Classes from each end."""
+"""Number of best and of worst classes shown."""
 
 
-def draw_classes(query: CodeSet, database: CodeSet, title: str, k: int = 100, name: str = "classes") -> Picture:
-    """Draw mAP@K (`retrieved`) of the queries of each class, the best and the worst classes.
+def draw_class_scores(query: CodeSet, database: CodeSet, title: str, k: int = 100, name: str = "classes") -> Picture:
+    """Draw mAP@K (`retrieved`) of the queries of each class, for the best and the worst classes.
 
     Args:
         query: Codes of the test split, with labels.
         database: Codes that were searched, with labels.
-        title: Of the run.
+        title: Title of the run.
         k: K.
-        name: Of the picture.
+        name: Name of the picture.
     """
     scores = class_scores(query, database, k)
     ordered = sorted(scores, key=lambda each: -scores[each][0])
@@ -29,39 +29,39 @@ def draw_classes(query: CodeSet, database: CodeSet, title: str, k: int = 100, na
     with drawing():
         figure = new_figure(10.0, 0.8 + 0.21 * len(shown))
         panel = figure.subplots()
-        places = np.arange(len(shown))
+        positions = np.arange(len(shown))
         values = [scores[each][0] for each in shown]
-        panel.barh(places, values, color=[BLUE if value >= mean else VERMILLION for value in values], height=0.7)
-        for place, each in zip(places, shown, strict=True):
+        panel.barh(positions, values, color=[BLUE if value >= mean else VERMILLION for value in values], height=0.7)
+        for y, each in zip(positions, shown, strict=True):
             score, count = scores[each]
-            panel.text(score + 0.005, place, f"{score:.2f} ({count})", va="center", fontsize=7.5, color=INK)
-        panel.set(yticks=places, yticklabels=shown, xlim=(0, 1.1), xlabel=f"mAP@{k} (retrieved)")
+            panel.text(score + 0.005, y, f"{score:.2f} ({count})", va="center", fontsize=7.5, color=INK)
+        panel.set(yticks=positions, yticklabels=shown, xlim=(0, 1.1), xlabel=f"mAP@{k} (retrieved)")
         panel.axvline(mean, color=INK, linestyle="--", linewidth=1)
         panel.invert_yaxis()
         panel.grid(visible=False, axis="y")
     caption = (
-        f"Queries of each class apart (how many there are in parentheses); dashed: the mean over classes, {mean:.3f}. "
+        f"mAP over the queries of each class (their number in parentheses); dashed: mean over classes, {mean:.3f}. "
         "A query with several labels counts in each of its classes."
     )
     if many:
-        caption += f" Shown are the {_SHOWN} best and the {_SHOWN} worst of {len(ordered)} classes."
+        caption += f" The {_SHOWN} best and {_SHOWN} worst of {len(ordered)} classes are shown."
     data = {each: {"score": score, "queries": count} for each, (score, count) in scores.items()}
     return Picture(name, f"Classes: {title}", caption, figure, {"classes": data, "mean": mean, "k": k})
 
 
 def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[float, int]]:
-    """Score and number of the queries of each class that has any.
+    """mAP@K (`retrieved`) and number of the queries of each class that has any.
 
     Args:
-        query: With labels.
-        database: With labels.
-        k: K of mAP@K, normalization `retrieved`.
+        query: Codes with labels.
+        database: Codes with labels.
+        k: K.
     """
     assert query.labels is not None
     assert database.labels is not None
     items, labels = torch.from_numpy(database.packed), torch.from_numpy(database.labels)
     identities = ids_from_names(database.ids.tolist())
-    found = {}
+    result = {}
     for number, class_name in enumerate(query.class_names):
         rows = np.flatnonzero(query.labels[:, number])
         if len(rows):
@@ -74,5 +74,5 @@ def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[f
                 bits=query.bits,
                 database_ids=identities,
             )
-            found[class_name] = (scores.average_precision[k]["retrieved"], len(rows))
-    return found
+            result[class_name] = (scores.average_precision[k]["retrieved"], len(rows))
+    return result

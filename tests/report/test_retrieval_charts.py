@@ -1,4 +1,4 @@
-"""Pictures of what a test retrieved: curves, codes, classes, and the plane."""
+"""Charts of a test: retrieval curves, codes, classes and the embedding."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -9,38 +9,19 @@ import torch
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.report import svg
-from avhash_nas.report.classes import class_scores, draw_classes
+from avhash_nas.report.class_scores import class_scores, draw_class_scores
 from avhash_nas.report.codes import bit_correlation, distance_histograms, draw_codes
-from avhash_nas.report.curves import draw_curves
-from avhash_nas.report.embedding import choose, draw_embedding
-from avhash_nas.report.methods import methods
-from avhash_nas.report.run import RunRecord
-from report.made import codes, run
-
-
-class TestMethods:
-    def test_seeds_of_one_method_belong_together(self, tmp_path):
-        records = [
-            RunRecord(
-                run(tmp_path / f"{strategy}-{bits}-{seed}", bits=bits, seed=seed, strategy=strategy, precision=[1])
-            )
-            for strategy in ("AVNAS", "DARTS")
-            for bits in (32, 64)
-            for seed in (0, 1)
-        ]
-        found = [(each.label, each.bits, len(each.runs)) for each in methods(records)]
-        assert found == [("AVNAS", 32, 2), ("AVNAS", 64, 2), ("DARTS", 32, 2), ("DARTS", 64, 2)]
-
-    def test_runs_with_equal_seeds_keep_their_names(self, tmp_path):
-        records = [RunRecord(run(tmp_path / name, precision=[1])) for name in ("one", "two")]
-        assert [each.label for each in methods(records)] == ["MeanPoolMLP (one)", "MeanPoolMLP (two)"]
+from avhash_nas.report.embedding import choose_videos, draw_embedding
+from avhash_nas.report.retrieval_curves import draw_retrieval_curves
+from avhash_nas.results import RunRecord, group_by_method
+from report.folders import make_codes, make_run_with_curves
 
 
 class TestCurves:
-    def test_lines_are_means_and_bands_the_range(self, tmp_path):
+    def test_lines_are_means_and_bands_are_ranges(self, tmp_path):
         for seed, precision in enumerate(([1.0, 0.5, 0.2], [0.6, 0.3, 0.2])):
-            run(tmp_path / f"{seed}", seed=seed, precision=precision)
-        picture = draw_curves(methods(RunRecord(tmp_path / f"{seed}") for seed in (0, 1)))
+            make_run_with_curves(tmp_path / f"{seed}", seed=seed, precision=precision)
+        picture = draw_retrieval_curves(group_by_method(RunRecord(tmp_path / f"{seed}") for seed in (0, 1)))
         (line,) = picture.data["curves"]
         assert (line["K"], line["seeds"]) == ([1, 2, 3], 2)
         np.testing.assert_allclose(line["P@K"]["mean"], [0.8, 0.4, 0.2])
@@ -48,20 +29,22 @@ class TestCurves:
         np.testing.assert_allclose(line["R@K"]["high"], [1 / 3, 2 / 3, 1])
         assert len(picture.figure.axes) == 3
 
-    def test_each_code_length_has_its_row_and_unfinished_runs_are_named(self, tmp_path):
-        records = [RunRecord(run(tmp_path / f"{bits}", bits=bits, precision=[1.0, 0.5])) for bits in (64, 32)]
-        records.append(RunRecord(run(tmp_path / "unfinished", bits=16)))
-        picture = draw_curves(methods(records))
+    def test_each_code_length_has_a_row_and_unfinished_runs_are_named(self, tmp_path):
+        records = [
+            RunRecord(make_run_with_curves(tmp_path / f"{bits}", bits=bits, precision=[1.0, 0.5])) for bits in (64, 32)
+        ]
+        records.append(RunRecord(make_run_with_curves(tmp_path / "unfinished", bits=16)))
+        picture = draw_retrieval_curves(group_by_method(records))
         assert [axes.get_title() for axes in picture.figure.axes][::3] == ["P@K, 32 bits", "P@K, 64 bits"]
         assert "MeanPoolMLP at 16 bits" in picture.caption
 
-    def test_without_curves_there_is_no_picture(self, tmp_path):
-        assert draw_curves(methods([RunRecord(run(tmp_path / "run"))])) is None
+    def test_no_picture_without_curves(self, tmp_path):
+        assert draw_retrieval_curves(group_by_method([RunRecord(make_run_with_curves(tmp_path / "run"))])) is None
 
 
 class TestCodes:
     def test_histograms_count_every_pair_once(self):
-        query, database = codes(30, several=True), codes(300, "database")
+        query, database = make_codes(30, several=True), make_codes(300, "database")
         same, other = distance_histograms(query, database)
         signs = [np.unpackbits(each.packed, axis=1) for each in (query, database)]
         expected = np.zeros((2, 17), int)
@@ -70,14 +53,14 @@ class TestCodes:
                 expected[int(not (our_labels & their_labels).any()), (ours != theirs).sum()] += 1
         np.testing.assert_array_equal([same, other], expected)
 
-    def test_correlation_is_numpys_and_0_for_a_constant_bit(self):
+    def test_correlation_matches_numpy_and_is_0_for_a_constant_bit(self):
         signs = np.sign(np.random.default_rng(0).normal(size=(50, 5))).astype(np.float32)
         np.testing.assert_allclose(bit_correlation(signs), np.corrcoef(signs.T), atol=1e-6)
         signs[:, 2] = 1
         assert bit_correlation(signs)[2].tolist() == [0, 0, 1, 0, 0]
 
-    def test_the_picture_tells_constant_bits(self):
-        query, database = codes(20), codes(40, "database")
+    def test_caption_names_constant_bits(self):
+        query, database = make_codes(20), make_codes(40, "database")
         for each in (query, database):
             each.packed[:, 0] |= 0b11000000
         picture = draw_codes(query, database, "a run")
@@ -88,8 +71,8 @@ class TestCodes:
 
 
 class TestClasses:
-    def test_scores_of_a_class_are_those_of_its_queries(self):
-        query, database = codes(20, noise=0.3, several=True), codes(40, "database", noise=0.3)
+    def test_class_score_is_that_of_its_queries(self):
+        query, database = make_codes(20, noise=0.3, several=True), make_codes(40, "database", noise=0.3)
         found = class_scores(query, database, k=10)
         rows = np.flatnonzero(query.labels[:, 0])
         scores = evaluate(
@@ -102,8 +85,8 @@ class TestClasses:
         )
         assert found["class 0"] == (scores.average_precision[10]["retrieved"], len(rows))
 
-    def test_of_many_classes_the_ends_are_shown(self):
-        picture = draw_classes(codes(80, classes=40), codes(160, "database", classes=40), "a run", k=10)
+    def test_best_and_worst_of_many_classes_are_shown(self):
+        picture = draw_class_scores(make_codes(80, classes=40), make_codes(160, "database", classes=40), "a run", k=10)
         assert len(picture.data["classes"]) == 40
         labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
         ordered = sorted(picture.data["classes"], key=lambda each: -picture.data["classes"][each]["score"])
@@ -112,25 +95,27 @@ class TestClasses:
 
 class TestEmbedding:
     def test_methods_show_the_same_videos_of_the_largest_classes(self):
-        one, other = codes(90, classes=6), codes(90, classes=6, seed=5).take([*range(80)][::-1])
-        ids, chosen = choose({"one": one, "other": other}, classes=3, each=10, seed=0)
+        one, other = make_codes(90, classes=6), make_codes(90, classes=6, seed=5).take([*range(80)][::-1])
+        ids, chosen = choose_videos({"one": one, "other": other}, classes=3, each=10, seed=0)
         assert len(ids) == len(set(ids)) == 30
         assert all(chosen.count(name) == 10 for name in set(chosen))
         assert set(ids) <= set(other.ids.tolist())
-        assert choose({"other": other, "one": one}, classes=3, each=10, seed=0) == (ids, chosen)
+        assert choose_videos({"other": other, "one": one}, classes=3, each=10, seed=0) == (ids, chosen)
 
-    def test_the_same_seed_gives_the_same_picture(self):
-        pictures = [draw_embedding({"one": codes(40), "other": codes(40, noise=0.3)}, each=8, seed=3) for _ in "ab"]
+    def test_same_seed_gives_the_same_picture(self):
+        pictures = [
+            draw_embedding({"one": make_codes(40), "other": make_codes(40, noise=0.3)}, each=8, seed=3) for _ in "ab"
+        ]
         assert pictures[0].data == pictures[1].data
         assert [axes.get_title() for axes in pictures[0].figure.axes] == ["one", "other"]
         drawn = sum(len(points.get_offsets()) for points in pictures[0].figure.axes[0].collections)
         assert drawn == len(pictures[0].data["ids"]) == 32
 
-    def test_codes_that_are_all_the_same_are_drawn(self):
-        same = codes(12, noise=0)
+    def test_equal_codes_can_be_embedded(self):
+        same = make_codes(12, noise=0)
         same.packed[:] = 7
         assert len(draw_embedding({"same": same}).data["points"]["same"]) == 12
 
-    def test_nothing_in_common_is_refused(self):
+    def test_methods_without_a_common_video_are_rejected(self):
         with pytest.raises(AvnasError, match="no video of a single label in common"):
-            draw_embedding({"one": codes(10), "other": codes(10, "others")})
+            draw_embedding({"one": make_codes(10), "other": make_codes(10, "others")})

@@ -6,28 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avhash_nas.report.methods import Method
 from avhash_nas.report.style import Axes, Picture, drawing, line_styles, new_figure
+from avhash_nas.results import Method
 
-_FARTHEST = 1000
-"""Ranks beyond this one are not drawn: who looks at answers does not go there."""
+_LAST_RANK = 1000
+"""Largest K drawn; nobody looks at answers beyond it."""
 _POINTS = 120
 _KINDS = (("P@K", "K", "precision at K"), ("R@K", "K", "recall at K"), ("P-R", "recall", "precision"))
 
 Floats = NDArray[np.float64]
 
 
-def draw_curves(found: Sequence[Method], name: str = "curves") -> Picture | None:
+def draw_retrieval_curves(methods: Sequence[Method]) -> Picture | None:
     """Draw one row of three panels for each code length.
 
     Args:
-        found: Methods; runs without curves.json are left out.
-        name: Of the picture.
+        methods: Methods; runs without curves.json are left out.
 
     Returns:
         None if no run has curves.
     """
-    lines = [line for method in found if (line := _line(method)) is not None]
+    lines = [line for method in methods if (line := _line(method)) is not None]
     if not lines:
         return None
     lengths = sorted({line["bits"] for line in lines})
@@ -46,17 +45,17 @@ def draw_curves(found: Sequence[Method], name: str = "curves") -> Picture | None
                     panel.set_xscale("log")
         handles = {label: line for row in panels for line, label in zip(*row[0].get_legend_handles_labels())}
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
-    return Picture(name, "Precision and recall on test", _caption(found, lines), figure, {"curves": lines})
+    return Picture("curves", "Precision and recall on test", _caption(methods, lines), figure, {"curves": lines})
 
 
 def _line(method: Method) -> dict[str, Any] | None:
-    """Mean and range over the seeds; P-R at common ranks, both coordinates averaged."""
+    """Mean and range over the seeds; P-R at common ranks, with both coordinates averaged."""
     curves = [run.curves["by_rank"] for run in method.runs if run.curves]
     if not curves:
         return None
-    whole = min(len(curve["at"]) for curve in curves)
-    precision, recall = (np.array([curve[key][:whole] for curve in curves]) for key in ("precision", "recall"))
-    near, far = (_ranks(last) for last in (min(whole, _FARTHEST), whole))
+    last = min(len(curve["at"]) for curve in curves)
+    precision, recall = (np.array([curve[key][:last] for curve in curves]) for key in ("precision", "recall"))
+    near, far = _ranks(min(last, _LAST_RANK)), _ranks(last)
     return {
         "label": method.label,
         "bits": method.bits,
@@ -85,11 +84,11 @@ def _draw(panel: Axes, kind: str, line: dict[str, Any], style: dict[str, Any]) -
         panel.fill_between(at, values["low"], values["high"], color=style["color"], alpha=0.18, linewidth=0)
 
 
-def _caption(found: Sequence[Method], lines: Sequence[dict[str, Any]]) -> str:
+def _caption(methods: Sequence[Method], lines: Sequence[dict[str, Any]]) -> str:
     sentences = ["Means over all queries of the test split; a query without a relevant video counts as 0."]
     if any(line["seeds"] > 1 for line in lines):
-        sentences.append("Lines are means over seeds, bands reach from the lowest to the highest.")
-    there = {(line["label"], line["bits"]) for line in lines}
-    if left_out := [f"{each.label} at {each.bits} bits" for each in found if (each.label, each.bits) not in there]:
-        sentences.append(f"Without curves, because no run is finished: {', '.join(left_out)}.")
+        sentences.append("Lines are means over seeds, bands reach from the lowest to the highest value.")
+    drawn = {(line["label"], line["bits"]) for line in lines}
+    if missing := [f"{each.label} at {each.bits} bits" for each in methods if (each.label, each.bits) not in drawn]:
+        sentences.append(f"No curves, because no run is finished: {', '.join(missing)}.")
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Where the text of a figure lies."""
+"""Positions of the texts in a figure."""
 
 from itertools import combinations
 from typing import Any
@@ -8,26 +8,26 @@ from avhash_nas.report.style import drawing, settle
 
 
 def texts(figure: Any) -> list[tuple[str, Any]]:
-    """Every text that is drawn, with its box in pixels."""
+    """Every visible text with its bounding box in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
-    found: list[Any] = []
+    drawn: list[Any] = []
 
-    def note(text: Any, renderer: Any) -> None:
-        found.append(text)
+    def record(text: Any, renderer: Any) -> None:
+        drawn.append(text)
 
     settle(figure)
     with drawing():
         renderer = FigureCanvasAgg(figure).get_renderer()
-        with patch.object(Text, "draw", note):
+        with patch.object(Text, "draw", record):
             figure.draw(renderer)
-        shown = [text for text in dict.fromkeys(found) if text.get_visible() and text.get_text().strip()]
+        shown = [text for text in dict.fromkeys(drawn) if text.get_visible() and text.get_text().strip()]
         return [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
 
 
 def outside(figure: Any) -> list[str]:
-    """Texts that leave the figure."""
+    """Texts that extend beyond the figure."""
     width, height = figure.canvas.get_width_height()
     return [
         text
@@ -37,6 +37,6 @@ def outside(figure: Any) -> list[str]:
 
 
 def overlapping(figure: Any) -> list[tuple[str, str]]:
-    """Pairs of texts of which one covers a part of the other."""
+    """Pairs of texts that overlap."""
     pairs = combinations(texts(figure), 2)
     return [(one, other) for (one, a), (other, b) in pairs if a.shrunk(0.9, 0.8).overlaps(b.shrunk(0.9, 0.8))]

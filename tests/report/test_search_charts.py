@@ -1,22 +1,21 @@
-"""Pictures of searches: they show the numbers of the run's files, all of them, and say what is not there."""
+"""Charts of a search show all numbers of the run's files and name what is missing."""
 
 import csv
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from report.canvas import outside, overlapping
-from report.folders import make_run
+from report.folders import make_run, small_space
+from report.text_boxes import outside, overlapping
 
 pytest.importorskip("matplotlib")
 
 from avhash_nas.report import Picture, svg
-from avhash_nas.report.choices import draw_choices
 from avhash_nas.report.learning_curves import PANELS
-from avhash_nas.report.run import RunRecord
-from avhash_nas.report.runs import search_pictures
+from avhash_nas.report.probabilities import draw_probabilities
+from avhash_nas.report.run_page import search_pictures
+from avhash_nas.results import RunRecord
 from avhash_nas.space import load_space
 
 PHASES = [
@@ -35,13 +34,13 @@ def file_rows(run: Path, name: str) -> list[dict[str, str]]:
 
 
 def points(picture: Picture, panel: str, line: str) -> list[tuple[int, float]]:
-    found = picture.data["panels"][panel][line]
-    return list(zip(found["epoch"], found["value"], strict=True))
+    series = picture.data["panels"][panel][line]
+    return list(zip(series["epoch"], series["value"], strict=True))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search with all that can be drawn."""
+    """A search with everything that can be drawn."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     return make_run(folder, strategy="ENAS", rounds=(5, 4, 6), report={"phases": PHASES})
 
@@ -51,12 +50,13 @@ def pictures(run: Path) -> dict[str, Picture]:
     return drawn(run)
 
 
-def test_everything_that_there_is_becomes_a_picture(run: Path, pictures: dict[str, Picture]) -> None:
+def test_all_results_are_drawn(run: Path, pictures: dict[str, Picture]) -> None:
     assert list(pictures) == [
         *("search-course", "search-choices", "search-scored", "search-shares", "search-finetune"),
     ]
-    assert search_pictures(RunRecord(run))[1] == []
-    assert all(name.startswith("a-") for name in (each.name for each in search_pictures(RunRecord(run), "a")[0]))
+    again, missing = search_pictures(RunRecord(run), "a")
+    assert missing == []
+    assert all(picture.name.startswith("a-") for picture in again)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_curves_are_the_columns_of_epochs_csv(
     assert len(expected) == (3 if column.startswith(("val", "arch")) else 6)
 
 
-def test_the_gap_is_what_the_supernet_scores_more_than_the_derived(run: Path, pictures: dict[str, Picture]) -> None:
+def test_gap_is_supernet_minus_derived_score(run: Path, pictures: dict[str, Picture]) -> None:
     gaps = points(pictures["search-course"], "Discretization gap", "gap")
     rows = [row for row in file_rows(run, "epochs.csv") if row["val/supernet/map@100_retrieved"]]
     scores = [[float(row[f"val/{name}/map@100_retrieved"]) for name in ("supernet", "derived")] for row in rows]
     assert gaps == [(int(row["epoch"]), one - other) for row, (one, other) in zip(rows, scores, strict=True)]
 
 
-def test_rewards_are_those_of_every_phase(pictures: dict[str, Picture]) -> None:
+def test_rewards_are_drawn_for_every_phase(pictures: dict[str, Picture]) -> None:
     for name in ("reward", "baseline", "best"):
         assert points(pictures["search-course"], "Reward", name) == [
             (int(each["epoch"]), each[name]) for each in PHASES
@@ -98,7 +98,7 @@ def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> 
     data = pictures["search-choices"].data
     rows = file_rows(run, "probabilities.csv")
     assert data["epoch"] == {cell: [int(row["epoch"]) for row in rows] for cell in data["cells"]}
-    assert data["kept"] == 5
+    assert data["selected"] == 5
     space = load_space("full")
     assert {cell: tuple(lines) for cell, lines in data["cells"].items()} == {
         cell.name: cell.candidates for cell in space.cells
@@ -110,14 +110,14 @@ def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> 
     assert sum(len(line.get_xdata()) == 6 for line in lines_drawn) == sum(len(cell.candidates) for cell in space.cells)
 
 
-def test_the_line_of_the_chosen_candidate_is_the_thick_one(run: Path, pictures: dict[str, Picture]) -> None:
+def test_line_of_the_chosen_candidate_is_thick(run: Path, pictures: dict[str, Picture]) -> None:
     record = RunRecord(run)
-    cells = list(record.choices[0])
+    cells = list(record.probabilities[0])
     assert record.architecture is not None
     for cell, axes in zip(cells, pictures["search-choices"].figure.axes, strict=False):
         series = [line for line in axes.lines if len(line.get_xdata()) == 6]
         thick = [list(line.get_ydata()) for line in series if line.get_linewidth() > 2]
-        assert thick == [[record.choices[epoch][cell][record.architecture[cell]] for epoch in range(6)]]
+        assert thick == [[record.probabilities[epoch][cell][record.architecture[cell]] for epoch in range(6)]]
         assert axes.get_title().startswith(cell.rpartition(".")[2])
 
 
@@ -129,7 +129,7 @@ def test_scores_are_drawn_by_generation(run: Path, pictures: dict[str, Picture])
     assert data["best"] == [max(score for scores in expected[: number + 1] for score in scores) for number in range(3)]
 
 
-def test_shares_are_counts_over_each_generation(run: Path, pictures: dict[str, Picture]) -> None:
+def test_shares_are_relative_counts_in_each_generation(run: Path, pictures: dict[str, Picture]) -> None:
     data, rows = pictures["search-shares"].data, file_rows(run, "evaluations.csv")
     assert data["generation"] == {cell: [0, 1, 2] for cell in data["cells"]}
     for cell, lines in data["cells"].items():
@@ -139,17 +139,17 @@ def test_shares_are_counts_over_each_generation(run: Path, pictures: dict[str, P
         assert all(math.isclose(sum(each), 1) for each in zip(*lines.values(), strict=True))
 
 
-def test_architectures_of_a_single_round_are_drawn_by_rank(tmp_path: Path) -> None:
+def test_single_round_is_drawn_by_rank(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", strategy="RandomSearch", probable=False, epochs=0, rounds=(4,))
     pictures = drawn(run)
     assert list(pictures) == ["search-scored", "search-finetune"]
     assert pictures["search-scored"].figure.axes[0].get_xlabel() == "rank among those scored"
     assert search_pictures(RunRecord(run))[1] == [
-        "There are no epochs of a search: no supernet is trained, or not yet.",
+        "There are no search epochs: the run trains no supernet, or has not started to.",
     ]
 
 
-def test_an_unfinished_search_is_drawn_as_far_as_it_has_come(tmp_path: Path) -> None:
+def test_unfinished_search_is_drawn_so_far(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", finished=False, epochs=1)
     pictures = drawn(run)
     assert list(pictures) == ["search-course", "search-choices"]
@@ -157,34 +157,34 @@ def test_an_unfinished_search_is_drawn_as_far_as_it_has_come(tmp_path: Path) -> 
     assert "thick" not in pictures["search-choices"].caption
 
 
-def test_a_run_that_recorded_less_is_drawn_from_its_metrics(tmp_path: Path) -> None:
+def test_generations_are_drawn_from_the_metrics_of_old_runs(tmp_path: Path) -> None:
     first, second = {"best": 0.4, "mean": 0.3, "spread": 0.1}, {"best": 0.5, "mean": 0.4, "spread": None}
     report = {"generations": [first, second]}
     run = make_run(tmp_path / "run", strategy="SPOS", probable=False, report=report)
     pictures, missing = search_pictures(RunRecord(run))
     assert pictures[1].data == {"best": [0.4, 0.5], "mean": [0.3, 0.4], "spread": [0.1, 0.0]}
-    assert [sentence[:51] for sentence in missing] == ["There are neither probabilities of candidates nor s"]
+    assert [sentence[:51] for sentence in missing] == ["There are neither candidate probabilities nor evalu"]
 
 
-def test_a_network_that_was_not_searched_has_its_training_alone(tmp_path: Path) -> None:
+def test_run_without_search_has_only_training_curves(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", strategy=None, space="arch_1")
     pictures, missing = search_pictures(RunRecord(run))
     assert [picture.name for picture in pictures] == ["search-finetune"]
     assert missing == []
 
 
-def test_what_a_third_partys_strategy_logs_gets_a_plot_of_its_own(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", strategy="Theirs")
+def test_other_logged_values_get_their_own_panel(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", strategy="Theirs", space=small_space(tmp_path))
     file = run / "search" / "epochs.csv"
     lines = file.read_text().splitlines()
     added = [f"{line},{'architecture/regret' if number == 0 else number / 10}" for number, line in enumerate(lines)]
     file.write_text("\n".join(added) + "\n")
-    found = drawn(run)["search-course"]
-    assert points(found, "Regret", "regret") == [(number, (number + 1) / 10) for number in range(6)]
+    picture = drawn(run)["search-course"]
+    assert points(picture, "Regret", "regret") == [(number, (number + 1) / 10) for number in range(6)]
 
 
 @pytest.mark.parametrize("name", ["search-course", "search-choices", "search-scored", "search-shares"])
-def test_nothing_overlaps_and_all_is_labeled(name: str, pictures: dict[str, Picture]) -> None:
+def test_texts_do_not_overlap_and_axes_are_labeled(name: str, pictures: dict[str, Picture]) -> None:
     figure = pictures[name].figure
     assert outside(figure) == []
     assert overlapping(figure) == []
@@ -194,20 +194,22 @@ def test_nothing_overlaps_and_all_is_labeled(name: str, pictures: dict[str, Pict
             assert axes.get_ylabel()
 
 
-def test_the_same_run_gives_the_same_bytes(run: Path, pictures: dict[str, Picture]) -> None:
-    again: dict[str, Any] = drawn(run)
-    for name, picture in pictures.items():
+def test_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", strategy="ENAS", rounds=(3, 2), space=small_space(tmp_path))
+    first, again = drawn(run), drawn(run)
+    assert len(first) == 5
+    for name, picture in first.items():
         assert svg(picture) == svg(again[name]), name
 
 
-def test_titles_of_panels_are_unique() -> None:
+def test_panel_titles_are_unique() -> None:
     assert len({panel.title for panel in PANELS}) == len(PANELS)
 
 
-def test_a_space_with_few_choices_makes_few_plots_each_of_the_epochs_in_which_it_is_known() -> None:
+def test_each_choice_has_a_panel_of_the_epochs_that_contain_it() -> None:
     first = {"audio.U1": {"skip": 0.25, "silu": 0.75}}
     second = {"T": {"self_attention": 0.5, "self_ssm": 0.5}, "audio.U1": {"skip": 0.5, "silu": 0.5}}
-    picture = draw_choices({0: first, 1: second}, None)
+    picture = draw_probabilities({0: first, 1: second}, None)
     assert sum(axes.axison for axes in picture.figure.axes) == 2
     assert picture.data["epoch"] == {"audio.U1": [0, 1], "T": [1]}
     assert outside(picture.figure) == []

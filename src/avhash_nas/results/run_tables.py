@@ -1,0 +1,41 @@
+"""Results of single runs as tables."""
+
+from collections.abc import Sequence
+
+from avhash_nas.results import measures
+from avhash_nas.results.measures import Measure, score_text, statistic
+from avhash_nas.results.runs import RunRecord
+from avhash_nas.results.table import Table
+
+_DIVISORS = ("retrieved", "standard", "k")
+_SELECTED = {"val": measures.VAL, "supernet": measures.SUPERNET, "derived": measures.DERIVED}
+_COSTS = (measures.PARAMETERS, measures.SUPERNET_EPOCH, measures.SEARCH, measures.TRAIN_EPOCH, measures.INFERENCE)
+_SCORES_NOTE = (
+    "mAP on test, by the divisor of the sum of precisions: the hits within K (retrieved), min(K, relevant) "
+    "(standard), K (k). val, supernet, derived: mAP@100 retrieved on val."
+)
+
+
+def run_tables(records: Sequence[RunRecord]) -> list[Table]:
+    """Scores and costs of the finished runs; no tables if none is finished."""
+    finished = [record for record in records if record.metrics]
+    if not finished:
+        return []
+    kinds = [name for name in finished[0].metrics["test"] if name.startswith("map@")][::-1]
+    scores = {
+        f"{kind} {divisor}": Measure("", "", ("test", kind, divisor), score_text)
+        for kind in kinds
+        for divisor in _DIVISORS
+    }
+    return [
+        _table("Scores", finished, scores | _SELECTED, [_SCORES_NOTE]),
+        _table("Size and time", finished, {measure.title: measure for measure in _COSTS}, []),
+    ]
+
+
+def _table(title: str, records: Sequence[RunRecord], columns: dict[str, Measure], notes: list[str]) -> Table:
+    rows = [
+        [record.title, *(measure.text(statistic([measure.of(record.metrics)])) for measure in columns.values())]
+        for record in records
+    ]
+    return Table(title, ["run", *columns], rows, notes)
