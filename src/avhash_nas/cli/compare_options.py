@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.cli import fit as fit_command
-from avhash_nas.cli.parser import Parser, import_class
+from avhash_nas.cli.parser import import_class
 from avhash_nas.comparison import Comparison, Entry, Run
 from avhash_nas.comparison.budget import budget, check_alike
 from avhash_nas.errors import AvnasError
@@ -105,7 +105,7 @@ class Options:
             *(*self.comparison.recipes, *_inline(self.comparison.options)),
             *(*entry.recipes, *_inline(entry.options)),
         ]
-        Parser.command = f"avnas compare: {entry.name}"
+        self.made.prog = f"avnas compare: {entry.name}"
         options = self.made.parse([*(f"--config={layer}" for layer in layers), *self._more])
         try:
             self.made.make(options)

@@ -1,26 +1,27 @@
 """`avnas fit`: search, prune, fine-tune, test."""
 
 import inspect
-import os
+import logging
+import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
+import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.cli import pages
-from avhash_nas.cli.out import filled
 from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
-from avhash_nas.cli.trainers import follow_parent, trainer_factory
+from avhash_nas.cli.trainers import end_with_parent, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit
-from avhash_nas.pipeline.loggers import check_logger, log_pictures
-from avhash_nas.pipeline.run_folder import print_results
+from avhash_nas.pipeline.loggers import log_pictures
+from avhash_nas.pipeline.run_folder import flatten, print_results
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Recipe
@@ -72,6 +73,7 @@ def parser() -> Parser:
     """All options of `avnas fit`."""
     made = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
     made.hints = _HINTS
+    made.checked = {"search": Recipe, "finetune": Recipe}
     where = "folder of the run, where the same command goes on; {strategy}, {bits}, ... stand for the options' values"
     made.add_argument("--out", type=str, default="runs/fit", help=where)
     made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
@@ -105,7 +107,12 @@ def _choice(option: str) -> str:
 
 
 def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
-    """The plan of a run from parsed options.
+    """The plan of a run.
+
+    Args:
+        options: As parsed.
+        made: Their parser.
+        folder: Of the run.
 
     Raises:
         AvnasError: Options or data are bad.
@@ -114,12 +121,6 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         raise AvnasError(f"--bits must be positive, got {options.bits}")
     if options.seed < 0:
         raise AvnasError(f"--seed must not be negative, got {options.seed}")
-    check_logger(options.logger)
-    for stage in ("search", "finetune"):
-        try:
-            Recipe(**plain_values(options[stage]))
-        except AvnasError as error:
-            raise AvnasError(str(error).replace("recipe: ", f"--{stage}.", 1)) from error
     ready = made.make(options)
     run_as = NetworkOptions(compiled=options.compile, checkpointing=options.checkpointing)
     make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder, (run_as,))
@@ -170,8 +171,6 @@ def plain_values(namespace: Namespace | None) -> dict[str, Any]:
 
 def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
     """The options that decide what a run computes, as plain values."""
-    import yaml
-
     dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_validation=True))
     trainer = {
         name: dumped["trainer"][name]
@@ -184,11 +183,47 @@ def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
     return {**decided, "trainer": trainer} if trainer else decided
 
 
+def filled(out: str, options: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
+    """A folder name with every `{option}` replaced by the option's value, a class by the shortest of its names.
+
+    A wandb sweep sends values of options and no folder. `--out=runs/{strategy}-{bits}-{seed}` gives every point of the
+    sweep its own folder, which is the same one when the point is run again.
+
+    Args:
+        out: As given.
+        options: Those that decide what a run computes, as plain values.
+        choices: Options that name a class.
+
+    Raises:
+        AvnasError: There is no such option.
+
+    >>> filled("runs/{bits}-{search.epochs}", {"bits": 64, "search": {"epochs": 3}}, {})
+    'runs/64-3'
+    """
+    values = flatten(options)
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in choices and f"{name}.class_path" in values:
+            return _shortest(values[f"{name}.class_path"], choices[name])
+        if name not in values:
+            raise AvnasError(f"--out: {match[0]} names no option of the run")
+        return re.sub(r"[^\w.+-]+", "-", str(values[name]))
+
+    return re.sub(r"\{([\w.]+)\}", value, out)
+
+
+def _shortest(path: str, choice: Choice) -> str:
+    """`random` for avhash_nas.strategies.random.RandomSearch; the class's own name if the choice does not know it."""
+    kind = import_class(path)
+    names = [name for name, known in choice.classes().items() if known is kind]
+    return min(names, key=len, default=kind.__name__.lower())
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     quiet()
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        follow_parent()
+    end_with_parent()
     made = parser()
     options = made.parse(arguments)
     what = decisive(options, made)
@@ -204,9 +239,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def quiet() -> None:
-    """Leave out Lightning's advice on things that are settled here."""
-    import logging
-
+    """Hide Lightning's advice on what is handled here."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for text in (
         "is deprecated, use `isinstance",
