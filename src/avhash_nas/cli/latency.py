@@ -13,6 +13,7 @@ from avhash_nas.cli.counting import counting
 from avhash_nas.cli.parser import make_parser
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json
+from avhash_nas.versions import versions
 
 if TYPE_CHECKING:
     from avhash_nas.networks import LatencyTable
@@ -81,8 +82,6 @@ def measure(
         )
         for _ in range(check):
             table = measure_network(table, found, found.sample(random), arguments)
-    from avhash_nas.pipeline.evaluate import versions  # brings Lightning, which the measuring need not wait for
-
     table = replace(table, conditions={**table.conditions, **conditions, "versions": versions()})
     write_json(Path(out), table.to_dict())
     _print(table, out)
