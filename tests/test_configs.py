@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from avhash_nas.cli.fit import CHOICES, decisive, parser
-from avhash_nas.cli.out import filled
+from avhash_nas.cli.fit import CHOICES, decisive, filled, parser
 from avhash_nas.data import write_synthetic
 from training.tiny import avnas, metrics_of
 

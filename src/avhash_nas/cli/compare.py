@@ -8,11 +8,11 @@ from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from rich.console import Console
 
-from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli import pages
 from avhash_nas.cli.compare_choices import Choices
 from avhash_nas.cli.compare_options import Options
 from avhash_nas.cli.parser import make_parser
+from avhash_nas.cli.trainers import quiet
 from avhash_nas.comparison import Comparison, FitOptions, Job, Results, Run, run_jobs, tables, write_report
 from avhash_nas.comparison.budget import describe
 from avhash_nas.comparison.jobs import last_error
@@ -32,7 +32,7 @@ register_type(FitOptions, serializer=dict, deserializer=FitOptions)  # else it w
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    fit_command.quiet()
+    quiet()
     own, more = _split(arguments)
     made = make_parser("compare", _DESCRIPTION)
     made.add_class_arguments(Comparison)

@@ -1,9 +1,7 @@
 """`avnas fit`: search, prune, fine-tune, test."""
 
 import inspect
-import logging
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,7 +11,7 @@ from jsonargparse import Namespace
 
 from avhash_nas.cli import pages
 from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
-from avhash_nas.cli.trainers import end_with_parent, trainer_factory
+from avhash_nas.cli.trainers import end_with_parent, quiet, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
@@ -236,21 +234,3 @@ def run(arguments: Sequence[str]) -> int:
         if page is not None:
             log_pictures(options.logger, folder.path, sorted(page.parent.glob("*.png")))
     return 0
-
-
-def quiet() -> None:
-    """Hide Lightning's advice on what is handled here."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for text in (
-        "is deprecated, use `isinstance",
-        "does not have many workers",
-        "Checkpoint directory",
-        "exists and is not empty",
-        "You're resuming from",
-        "There is a wandb run already in progress",  # the stages share one
-        "It is recommended to use `self.log",  # the metrics are merged over the ranks already
-        "find_unused_parameters=True was specified",
-        "Grad strides do not match bucket view strides",  # of depthwise convolutions, which are small
-        "Mismatch dtype between input and weight",  # RMSNorm under bf16-mixed is not fused on CPUs
-    ):
-        warnings.filterwarnings("ignore", f".*{text}.*")

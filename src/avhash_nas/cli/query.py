@@ -10,69 +10,18 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
-from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.errors import AvnasError
+from avhash_nas.cli.model_folder import check_fits, model_folder
+from avhash_nas.cli.parser import Choice, Parser, make_parser
+from avhash_nas.errors import AvnasError, MissingExtraError
 
 if TYPE_CHECKING:
+    from avhash_nas.extraction import Extraction
+    from avhash_nas.networks import HashNetwork
     from avhash_nas.retrieval import CodeStore
     from avhash_nas.serving import Answer
-from typing import TYPE_CHECKING
 
-from avhash_nas.cli.model_folder import check_fits, model_folder
-from avhash_nas.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from avhash_nas.extraction import Extraction
-    from avhash_nas.networks import HashNetwork
-    from avhash_nas.retrieval import CodeStore
-from avhash_nas.cli.parser import Choice
-
-
-def query_network(model: str, device: str) -> "HashNetwork":
-    """The network of a run or of a model folder.
-
-    Args:
-        model: The folder.
-        device: Where it runs: cpu, cuda, cuda:1.
-
-    Raises:
-        AvnasError: The folder holds no network, or there is no such device.
-    """
-    from avhash_nas.networks import HashNetwork
-
-    network = HashNetwork.from_pretrained(model_folder(model))
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise AvnasError(f"--device {device}: {str(error).splitlines()[0]}") from error
-
-
-def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> "Extraction | None":
-    """How features are made of a video file, as the store knows it, or else the model; None if neither does.
-
-    Args:
-        store: That is searched.
-        model: Folder of a run or of a model.
-        network: That takes the features.
-
-    Raises:
-        AvnasError: The features are of other widths than the network takes, or an extractor cannot be loaded.
-        MissingExtraError: What reads video files is not installed.
-    """
-    from avhash_nas.data import read_extraction
-    from avhash_nas.extraction import Extraction
-
-    described = store.extraction or read_extraction(model_folder(model))
-    if described is None:
-        return None
-    extraction = Extraction.from_dict(described)
-    check_fits(extraction, network, model, store.where)
-    try:
-        import av  # noqa: F401
-        import PIL  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "extract", "reading video files") from error
-    return extraction.prepare()
+RERANK = {"rerank": Choice("avhash_nas.retrieval.Rerank", ("avhash_nas.retrieval",))}
+"""For `make_parser`: values, asymmetric, frames, or package.module.Class."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -142,7 +91,6 @@ def _check(options: Namespace) -> None:
 
 
 def _answers(store: "CodeStore", options: Namespace) -> "list[Answer]":
-    from avhash_nas.cli.query import query_extraction, query_network
     from avhash_nas.serving import VideoSearch
 
     model = options.run or options.model
@@ -184,10 +132,6 @@ def _cell(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
-RERANK = {"rerank": Choice("avhash_nas.retrieval.Rerank", ("avhash_nas.retrieval",))}
-"""For `make_parser`: values, asymmetric, frames, or package.module.Class."""
-
-
 def add_rerank(parser: Parser) -> None:
     """Add the options to a parser made with `RERANK` among its choices.
 
@@ -202,3 +146,50 @@ def add_rerank(parser: Parser) -> None:
         help="compare the nearest codes once more: values, asymmetric, frames, or package.module.Class; "
         "--rerank.help=NAME lists its options; by default the order by Hamming distance stays",
     )
+
+
+def query_network(model: str, device: str) -> "HashNetwork":
+    """The network of a run or of a model folder.
+
+    Args:
+        model: The folder.
+        device: Where it runs: cpu, cuda, cuda:1.
+
+    Raises:
+        AvnasError: The folder holds no network, or there is no such device.
+    """
+    from avhash_nas.networks import HashNetwork
+
+    network = HashNetwork.from_pretrained(model_folder(model))
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise AvnasError(f"--device {device}: {str(error).splitlines()[0]}") from error
+
+
+def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> "Extraction | None":
+    """How features are made of a video file, as the store knows it, or else the model; None if neither does.
+
+    Args:
+        store: That is searched.
+        model: Folder of a run or of a model.
+        network: That takes the features.
+
+    Raises:
+        AvnasError: The features are of other widths than the network takes, or an extractor cannot be loaded.
+        MissingExtraError: What reads video files is not installed.
+    """
+    from avhash_nas.data import read_extraction
+    from avhash_nas.extraction import Extraction
+
+    described = store.extraction or read_extraction(model_folder(model))
+    if described is None:
+        return None
+    extraction = Extraction.from_dict(described)
+    check_fits(extraction, network, model, store.where)
+    try:
+        import av  # noqa: F401
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "extract", "reading video files") from error
+    return extraction.prepare()

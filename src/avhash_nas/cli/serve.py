@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.query import RERANK, add_rerank
+from avhash_nas.cli.query import RERANK, add_rerank, query_extraction, query_network
 from avhash_nas.errors import AvnasError
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ def _parser() -> Parser:
 
 def _search(store: "CodeStore", options: Namespace) -> "VideoSearch":
     """The search, whose parts are seen to fit; without network and extraction where videos cannot be looked up."""
-    from avhash_nas.cli.query import query_extraction, query_network
     from avhash_nas.serving import VideoSearch
 
     model = options.run or options.model

@@ -1,9 +1,11 @@
 """Lightning's Trainers for commands: the user's options, errors in one line, processes and signals."""
 
+import logging
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,24 @@ def started_beforehand(trainer: L.Trainer) -> bool:
     """Whether torchrun or SLURM, rather than Lightning, has started the processes."""
     strategy = trainer.strategy
     return isinstance(strategy, DDPStrategy) and not isinstance(strategy.cluster_environment, LightningEnvironment)
+
+
+def quiet() -> None:
+    """Hide Lightning's advice on what is handled here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for text in (
+        "is deprecated, use `isinstance",
+        "does not have many workers",
+        "Checkpoint directory",
+        "exists and is not empty",
+        "You're resuming from",
+        "There is a wandb run already in progress",  # the stages share one
+        "It is recommended to use `self.log",  # the metrics are merged over the ranks already
+        "find_unused_parameters=True was specified",
+        "Grad strides do not match bucket view strides",  # of depthwise convolutions, which are small
+        "Mismatch dtype between input and weight",  # RMSNorm under bf16-mixed is not fused on CPUs
+    ):
+        warnings.filterwarnings("ignore", f".*{text}.*")
 
 
 def _as_list(value: Any) -> list[Any]:
