@@ -41,35 +41,35 @@ no features. For labels, or to play videos in `avnas serve`, use `avnas extract`
 
 
 def _parser() -> Parser:
-    made = make_parser("encode", _DESCRIPTION, CHOICES)
-    made.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
-    made.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
-    made.add_argument("--features", type=str, help="feature folder; by default the dataset of the run")
+    command = make_parser("encode", _DESCRIPTION, CHOICES)
+    command.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
+    command.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
+    command.add_argument("--features", type=str, help="feature folder; by default the dataset of the run")
     videos = "folder of video files, or one file, to encode; their features are kept if --features is given"
-    made.add_argument("--videos", type=str, help=videos)
+    command.add_argument("--videos", type=str, help=videos)
     for modality, base in (("visual", VisualExtractor), ("audio", AudioExtractor)):
         text = f"with --videos, if the model does not say how features were extracted: as avnas extract's --{modality}"
-        made.add_subclass_arguments(base, modality, required=False, help=text)
-    made.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
-    made.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")
-    made.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
-    made.add_argument("--values", type=bool, default=True, help="keep the outputs as float16: 2 bytes a bit and video")
-    made.add_argument("--frames", action="store_true", help="keep a code for each time step, to rerank by frames")
-    made.add_argument("--first_label_only", action="store_true", help="use only the first label of each video")
-    made.add_argument("--batch_size", type=int, default=256, help="videos in a batch")
-    workers = "processes that read batches ahead, none by default; with --videos, that extract, by default at most 4"
-    made.add_argument("--workers", type=int, help=workers)
-    made.add_argument("--cache_dir", type=str, help="folder for the converted features, as fit's --data.cache_dir")
+        command.add_subclass_arguments(base, modality, required=False, help=text)
+    command.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
+    command.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")
+    command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    command.add_argument("--values", type=bool, default=True, help="keep the outputs as float16, 2 bytes a bit")
+    command.add_argument("--frames", action="store_true", help="keep a code for each time step, to rerank by frames")
+    command.add_argument("--first_label_only", action="store_true", help="use only the first label of each video")
+    command.add_argument("--batch_size", type=int, default=256, help="videos in a batch")
+    workers = "processes that read batches, by default none; with --videos, that extract, by default at most 4"
+    command.add_argument("--workers", type=int, help=workers)
+    command.add_argument("--cache_dir", type=str, help="folder for the converted features, as fit's --data.cache_dir")
     for option, default in (("accelerator", "auto"), ("precision", "32-true")):
-        made.add_argument(f"--{option}", type=str, default=default, help="as Lightning's Trainer takes it")
-    made.add_argument("--devices", type=int | str, default=1, help="as Lightning's Trainer takes it")
-    return made
+        command.add_argument(f"--{option}", type=str, default=default, help="as Lightning's Trainer takes it")
+    command.add_argument("--devices", type=int | str, default=1, help="as Lightning's Trainer takes it")
+    return command
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    made = _parser()
-    options = made.parse(arguments)
+    command = _parser()
+    options = command.parse(arguments)
     from avhash_nas.cli.trainers import end_with_parent, quiet
     from avhash_nas.data import FeatureFolder
     from avhash_nas.networks import HashNetwork
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
         _encode(_features(options), network, model, trainer, options)
         return 0
     folder = Path(options.features) if options.features else out.with_name(f"{out.name}.features")
-    problems = _extract(made, options, model, network, folder, trainer)
+    problems = _extract(command, options, model, network, folder, trainer)
     cache = options.cache_dir or folder / "cache"
     _encode(FeatureFolder(folder, None, options.batch_size, cache_dir=cache), network, model, trainer, options)
     if options.features is None and trainer.is_global_zero:
@@ -137,7 +137,7 @@ def _features(options: Namespace) -> "FeatureFolder":
 
 
 def _extract(
-    made: Parser, options: Namespace, model: Path, network: "HashNetwork", folder: Path, trainer: "L.Trainer"
+    command: Parser, options: Namespace, model: Path, network: "HashNetwork", folder: Path, trainer: "L.Trainer"
 ) -> bool:
     """Extract features of all videos on the first process, before others are started; whether some files gave none."""
     from avhash_nas.cli.trainers import started_beforehand
@@ -148,7 +148,7 @@ def _extract(
         raise AvnasError("--videos: extracting is for one process; run avnas extract first, then encode --features")
     if rank() != 0:
         return False
-    extraction = _extraction(made, options, model)
+    extraction = _extraction(command, options, model)
     check_fits(extraction, network, str(model), options.videos)
     outcome = extract_folder(options.videos, folder, extraction, workers=options.workers)
     print_outcome(outcome, str(folder))
@@ -157,7 +157,7 @@ def _extract(
     return bool(outcome.problems)
 
 
-def _extraction(made: Parser, options: Namespace, model: Path) -> Extraction:
+def _extraction(command: Parser, options: Namespace, model: Path) -> Extraction:
     """How to extract features: as the options say, or else as the model does."""
     known = read_extraction(model)
     if options.visual is None and options.audio is None:
@@ -169,7 +169,7 @@ def _extraction(made: Parser, options: Namespace, model: Path) -> Extraction:
         return Extraction.from_dict(known)
     if options.visual is None or options.audio is None:
         raise AvnasError("--visual and --audio: name both extractors, or neither to use the model's own")
-    ready = made.make(options)
+    ready = command.make(options)
     extraction = Extraction(ready.visual, ready.audio)
     check_same_extraction(known, extraction.to_dict(), model, "--visual, --audio")
     return extraction
@@ -184,8 +184,8 @@ def _encode(
 
     out = Path(options.out)
     check_same_extraction(read_extraction(model), videos.extraction, model, videos.root)
-    with stop_requests(), counting("encode", "batches") as told:
-        encoding = Encoding(network, videos, frames=options.frames, progress=told)
+    with stop_requests(), counting("encode", "batches") as progress:
+        encoding = Encoding(network, videos, frames=options.frames, progress=progress)
         started = time.perf_counter()
         codes = encoding.run(trainer)
         seconds = time.perf_counter() - started

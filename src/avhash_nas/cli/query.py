@@ -1,4 +1,4 @@
-"""`avnas query`: find the videos most like one."""
+"""`avnas query`: find similar videos."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.features is not None and not files:
         raise AvnasError(f"{options.features}: no videos.csv with videos in it; `avnas extract` writes one")
     answers = _answers(store, parser.make(options))
-    found = [
+    rows = [
         {
             "rank": rank,
             "id": answer.id,
@@ -49,33 +49,33 @@ def run(arguments: Sequence[str]) -> int:
         for rank, answer in enumerate(answers, 1)
     ]
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(rows, indent=2))
     else:
-        _print(found, store.bits)
+        _print(rows, store.bits)
     return 0
 
 
 def _parser() -> Parser:
-    parser = make_parser("query", "Find the videos most like one, by the distance of their codes.", RERANK)
+    parser = make_parser("query", "Find similar videos, by the distance of their codes.", RERANK)
     parser.add_argument("--store", type=str, required=True, help="what `avnas index` made: a file, or milvus:URI")
     parser.add_argument("--video", type=str, help="a video file; needs --run or --model")
-    parser.add_argument("--id", type=str, help="in place of --video: a video of the store, which is itself left out")
+    parser.add_argument("--id", type=str, help="in place of --video: a video of the store, which the result leaves out")
     parser.add_argument("--code", type=str, help="in place of --video: a code, two hexadecimal digits a byte")
-    parser.add_argument("--top", type=int, default=10, help="how many are wanted")
-    parser.add_argument("--itself", action="store_true", help="with --id: leave the video itself in")
+    parser.add_argument("--top", type=int, default=10, help="how many videos to find")
+    parser.add_argument("--itself", action="store_true", help="with --id: include the video itself")
     parser.add_argument("--run", type=str, help="folder of the run whose network made the codes")
     parser.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote")
     parser.add_argument("--device", type=str, default="cpu", help="where the network runs: cpu, cuda, cuda:1")
-    parser.add_argument("--features", type=str, help="folder whose videos.csv tells the files of the answers")
+    parser.add_argument("--features", type=str, help="folder whose videos.csv lists the files of the videos")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_rerank(parser)
     return parser
 
 
 def _check(options: Namespace) -> None:
-    """Refuse options that do not go together."""
-    asked = [name for name in ("video", "id", "code") if options[name] is not None]
-    if len(asked) != 1:
+    """Refuse contradictory options."""
+    sources = [name for name in ("video", "id", "code") if options[name] is not None]
+    if len(sources) != 1:
         raise AvnasError("give one of --video FILE, --id ID and --code HEX")
     if options.top < 1:
         raise AvnasError(f"--top must be at least 1, got {options.top}")
@@ -104,7 +104,7 @@ def _answers(store: "CodeStore", options: Namespace) -> "list[Answer]":
     extraction = query_extraction(store, model, network)
     if extraction is None:
         raise AvnasError(
-            f"--video: neither {options.store} nor {model} tells how features are made of videos (extraction.json); "
+            f"--video: neither {options.store} nor {model} says how features are extracted (extraction.json); "
             "codes of features that `avnas extract` wrote do"
         )
     features = extraction.features(options.video)
@@ -113,15 +113,15 @@ def _answers(store: "CodeStore", options: Namespace) -> "list[Answer]":
     return search.by_features(features.visual, features.audio, options.top)
 
 
-def _print(found: list[dict[str, Any]], bits: int) -> None:
+def _print(rows: list[dict[str, Any]], bits: int) -> None:
     columns = {"rank": "rank", "id": "id", "distance": f"distance of {bits}"}
     columns |= {"score": "score", "labels": "labels", "path": "path"}
-    shown = [name for name in columns if any(answer[name] not in (None, []) for answer in found)]
+    shown = [name for name in columns if any(answer[name] not in (None, []) for answer in rows)]
     table = Table()
     for name in shown:
         right = name in ("rank", "distance", "score")
         table.add_column(columns[name], justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for answer in found:
+    for answer in rows:
         table.add_row(*(_cell(answer[name]) for name in shown))
     Console().print(table)
 
@@ -135,7 +135,10 @@ def _cell(value: Any) -> str:
 def add_rerank(parser: Parser) -> None:
     """Add the options to a parser made with `RERANK` among its choices.
 
-    `parser.make(options).rerank` is then the `Rerank`, or None where none was asked for.
+    `parser.make(options).rerank` is then the `Rerank`, or None without --rerank.
+
+    Args:
+        parser: The parser.
     """
     from avhash_nas.retrieval import Rerank
 
@@ -143,8 +146,8 @@ def add_rerank(parser: Parser) -> None:
         Rerank,
         "rerank",
         required=False,
-        help="compare the nearest codes once more: values, asymmetric, frames, or package.module.Class; "
-        "--rerank.help=NAME lists its options; by default the order by Hamming distance stays",
+        help="rerank the nearest codes: values, asymmetric, frames, or package.module.Class; "
+        "--rerank.help=NAME lists its options; by default results are ordered by Hamming distance alone",
     )
 
 
@@ -168,16 +171,16 @@ def query_network(model: str, device: str) -> "HashNetwork":
 
 
 def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> "Extraction | None":
-    """How features are made of a video file, as the store knows it, or else the model; None if neither does.
+    """How to extract features of a video file, from the store, or else from the model; None if neither says it.
 
     Args:
-        store: That is searched.
+        store: The store that is searched.
         model: Folder of a run or of a model.
-        network: That takes the features.
+        network: The network that takes the features.
 
     Raises:
-        AvnasError: The features are of other widths than the network takes, or an extractor cannot be loaded.
-        MissingExtraError: What reads video files is not installed.
+        AvnasError: The network takes features of other widths, or an extractor cannot be loaded.
+        MissingExtraError: The packages that read video files are not installed.
     """
     from avhash_nas.data import read_extraction
     from avhash_nas.extraction import Extraction

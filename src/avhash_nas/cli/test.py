@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    made = make_parser(
+    command = make_parser(
         "test",
         "Evaluate a finished run again; prints the scores that fit printed, or with --rerank the scores by Hamming "
         "distance and reranked side by side.",
         RERANK,
     )
-    made.add_argument("--run", type=str, required=True, help="folder of the run")
-    made.add_argument("--data.root", type=str, help="folder of the dataset; by default the run's own")
-    made.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
-    add_rerank(made)
-    made.add_argument("--depths", type=list[int], help="several rerank depths side by side: [50,100,500]")
-    options = made.parse(arguments)
+    command.add_argument("--run", type=str, required=True, help="folder of the run")
+    command.add_argument("--data.root", type=str, help="folder of the dataset; by default the run's own")
+    command.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
+    add_rerank(command)
+    command.add_argument("--depths", type=list[int], help="several rerank depths side by side: [50,100,500]")
+    options = command.parse(arguments)
     from avhash_nas.cli.trainers import quiet
     from avhash_nas.networks import HashNetwork
     from avhash_nas.pipeline import RunFolder
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     from avhash_nas.training.encoding import quiet_trainer
 
     quiet()
-    reranks = _reranks(made, options)
+    reranks = _reranks(command, options)
     folder = RunFolder(options.run)
     folder.read_options()
     if not folder.finished:
@@ -64,18 +64,18 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _reranks(made: Parser, options: Namespace) -> "list[Rerank]":
+def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":
     """The rerank at each depth of the options; none without a rerank."""
     if options.rerank is None:
         if options.depths:
             raise AvnasError("--depths: name the rerank for these depths, by --rerank=NAME")
         return []
     if not options.depths:
-        return [made.make(options).rerank]
+        return [command.make(options).rerank]
     reranks = []
     for depth in options.depths:
         options.rerank.init_args.depth = depth
-        reranks.append(made.make(options).rerank)
+        reranks.append(command.make(options).rerank)
     return reranks
 
 
