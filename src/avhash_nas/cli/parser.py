@@ -93,13 +93,13 @@ def resolve(option: str, name: str, choice: Choice) -> str:
     if name.startswith(("{", "[")) or Path(name).is_file():
         return name
     if "." in name:
-        kind: type | None = import_class(name)
+        kind = import_class(name)
         if not issubclass(kind, import_class(choice.base)):
             raise AvnasError(f"--{option.lstrip('-')}: {name} is not a {choice.base.rpartition('.')[2]}")
         return f"{kind.__module__}.{kind.__qualname__}"
     known = choice.classes()
-    kind = known.get(plain(name))
-    if kind is not None:
+    if plain(name) in known:
+        kind = known[plain(name)]
         return f"{kind.__module__}.{kind.__qualname__}"
     near = difflib.get_close_matches(plain(name), known, 1)
     hint = f", did you mean {near[0]!r}?" if near else "."
@@ -173,7 +173,7 @@ class Parser(ArgumentParser):
                     section, name = _section(layer, option)
                     del section[name]
         with self._inner_errors():
-            return self.parse_args(
+            parsed: Namespace = self.parse_args(
                 [
                     *(f"--{option}={path}" for option, path in defaults.items()),
                     *(f"--config={json.dumps(layer, default=str)}" for layer in layers),
@@ -181,11 +181,13 @@ class Parser(ArgumentParser):
                     *rest,
                 ]
             )
+        return parsed
 
     def parse_stored(self, options: dict[str, Any]) -> Namespace:
         """Parse the options that a run has stored."""
         with self._inner_errors():
-            return self.parse_object(options)
+            parsed: Namespace = self.parse_object(options)
+        return parsed
 
     @contextmanager
     def _inner_errors(self) -> Iterator[None]:
@@ -307,7 +309,7 @@ def _load(file: str, choices: Mapping[str, Choice]) -> dict[str, Any]:
         raise AvnasError(f"--config {file}: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(options, dict):
         raise AvnasError(f"--config {file}: must hold options, such as `bits: 64`")
-    options = renamed(options)
+    options = dict(renamed(options))
     for option, path in _classes_in(options, choices).items():
         section, name = _section(options, option)
         section[name] = {**section[name], "class_path": path} if isinstance(section[name], dict) else path
