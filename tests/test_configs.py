@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from avhash_nas.cli.fit import CHOICES, decisive, parser
-from avhash_nas.cli.out import filled
+from avhash_nas.cli.fit import CHOICES, decisive, filled, parser
 from avhash_nas.data import write_synthetic
 from training.tiny import avnas, metrics_of
 
@@ -150,7 +149,12 @@ def test_a_point_of_a_sweep_runs_and_logs_what_the_sweep_looks_at(
     sweep = yaml.safe_load((ROOT / "experiments/sweeps/stamps.yaml").read_text())
     line = command_of(sweep, next(points_of(sweep)))
     tiny = ("--search.epochs=1", "--finetune.epochs=1", "--network.width=8", "--trainer.check_val_every_n_epoch=1")
-    tiny += ("--data.sampling.classes=4", "--data.sampling.videos=2", f"--data.cache_dir={tmp_path / 'cache'}")
+    tiny += (
+        "--data.sampling.classes=4",
+        "--data.sampling.videos=2",
+        f"--data.cache_dir={tmp_path / 'cache'}",
+        "--page=false",
+    )
     try:
         assert avnas(*line[2:], *tiny) == 0
         logged = dict(wandb.run.summary)
@@ -165,7 +169,7 @@ def test_a_point_of_a_sweep_runs_and_logs_what_the_sweep_looks_at(
 
 def test_the_demo_runs(tmp_path: Path) -> None:
     data = write_synthetic(tmp_path / "data", classes=10, train=8, val=2, test=2, visual_dim=8, audio_dim=6, frames=10)
-    tiny = ("--search.epochs=1", "--finetune.epochs=1", "--network.width=8", "--bits=16")
+    tiny = ("--search.epochs=1", "--finetune.epochs=1", "--network.width=8", "--bits=16", "--page=false")
     where = ("--data.root", data, "--data.cache_dir", tmp_path / "cache", "--out", tmp_path / "run")
     assert avnas("fit", "--strategy=avnas", "--config", ROOT / "experiments/demo/avnas.yaml", *where, *tiny) == 0
     assert metrics_of(tmp_path / "run")["strategy"] == "AVNAS"

@@ -19,7 +19,7 @@ PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init
 
 LAYERS = (
     {"cache", "errors", "legacy"},
-    {"codes", "distributed", "files", "kernels", "random_streams"},
+    {"codes", "distributed", "files", "kernels", "random_streams", "versions"},
     {"code_set", "operators"},
     {"space"},
     {"networks"},

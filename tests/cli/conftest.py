@@ -16,7 +16,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_config: Path) -> Pat
 @pytest.fixture
 def mlp_config(tmp_path: Path, tiny_data: Path, tiny_cache: Path) -> Path:
     """The quickest run: nothing to search, one epoch."""
-    kept = ("bits", "data")
+    kept = ("bits", "data", "page")
     options = {name: value for name, value in tiny_options(tiny_data, tiny_cache).items() if name in kept}
     options |= {"network": {"class_path": "mlp", "init_args": {"hidden": 8}}, "finetune": {"epochs": 1}}
     return write_config(tmp_path / "mlp.yaml", options)

@@ -59,7 +59,7 @@ def test_killed_it_goes_on_and_ends_the_same(videos, whole, tmp_path):
 def test_what_it_leaves_goes_to_fit_at_once(whole, tmp_path):
     assert avnas("data", "check", whole) == 0
     sampling = ("--data.sampling=ClassBalanced", "--data.sampling.classes=3", "--data.sampling.videos=2")
-    arguments = ("--network=mlp", "--network.hidden=8", "--bits=8", "--finetune.epochs=2", *sampling)
+    arguments = ("--network=mlp", "--network.hidden=8", "--bits=8", "--finetune.epochs=2", "--page=false", *sampling)
     data = (f"--data.root={whole}", f"--data.cache_dir={tmp_path / 'cache'}")
     assert avnas("fit", *arguments, *data, "--out", tmp_path / "run") == 0
     assert metrics_of(tmp_path / "run")["test"]
@@ -114,7 +114,7 @@ def test_tiny_clip_and_ast(videos, tmp_path):
         ((), "required: videos"),
         (("videos", "--visual=cilp"), "there is no 'cilp', did you mean 'clip'?"),
         (("videos", "--visual.checkpoint=gone/clip"), "CLIP checkpoint 'gone/clip' cannot be loaded"),
-        (("videos", "--split=half"), "--split: 'half' is not of numbers separated by commas"),
+        (("videos", "--split=half"), "--split: 'half' is not a list of numbers such as 0.5"),
         (("videos", "--split=0.9,0.2,0.2"), "split=0.9,0.2,0.2: give three shares above 0 that add up to 1"),
         (("videos", "--labels=labels.csv"), "labels.csv: cannot be read"),
         (("videos", "--steps=0"), "steps=0 must be at least 1"),

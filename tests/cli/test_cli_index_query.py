@@ -166,7 +166,7 @@ def test_the_program_itself(folder):
         command = [sys.executable, "-m", "avhash_nas", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert program("index", "--codes", "codes.npz", "--store", "x.avnas").returncode == 0
+    assert avnas("index", "--codes", "codes.npz", "--store", "x.avnas") == 0
     done = program("query", "--store", "x.avnas", "--id", "v7", "--top", "2")
     assert done.returncode == 0
     assert "distance of 12" in done.stdout

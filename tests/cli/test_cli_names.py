@@ -179,7 +179,7 @@ def test_a_class_path_that_leads_nowhere(path: str) -> None:
 
 
 def test_a_class_of_another_kind_is_refused() -> None:
-    with pytest.raises(AvnasError, match="is no SearchStrategy"):
+    with pytest.raises(AvnasError, match="is not a SearchStrategy"):
         names.resolve("--strategy", "avhash_nas.data.ClassBalanced", CHOICES["strategy"])
 
 

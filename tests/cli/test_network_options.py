@@ -14,11 +14,11 @@ SHORT = ("--search.epochs=1", "--finetune.epochs=1")
 def test_checkpointing_changes_no_byte_of_a_run(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    calls = []
+    calls, run_checkpointed = [], graph.run_checkpointed
 
     def counted(*arguments: object) -> torch.Tensor:
         calls.append(torch.is_grad_enabled())
-        return graph.run_checkpointed(*arguments)  # type: ignore[arg-type]
+        return run_checkpointed(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(graph, "run_checkpointed", counted)
     assert avnas("fit", "--config", tiny_config, "--out", tmp_path / "plain", *SHORT) == 0

@@ -1,4 +1,4 @@
-"""The command line: one file for each command. Heavy packages are imported by the command that needs them."""
+"""The command line: one file for each command, which imports heavy packages when it needs them."""
 
 import importlib
 import sys
@@ -11,18 +11,18 @@ __all__ = ["main"]
 
 COMMANDS = {
     "fit": "search, prune, fine-tune and test a hashing network",
-    "compare": "run strategies and networks side by side, and print the paper's tables",
-    "test": "evaluate a finished run once more",
+    "compare": "train strategies and networks side by side, and print the paper's tables",
+    "test": "evaluate a finished run again",
     "extract": "turn video files into features",
-    "encode": "turn features or videos into codes",
-    "index": "build an index of codes, add to it, remove from it",
-    "query": "find the videos most like one",
-    "serve": "answer queries on a web page and by a JSON API",
-    "report": "write a page with pictures of runs",
+    "encode": "turn features or video files into codes",
+    "index": "build and update an index of codes",
+    "query": "find similar videos",
+    "serve": "answer queries on a web page and through a JSON API",
+    "report": "write a page with figures of runs",
     "synth": "write a labeled synthetic dataset",
-    "data": "look a dataset over and list every problem",
-    "space": "print a search space: cells, candidates, sizes, parameters",
-    "latency": "measure how long each candidate takes on this machine",
+    "data": "validate a dataset",
+    "space": "print a search space, or draw an architecture",
+    "latency": "measure the latency of each candidate on this machine",
     "env": "print versions, devices and the selective-scan back end",
 }
 
@@ -41,11 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: Arguments without the program's name; those of the process if None.
+        argv: Arguments without the program's name; by default those of the process.
 
     Returns:
-        Exit code: 0 done, 1 a run of a comparison is not finished or a video gave no features, 2 bad input or options.
-        A run that a signal stopped ends with 128 plus the signal's number.
+        Exit code: 0 for success, 1 if a run of a comparison is not finished or a video gave no features, 2 for bad
+        input or options, 128 plus the signal's number for a run that a signal stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        print(f"avnas: error: unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"avnas: error: unknown command {name!r}; the commands are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
         return int(importlib.import_module(f"avhash_nas.cli.{name}").run(arguments[1:]))

@@ -8,11 +8,11 @@ from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from rich.console import Console
 
-from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli import pages
 from avhash_nas.cli.compare_options import CompareOptions
 from avhash_nas.cli.compare_ranking import RankingRuns
 from avhash_nas.cli.parser import make_parser
+from avhash_nas.cli.trainers import quiet
 from avhash_nas.comparison import Comparison, FitOptions, Job, Run, run_jobs
 from avhash_nas.comparison.budget import describe
 from avhash_nas.comparison.jobs import last_error
@@ -33,7 +33,7 @@ register_type(FitOptions, serializer=dict, deserializer=FitOptions)  # else json
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    fit_command.quiet()
+    quiet()
     own, of_fit = _split(arguments)
     parser = make_parser("compare", _DESCRIPTION)
     parser.add_class_arguments(Comparison)

@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.cli import fit as fit_command
-from avhash_nas.cli.parser import Parser, import_class
+from avhash_nas.cli.parser import import_class
 from avhash_nas.comparison import Comparison, Entry, Run
 from avhash_nas.comparison.budget import budget, check_equal
 from avhash_nas.errors import AvnasError
@@ -104,7 +104,7 @@ class CompareOptions:
             *(*self.comparison.recipes, *_inline(self.comparison.options)),
             *(*entry.recipes, *_inline(entry.options)),
         ]
-        Parser.command = f"avnas compare: {entry.name}"
+        self.parser.prog = f"avnas compare: {entry.name}"
         options = self.parser.parse([*(f"--config={layer}" for layer in layers), *self._fit_arguments])
         try:
             self.parser.make(options)

@@ -1,4 +1,4 @@
-"""Progress of counted work on standard error."""
+"""Progress bars on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 @contextmanager
 def counting(command: str, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar in a terminal, a line for every tenth of the work elsewhere.
+    """Show progress: a bar in a terminal, otherwise a line for each tenth of the work.
 
     Args:
-        command: In front of each line.
-        what: What is counted.
+        command: Printed before each line.
+        what: What is counted, in the plural.
 
     Yields:
-        To be called with how much is done and how much there is.
+        A function that takes how many are done, and how many there are.
     """
     if sys.stderr.isatty():
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""`avnas data check DIR`: what is in a dataset, and every problem of it."""
+"""`avnas data check DIR`: validate a dataset."""
 
 from collections.abc import Sequence
 

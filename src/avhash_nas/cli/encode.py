@@ -1,68 +1,81 @@
-"""`avnas encode`: from features, or from video files, to codes."""
+"""`avnas encode`: turn features, or video files, into codes."""
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightning as L
 from jsonargparse import Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from avhash_nas.cli.counting import counting
-from avhash_nas.cli.encode_videos import CHOICES, add_video_options, extract_videos
-from avhash_nas.cli.fit import quiet
-from avhash_nas.cli.model_folder import model_folder
-from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.trainers import follow_parent, no_handlers, started_beforehand
+from avhash_nas.cli.extract import print_outcome
+from avhash_nas.cli.model_folder import check_fits, model_folder
+from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.code_set import CodeSet
-from avhash_nas.data import FeatureFolder, check_same_extraction, read_extraction
+from avhash_nas.data import check_same_extraction, read_extraction
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork
-from avhash_nas.pipeline import RunFolder
-from avhash_nas.training.checkpoint import stop_requests
-from avhash_nas.training.encoding import Encoding, Speed, quiet_trainer
+from avhash_nas.extraction import AudioExtractor, Extraction, VisualExtractor, extract_folder
+
+if TYPE_CHECKING:
+    import lightning as L
+
+    from avhash_nas.data import FeatureFolder
+    from avhash_nas.networks import HashNetwork
+    from avhash_nas.training.encoding import Speed
+
+CHOICES = {
+    modality: Choice(f"avhash_nas.extraction.{modality.capitalize()}Extractor", ("avhash_nas.extraction",))
+    for modality in ("visual", "audio")
+}
+"""Options that name a class."""
 
 _DESCRIPTION = """Turn features, or video files, into codes.
 
---out is one file: packed codes with the videos' ids, their labels where lists give them, and the network's outputs as
-float16, by which `avnas query` and `avnas serve` can rerank. With --videos, features are made first, as the model's own
-were, and the same command goes on where it stopped; exit code 1 tells that some files gave none. For labels, or to play
-videos in `avnas serve`, use `avnas extract` and --features."""
+--out is one file: packed codes with the videos' ids, their labels if lists give them, and the network's outputs as
+float16, by which `avnas query` and `avnas serve` can rerank. With --videos, features are extracted first, in the same
+way as for the model's training, and the same command resumes where it stopped; exit code 1 means that some files gave
+no features. For labels, or to play videos in `avnas serve`, use `avnas extract` and --features."""
 
 
 def _parser() -> Parser:
-    made = make_parser("encode", _DESCRIPTION, CHOICES)
-    made.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
-    made.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
-    made.add_argument("--features", type=str, help="feature folder; by default the dataset of the run")
-    add_video_options(made)
-    made.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
-    made.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")
-    made.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
-    made.add_argument("--values", type=bool, default=True, help="keep the outputs as float16: 2 bytes a bit and video")
-    made.add_argument("--frames", action="store_true", help="keep a code of each time step, to rerank by frames")
-    made.add_argument("--first_label_only", action="store_true", help="of several labels, only the first counts")
-    made.add_argument("--batch_size", type=int, default=256, help="videos in a batch")
-    workers = "processes that read batches ahead, none by default; with --videos, that extract, by default at most 4"
-    made.add_argument("--workers", type=int, help=workers)
-    made.add_argument("--cache_dir", type=str, help="folder for the converted features, as fit's --data.cache_dir")
+    command = make_parser("encode", _DESCRIPTION, CHOICES)
+    command.add_argument("--run", type=str, help="folder of a finished run, whose network encodes")
+    command.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote, or of a run")
+    command.add_argument("--features", type=str, help="feature folder; by default the dataset of the run")
+    videos = "folder of video files, or one file, to encode; their features are kept if --features is given"
+    command.add_argument("--videos", type=str, help=videos)
+    for modality, base in (("visual", VisualExtractor), ("audio", AudioExtractor)):
+        text = f"with --videos, if the model does not say how features were extracted: as avnas extract's --{modality}"
+        command.add_subclass_arguments(base, modality, required=False, help=text)
+    command.add_argument("--split", type=str, default="all", help="train, val, test, ...; all takes every video")
+    command.add_argument("--out", type=str, required=True, help="file to write, such as codes.npz")
+    command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    command.add_argument("--values", type=bool, default=True, help="keep the outputs as float16, 2 bytes a bit")
+    command.add_argument("--frames", action="store_true", help="keep a code for each time step, to rerank by frames")
+    command.add_argument("--first_label_only", action="store_true", help="use only the first label of each video")
+    command.add_argument("--batch_size", type=int, default=256, help="videos in a batch")
+    workers = "processes that read batches, by default none; with --videos, that extract, by default at most 4"
+    command.add_argument("--workers", type=int, help=workers)
+    command.add_argument("--cache_dir", type=str, help="folder for the converted features, as fit's --data.cache_dir")
     for option, default in (("accelerator", "auto"), ("precision", "32-true")):
-        made.add_argument(f"--{option}", type=str, default=default, help="as Lightning's Trainer takes it")
-    made.add_argument("--devices", type=int | str, default=1, help="as Lightning's Trainer takes it")
-    return made
+        command.add_argument(f"--{option}", type=str, default=default, help="as Lightning's Trainer takes it")
+    command.add_argument("--devices", type=int | str, default=1, help="as Lightning's Trainer takes it")
+    return command
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
+    command = _parser()
+    options = command.parse(arguments)
+    from avhash_nas.cli.trainers import end_with_parent, quiet
+    from avhash_nas.data import FeatureFolder
+    from avhash_nas.networks import HashNetwork
+
     quiet()
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        follow_parent()
-    made = _parser()
-    options = made.parse(arguments)
+    end_with_parent()
     out = Path(options.out)
     _check_out(out, overwrite=options.overwrite)
     model = _model(options)
@@ -72,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
         _encode(_features(options), network, model, trainer, options)
         return 0
     folder = Path(options.features) if options.features else out.with_name(f"{out.name}.features")
-    problems = _extract(made, options, model, network, folder, trainer)
+    problems = _extract(command, options, model, network, folder, trainer)
     cache = options.cache_dir or folder / "cache"
     _encode(FeatureFolder(folder, None, options.batch_size, cache_dir=cache), network, model, trainer, options)
     if options.features is None and trainer.is_global_zero:
@@ -81,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check_out(out: Path, *, overwrite: bool) -> None:
-    """See that the result can be written, before anything is computed; the first process looks for all."""
+    """Check that the result can be written, before anything is computed, on the first process."""
     if rank() != 0:
         return
     if out.is_dir():
@@ -92,6 +105,8 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
 
 def _model(options: Namespace) -> Path:
     """The folder with the network."""
+    from avhash_nas.pipeline import RunFolder
+
     if (options.run is None) == (options.model is None):
         raise AvnasError("give either --run, the folder of a run, or --model, the folder of a model")
     if options.run is not None and not RunFolder(options.run).finished:
@@ -100,8 +115,11 @@ def _model(options: Namespace) -> Path:
     return model_folder(options.run or options.model)
 
 
-def _features(options: Namespace) -> FeatureFolder:
-    """The videos to encode; what is not given is as in the run."""
+def _features(options: Namespace) -> "FeatureFolder":
+    """The videos to encode; options that are not given are those of the run."""
+    from avhash_nas.data import FeatureFolder
+    from avhash_nas.pipeline import RunFolder
+
     of_run = RunFolder(options.run).read_options()["data"] if options.run is not None else {}
     features = options.features or of_run.get("root")
     if features is None:
@@ -119,22 +137,55 @@ def _features(options: Namespace) -> FeatureFolder:
 
 
 def _extract(
-    made: Parser, options: Namespace, model: Path, network: HashNetwork, folder: Path, trainer: L.Trainer
+    command: Parser, options: Namespace, model: Path, network: "HashNetwork", folder: Path, trainer: "L.Trainer"
 ) -> bool:
-    """Fill the folder on the first process, before others are started; whether some files gave no features."""
+    """Extract features of all videos on the first process, before others are started; whether some files gave none."""
+    from avhash_nas.cli.trainers import started_beforehand
+
     if options.split != "all":
         raise AvnasError("--split: videos have none; leave it out, or run avnas extract and encode --features")
     if started_beforehand(trainer):
         raise AvnasError("--videos: extracting is for one process; run avnas extract first, then encode --features")
-    return rank() == 0 and bool(extract_videos(made, options, model, network, folder).problems)
+    if rank() != 0:
+        return False
+    extraction = _extraction(command, options, model)
+    check_fits(extraction, network, str(model), options.videos)
+    outcome = extract_folder(options.videos, folder, extraction, workers=options.workers)
+    print_outcome(outcome, str(folder))
+    if not outcome.videos:
+        raise AvnasError(f"{options.videos}: no file in it gave features")
+    return bool(outcome.problems)
 
 
-def _encode(videos: FeatureFolder, network: HashNetwork, model: Path, trainer: L.Trainer, options: Namespace) -> None:
+def _extraction(command: Parser, options: Namespace, model: Path) -> Extraction:
+    """How to extract features: as the options say, or else as the model does."""
+    known = read_extraction(model)
+    if options.visual is None and options.audio is None:
+        if known is None:
+            raise AvnasError(
+                f"{model}: does not say how its features were extracted (extraction.json is missing): name the "
+                "extractors by --visual and --audio"
+            )
+        return Extraction.from_dict(known)
+    if options.visual is None or options.audio is None:
+        raise AvnasError("--visual and --audio: name both extractors, or neither to use the model's own")
+    ready = command.make(options)
+    extraction = Extraction(ready.visual, ready.audio)
+    check_same_extraction(known, extraction.to_dict(), model, "--visual, --audio")
+    return extraction
+
+
+def _encode(
+    videos: "FeatureFolder", network: "HashNetwork", model: Path, trainer: "L.Trainer", options: Namespace
+) -> None:
     """Encode, write the file and print the summary."""
+    from avhash_nas.training.checkpoint import stop_requests
+    from avhash_nas.training.encoding import Encoding
+
     out = Path(options.out)
     check_same_extraction(read_extraction(model), videos.extraction, model, videos.root)
-    with stop_requests(), counting("encode", "batches") as told:
-        encoding = Encoding(network, videos, frames=options.frames, progress=told)
+    with stop_requests(), counting("encode", "batches") as progress:
+        encoding = Encoding(network, videos, frames=options.frames, progress=progress)
         started = time.perf_counter()
         codes = encoding.run(trainer)
         seconds = time.perf_counter() - started
@@ -144,19 +195,16 @@ def _encode(videos: FeatureFolder, network: HashNetwork, model: Path, trainer: L
         trainer.strategy.barrier()
 
 
-def _trainer(options: Namespace) -> L.Trainer:
-    wanted = {name: options[name] for name in ("accelerator", "devices", "precision")}
-    try:
-        made = quiet_trainer(**wanted)
-    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        given = ", ".join(f"--{name}={value}" for name, value in wanted.items())
-        raise AvnasError(f"{given}: {' '.join(str(error).split())}") from error
-    made._signal_connector.register_signal_handlers = no_handlers  # type: ignore[method-assign]
-    return made
+def _trainer(options: Namespace) -> "L.Trainer":
+    from avhash_nas.cli.trainers import checked_trainer
+    from avhash_nas.training.encoding import quiet_trainer
+
+    values = {name: options[name] for name in ("accelerator", "devices", "precision")}
+    return checked_trainer(quiet_trainer, ", ".join(f"--{name}={value}" for name, value in values.items()), **values)
 
 
-def _summary(out: Path, codes: CodeSet, speed: Speed, seconds: float, batch_size: int) -> list[str]:
-    """What was made, how fast, and how many bits are in doubt."""
+def _summary(out: Path, codes: CodeSet, speed: "Speed", seconds: float, batch_size: int) -> list[str]:
+    """What was written, how fast, and how many bits rounding may change."""
     close = codes.notes["near_zero"]
     labels = f"labels of {len(codes.class_names)} classes" if codes.labels is not None else "no labels"
     return [

@@ -1,4 +1,4 @@
-"""`avnas env`: what a result depends on."""
+"""`avnas env`: print the versions and devices that results depend on."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from avhash_nas.cache import default_cache_dir
 from avhash_nas.cli.parser import make_parser
+from avhash_nas.versions import versions
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -14,9 +16,7 @@ def run(arguments: Sequence[str]) -> int:
     make_parser("env", "Print versions, devices, threads and the selective-scan back end.").parse(arguments)
     import torch
 
-    from avhash_nas.data import default_cache_dir
     from avhash_nas.kernels import scan_backend
-    from avhash_nas.pipeline.evaluate import versions
 
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     rows = {

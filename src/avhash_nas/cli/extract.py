@@ -24,39 +24,43 @@ CHOICES = {
 
 _DESCRIPTION = """Turn video files into features.
 
-The same command goes on where it stopped; when files were added or have changed, it extracts only these. Exit code 1
-tells that some files gave no features, while the others did. To try things out without any download:
+The same command resumes where it stopped. If files were added or have changed, it extracts only these. Exit code 1
+means that some files gave no features. To try it without any download:
 --visual=color_gradients --audio=log_mel."""
 _CLASS = "a name or package.module.Class, {default} if none is given; --{option}.help=NAME lists its options"
 
 
 def parser() -> Parser:
     """All options of `avnas extract`."""
-    made = make_parser("extract", _DESCRIPTION, CHOICES)
-    made.usage = "avnas extract VIDEOS --out DIR [options]"
-    by_hand: set[str | int] = {"extraction", "labeling", "out", "suffixes", "drop_missing", "overwrite"}
-    made.add_function_arguments(extract_folder, as_positional=True, skip=by_hand)
-    made.add_argument("--out", type=str, required=True, help="folder of the features")
-    made.add_argument("--overwrite", action="store_true", help="remove an extraction that is in the folder")
-    drop = "take videos whose files are gone out of the features, which else is an error"
-    made.add_argument("--drop_missing", "--drop-missing", action="store_true", help=drop)
-    more = f"further endings of video files, such as .gif,.dat; known are {' '.join(SUFFIXES)}"
-    made.add_argument("--suffixes", type=str, default="", help=more)
-    made.add_argument("--steps", type=int, default=25, help="T, frames and audio segments of a video")
-    made.add_argument("--dtype", type=Literal["float32", "float16"], default="float32", help="type of stored features")
-    made.add_class_arguments(Labeling, skip={"split", "resplit"})
-    shares = "shares of train, val and test, where the CSV file or folders of these names do not tell"
-    made.add_argument("--split", type=str, default="0.5,0.25,0.25", help=shares)
-    made.add_argument("--resplit", action="store_true", help="draw anew what an earlier extraction has drawn")
+    command = make_parser("extract", _DESCRIPTION, CHOICES)
+    command.usage = "avnas extract VIDEOS --out DIR [options]"
+    separate: set[str | int] = {"extraction", "labeling", "out", "suffixes", "drop_missing", "overwrite"}
+    command.add_function_arguments(extract_folder, as_positional=True, skip=separate)
+    command.add_argument("--out", type=str, required=True, help="folder of the features")
+    command.add_argument("--overwrite", action="store_true", help="remove an extraction that is in the folder")
+    drop = "remove videos whose files are missing from the features; otherwise they are an error"
+    command.add_argument("--drop_missing", "--drop-missing", action="store_true", help=drop)
+    more = f"further file extensions of videos, such as .gif,.dat, besides {' '.join(SUFFIXES)}"
+    command.add_argument("--suffixes", type=str, default="", help=more)
+    command.add_argument("--steps", type=int, default=25, help="T: frames and audio segments of a video")
+    command.add_argument(
+        "--dtype", type=Literal["float32", "float16"], default="float32", help="type of stored features"
+    )
+    command.add_class_arguments(Labeling, skip={"split", "resplit"})
+    shares = "shares of train, val and test, if neither the CSV file nor folders of these names give the splits"
+    command.add_argument("--split", type=str, default="0.5,0.25,0.25", help=shares)
+    command.add_argument(
+        "--resplit", action="store_true", help="draw the splits again, not as an earlier extraction did"
+    )
     for option, base, default in (("visual", VisualExtractor, "clip"), ("audio", AudioExtractor, "ast")):
-        made.add_subclass_arguments(base, option, required=True, help=_CLASS.format(option=option, default=default))
-    return made
+        command.add_subclass_arguments(base, option, required=True, help=_CLASS.format(option=option, default=default))
+    return command
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    made = parser()
-    options = made.make(made.parse(arguments))
+    command = parser()
+    options = command.make(command.parse(arguments))
     outcome = extract_folder(
         options.videos,
         options.out,
@@ -76,15 +80,15 @@ def _shares(text: str) -> tuple[float, ...]:
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:
-        raise AvnasError(f"--split: {text!r} is not of numbers separated by commas, such as 0.5,0.25,0.25") from None
+        raise AvnasError(f"--split: {text!r} is not a list of numbers such as 0.5,0.25,0.25") from None
 
 
 def print_outcome(outcome: Outcome, out: str) -> None:
     """Print the files that gave no features, and what the folder holds.
 
     Args:
-        outcome: Of an extraction.
-        out: The folder.
+        outcome: What an extraction returned.
+        out: The folder of the features.
     """
     console = Console(width=None if sys.stdout.isatty() else 10_000)  # a file takes lines of any length
 

@@ -1,26 +1,25 @@
 """`avnas fit`: search, prune, fine-tune, test."""
 
 import inspect
-import os
-import warnings
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import lightning as L
+import yaml
 from jsonargparse import Namespace
 
 from avhash_nas.cli import pages
-from avhash_nas.cli.out import filled
 from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
-from avhash_nas.cli.trainers import follow_parent, trainer_factory
+from avhash_nas.cli.trainers import end_with_parent, quiet, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit
-from avhash_nas.pipeline.loggers import check_logger, log_pictures
-from avhash_nas.pipeline.run_folder import print_results
+from avhash_nas.pipeline.loggers import log_pictures
+from avhash_nas.pipeline.run_folder import flatten, print_results
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Recipe
@@ -60,8 +59,8 @@ _HINTS = {
     ),
     "trainer.default_root_dir": "--out names the folder of the run",
 }
-_HOW_NOT_WHAT = ("config", "out", "overwrite", "logger", "page", "checkpointing", "trainer")
-_TRAINER_WHAT = (
+_NOT_DECISIVE = ("config", "out", "overwrite", "logger", "page", "checkpointing", "trainer")
+_DECISIVE_OF_TRAINER = (
     *("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "overfit_batches"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "fast_dev_run"),
     *("val_check_interval", "check_val_every_n_epoch"),
@@ -70,33 +69,36 @@ _TRAINER_WHAT = (
 
 def parser() -> Parser:
     """All options of `avnas fit`."""
-    made = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
-    made.hints = _HINTS
-    where = "folder of the run, where the same command goes on; {strategy}, {bits}, ... stand for the options' values"
-    made.add_argument("--out", type=str, default="runs/fit", help=where)
-    made.add_argument("--overwrite", action="store_true", help="remove a run that is in the folder and start anew")
-    made.add_argument("--seed", type=int, default=0, help="for initialization, sampling, dropout and augmentation")
-    made.add_argument("--bits", type=int, default=64, help="code length q")
-    made.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
-    made.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
-    made.add_argument("--compile", action="store_true", help="train with operators compiled by torch.compile")
-    less = "less memory for more time: cells are run again in the backward pass instead of keeping what they compute"
-    made.add_argument("--checkpointing", action="store_true", help=less)
-    made.add_argument("--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv")
-    made.add_argument("--page", type=bool, default=True, help=pages.OPTION)
-    made.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
-    made.add_subclass_arguments(
+    command = make_parser("fit", "Search, prune, fine-tune and test a hashing network.", CHOICES)
+    command.hints = _HINTS
+    command.checked = {"search": Recipe, "finetune": Recipe}
+    where = "folder of the run, where the same command resumes; {strategy}, {bits}, ... stand for the options' values"
+    command.add_argument("--out", type=str, default="runs/fit", help=where)
+    command.add_argument("--overwrite", action="store_true", help="remove the run in the folder and start again")
+    command.add_argument("--seed", type=int, default=0, help="for initialization, sampling, dropout and augmentation")
+    command.add_argument("--bits", type=int, default=64, help="code length q")
+    command.add_argument("--space", type=str, default="full", help="preset (see avnas space) or JSON file")
+    command.add_argument("--from_scratch", "--from-scratch", action="store_true", help="fine-tune from fresh weights")
+    command.add_argument("--compile", action="store_true", help="train with operators compiled by torch.compile")
+    less = "use less memory and more time: recompute cells in the backward pass"
+    command.add_argument("--checkpointing", action="store_true", help=less)
+    command.add_argument(
+        "--logger", type=Literal["csv", "wandb", "tensorboard"], default="csv", help="besides epochs.csv"
+    )
+    command.add_argument("--page", type=bool, default=True, help=pages.OPTION)
+    command.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
+    command.add_subclass_arguments(
         HashNetwork, "network", required=True, help=_choice("network"), skip=_INJECTED, instantiate=False
     )
-    made.add_subclass_arguments(Objective, "objective", required=True, help=_choice("objective"))
-    made.add_class_arguments(HashingData, "data", skip={"seed"}, instantiate=False)
-    made.add_class_arguments(Augmentation, "augmentation")
-    made.add_class_arguments(Recipe, "search")
-    made.add_class_arguments(Recipe, "finetune")
-    made.set_defaults({"finetune.lr": 1e-4})
-    made.add_class_arguments(Scoring, "scoring")
-    made.add_class_arguments(L.Trainer, "trainer", skip=_STAGE_DECIDES, instantiate=False)
-    return made
+    command.add_subclass_arguments(Objective, "objective", required=True, help=_choice("objective"))
+    command.add_class_arguments(HashingData, "data", skip={"seed"}, instantiate=False)
+    command.add_class_arguments(Augmentation, "augmentation")
+    command.add_class_arguments(Recipe, "search")
+    command.add_class_arguments(Recipe, "finetune")
+    command.set_defaults({"finetune.lr": 1e-4})
+    command.add_class_arguments(Scoring, "scoring")
+    command.add_class_arguments(L.Trainer, "trainer", skip=_STAGE_DECIDES, instantiate=False)
+    return command
 
 
 def _choice(option: str) -> str:
@@ -104,8 +106,13 @@ def _choice(option: str) -> str:
     return f"a name or package.module.Class, {default} if none is given; --{option}.help=NAME lists its options"
 
 
-def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
-    """The plan of a run from parsed options.
+def build(options: Namespace, command: Parser, folder: RunFolder) -> Plan:
+    """The plan of a run.
+
+    Args:
+        options: As parsed.
+        command: Their parser.
+        folder: Of the run.
 
     Raises:
         AvnasError: Options or data are bad.
@@ -114,13 +121,7 @@ def build(options: Namespace, made: Parser, folder: RunFolder) -> Plan:
         raise AvnasError(f"--bits must be positive, got {options.bits}")
     if options.seed < 0:
         raise AvnasError(f"--seed must not be negative, got {options.seed}")
-    check_logger(options.logger)
-    for stage in ("search", "finetune"):
-        try:
-            Recipe(**plain_values(options[stage]))
-        except AvnasError as error:
-            raise AvnasError(str(error).replace("recipe: ", f"--{stage}.", 1)) from error
-    ready = made.make(options)
+    ready = command.make(options)
     run_as = NetworkOptions(compiled=options.compile, checkpointing=options.checkpointing)
     make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder, (run_as,))
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
@@ -148,16 +149,16 @@ def open_data(ready: Namespace, seed: int) -> HashingData:
 
 
 def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], HashNetwork]:
-    """Builds the network once the data's dimensions are known."""
+    """A function that makes the network from the data's dimensions."""
     kind = import_class(path)
-    asked = inspect.signature(kind).parameters
-    if "space" in asked:
+    parameters = inspect.signature(kind).parameters
+    if "space" in parameters:
         arguments = {**arguments, "space": load_space(options.space)}
 
     def make(data: HashingData) -> HashNetwork:
-        of_data = {"visual_dim": data.visual_dim, "audio_dim": data.audio_dim, "frames": data.frames}
-        given = {name: value for name, value in of_data.items() if name in asked}
-        network: HashNetwork = kind(bits=options.bits, **given, **arguments)
+        known = {"visual_dim": data.visual_dim, "audio_dim": data.audio_dim, "frames": data.frames}
+        dims = {name: value for name, value in known.items() if name in parameters}
+        network: HashNetwork = kind(bits=options.bits, **dims, **arguments)
         return network
 
     return make
@@ -168,56 +169,70 @@ def plain_values(namespace: Namespace | None) -> dict[str, Any]:
     return dict(vars(namespace)) if namespace is not None else {}
 
 
-def decisive(options: Namespace, made: Parser) -> dict[str, Any]:
+def decisive(options: Namespace, command: Parser) -> dict[str, Any]:
     """The options that decide what a run computes, as plain values."""
-    import yaml
-
-    dumped: dict[str, Any] = yaml.safe_load(made.dump(options, format="yaml", skip_validation=True))
+    dumped: dict[str, Any] = yaml.safe_load(command.dump(options, format="yaml", skip_validation=True))
     trainer = {
         name: dumped["trainer"][name]
-        for name in _TRAINER_WHAT
-        if dumped["trainer"].get(name) != made.get_default(f"trainer.{name}")
+        for name in _DECISIVE_OF_TRAINER
+        if dumped["trainer"].get(name) != command.get_default(f"trainer.{name}")
     }
-    decided = {name: value for name, value in dumped.items() if name not in _HOW_NOT_WHAT}
-    if not decided["compile"]:
-        del decided["compile"]  # as in runs of older versions
-    return {**decided, "trainer": trainer} if trainer else decided
+    decisive_options = {name: value for name, value in dumped.items() if name not in _NOT_DECISIVE}
+    if not decisive_options["compile"]:
+        del decisive_options["compile"]  # as in runs of older versions
+    return {**decisive_options, "trainer": trainer} if trainer else decisive_options
+
+
+def filled(out: str, options: Mapping[str, Any], choices: Mapping[str, Choice]) -> str:
+    """A folder name with every `{option}` replaced by the option's value, a class by the shortest of its names.
+
+    A wandb sweep sends values of options and no folder. `--out=runs/{strategy}-{bits}-{seed}` gives every point of the
+    sweep its own folder, which is the same one when the point is run again.
+
+    Args:
+        out: As given.
+        options: Those that decide what a run computes, as plain values.
+        choices: Options that name a class.
+
+    Raises:
+        AvnasError: There is no such option.
+
+    >>> filled("runs/{bits}-{search.epochs}", {"bits": 64, "search": {"epochs": 3}}, {})
+    'runs/64-3'
+    """
+    values = flatten(options)
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in choices and f"{name}.class_path" in values:
+            return _shortest(values[f"{name}.class_path"], choices[name])
+        if name not in values:
+            raise AvnasError(f"--out: {match[0]} names no option of the run")
+        return re.sub(r"[^\w.+-]+", "-", str(values[name]))
+
+    return re.sub(r"\{([\w.]+)\}", value, out)
+
+
+def _shortest(path: str, choice: Choice) -> str:
+    """`random` for avhash_nas.strategies.random.RandomSearch; the class's own name if the choice does not know it."""
+    kind = import_class(path)
+    names = [name for name, known in choice.classes().items() if known is kind]
+    return min(names, key=len, default=kind.__name__.lower())
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     quiet()
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        follow_parent()
-    made = parser()
-    options = made.parse(arguments)
-    what = decisive(options, made)
+    end_with_parent()
+    command = parser()
+    options = command.parse(arguments)
+    what = decisive(options, command)
     folder = RunFolder(filled(options.out, what, CHOICES))
     folder.open(what, overwrite=options.overwrite)
     finished = folder.finished
-    print_results(folder.read_metrics() if finished else fit(build(options, made, folder), folder))
+    print_results(folder.read_metrics() if finished else fit(build(options, command, folder), folder))
     if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):
         page = pages.write_if_possible(lambda: pages.page_of_runs([folder.path]))
         if page is not None:
             log_pictures(options.logger, folder.path, sorted(page.parent.glob("*.png")))
     return 0
-
-
-def quiet() -> None:
-    """Leave out Lightning's advice on things that are settled here."""
-    import logging
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for text in (
-        "is deprecated, use `isinstance",
-        "does not have many workers",
-        "Checkpoint directory",
-        "exists and is not empty",
-        "You're resuming from",
-        "There is a wandb run already in progress",  # the stages share one
-        "It is recommended to use `self.log",  # the metrics are merged over the ranks already
-        "find_unused_parameters=True was specified",
-        "Grad strides do not match bucket view strides",  # of depthwise convolutions, which are small
-        "Mismatch dtype between input and weight",  # RMSNorm under bf16-mixed is not fused on CPUs
-    ):
-        warnings.filterwarnings("ignore", f".*{text}.*")

@@ -1,4 +1,4 @@
-"""`avnas index`: build an index of codes, add to it, remove from it, show what is in it."""
+"""`avnas index`: build an index of codes, add to it, remove from it, show it."""
 
 import json
 import time
@@ -28,10 +28,10 @@ _USAGE = """usage: avnas index [build] --codes FILE [FILE ...] --store STORE [--
        avnas index remove --store STORE (--ids ID [ID ...] | --ids_file FILE)
        avnas index show --store STORE [--json]
 
-  build   make an index of the codes that `avnas encode` or `avnas fit` wrote
-  add     put more codes of the same network into an index
-  remove  take videos out of it by their ids
-  show    tell what is in it
+  build   build an index of the codes that `avnas encode` or `avnas fit` wrote
+  add     add codes of the same network
+  remove  remove videos by their ids
+  show    print its contents
 
 STORE is a file, or milvus:URI with an optional #collection: milvus:codes.db, milvus:http://host:19530#videos.
 `avnas index ACTION --help` lists an action's options."""
@@ -46,19 +46,17 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[0].startswith("-"):
         return _build(arguments)
     if arguments[0] not in actions:
-        raise AvnasError(f"there is no {arguments[0]!r}; there are {', '.join(actions)}")
+        raise AvnasError(f"there is no {arguments[0]!r}; the actions are {', '.join(actions)}")
     return actions[arguments[0]](arguments[1:])
 
 
 def _build(arguments: Sequence[str]) -> int:
     from avhash_nas.retrieval import IndexKind, create_store
 
-    parser = _parser("build", "Make an index of codes.", KIND)
-    _add_codes(parser, "replace an index that is there, once the new one is whole")
-    parser.add_argument(
-        "--values", type=bool, default=True, help="keep the networks' outputs where the codes have them"
-    )
-    parser.add_argument("--frames", type=bool, default=True, help="keep codes of time steps where the codes have them")
+    parser = _parser("build", "Build an index of codes.", KIND)
+    _add_codes(parser, "replace the existing index once the new one is complete")
+    parser.add_argument("--values", type=bool, default=True, help="keep the networks' outputs if the codes have them")
+    parser.add_argument("--frames", type=bool, default=True, help="keep codes of time steps if the codes have them")
     parser.add_subclass_arguments(
         IndexKind,
         "kind",
@@ -72,8 +70,8 @@ def _build(arguments: Sequence[str]) -> int:
         frames=codes.frames if options["frames"] else None,
     )
     started = time.perf_counter()
-    with counting("index", "codes") as told:
-        store = create_store(options.store, codes, options.kind, options.replace, told)
+    with counting("index", "codes") as progress:
+        store = create_store(options.store, codes, options.kind, options.replace, progress)
     print(f"{_summary(store)}; {time.perf_counter() - started:.1f} s")
     return 0
 
@@ -81,14 +79,14 @@ def _build(arguments: Sequence[str]) -> int:
 def _add(arguments: Sequence[str]) -> int:
     from avhash_nas.retrieval import open_store
 
-    parser = _parser("add", "Put more codes of the same network into an index.")
-    _add_codes(parser, "let codes of ids that are there take the place of the old ones")
+    parser = _parser("add", "Add codes of the same network to an index.")
+    _add_codes(parser, "replace the codes of ids that are in the index")
     options = parser.parse(arguments)
     store = open_store(options.store)
     codes = _codes(options)
     before = len(store)
-    with counting("index", "codes") as told:
-        store.add(codes, options.replace, told)
+    with counting("index", "codes") as progress:
+        store.add(codes, options.replace, progress)
     replaced = before + len(codes) - len(store)
     print(f"{_summary(store)}; {len(codes) - replaced:,} added, {replaced:,} replaced")
     return 0
@@ -97,9 +95,9 @@ def _add(arguments: Sequence[str]) -> int:
 def _remove(arguments: Sequence[str]) -> int:
     from avhash_nas.retrieval import open_store
 
-    parser = _parser("remove", "Take videos out of an index.")
+    parser = _parser("remove", "Remove videos from an index.")
     parser.add_argument("--ids", type=str, nargs="+", default=[], help="ids of videos")
-    parser.add_argument("--ids_file", type=str, help="text file with an id on each line")
+    parser.add_argument("--ids_file", type=str, help="text file with one id per line")
     options = parser.parse(arguments)
     ids = list(dict.fromkeys([*options.ids, *_lines(options.ids_file)]))
     if not ids:
@@ -113,7 +111,7 @@ def _remove(arguments: Sequence[str]) -> int:
 def _show(arguments: Sequence[str]) -> int:
     from avhash_nas.retrieval import open_store
 
-    parser = _parser("show", "Tell what is in an index.")
+    parser = _parser("show", "Print the contents of an index.")
     parser.add_argument("--json", action="store_true", help="as JSON")
     options = parser.parse(arguments)
     facts = _facts(open_store(options.store))
@@ -169,14 +167,14 @@ def _add_codes(parser: Parser, replacing: str) -> None:
 
 
 def _codes(options: Namespace) -> CodeSet:
-    """All codes of the files, as one set."""
+    """The codes of all files, as one set."""
     from avhash_nas.retrieval import join_codes
 
     return join_codes([CodeSet.load(file) for file in options.codes], options.codes)
 
 
 def _lines(file: str | None) -> list[str]:
-    """The lines of a text file that are not empty."""
+    """The non-empty lines of a text file."""
     if file is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""`avnas latency`: measure how long each candidate takes on this machine."""
+"""`avnas latency`: measure the latency of each candidate on this machine."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from avhash_nas.cli.counting import counting
 from avhash_nas.cli.parser import make_parser
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json
+from avhash_nas.versions import versions
 
 if TYPE_CHECKING:
     from avhash_nas.networks import LatencyTable
@@ -36,7 +37,7 @@ def measure(
     check: int = 3,
     device: str = "auto",
 ) -> None:
-    """Measure each candidate of each kind of cell on this machine, for a search that counts latency.
+    """Measure each candidate of each kind of cell on this machine, for a search with a latency objective.
 
     Times are medians of inference (evaluation mode, no gradient, float32) for one video, in a batch. `fit
     --strategy=proxylessnas --strategy.latency=FILE` reads the file.
@@ -54,61 +55,59 @@ def measure(
         head_hidden: Hidden layer of the hash layer, as `fit --network.head_hidden`.
         batch: Videos in a pass.
         frames: Time steps T of a video.
-        repeats: Timings whose median counts.
-        warmup: Timings before them that do not count.
+        repeats: Number of timings; the table holds their median.
+        warmup: Timings before these, which are discarded.
         check: Random architectures that are measured whole as well, to see how well the sum of the parts holds.
-        device: cpu, cuda, or cuda:1 for the second GPU; auto takes a GPU if there is one.
+        device: cpu, cuda, or cuda:1 for the second GPU; auto uses a GPU if there is one.
     """
     import numpy as np
 
     from avhash_nas.networks import measure_latency, measure_network
     from avhash_nas.space import load_space
 
-    found = load_space(space)
+    search_space = load_space(space)
     arguments = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "width": width, "heads": heads}
     arguments |= {"states": states, "rank": rank, "head_hidden": head_hidden}
     conditions = _conditions(device)
     random = np.random.default_rng(0)
-    with counting("latency", "timings") as told:
+    with counting("latency", "timings") as progress:
         table = measure_latency(
-            *(found, arguments),
+            *(search_space, arguments),
             batch=batch,
             frames=frames,
             repeats=repeats,
             warmup=warmup,
             device=conditions["device"],
-            progress=told,
+            progress=progress,
         )
         for _ in range(check):
-            table = measure_network(table, found, found.sample(random), arguments)
-    from avhash_nas.pipeline.evaluate import versions  # brings Lightning, which the measuring need not wait for
-
+            table = measure_network(table, search_space, search_space.sample(random), arguments)
     table = replace(table, conditions={**table.conditions, **conditions, "versions": versions()})
     write_json(Path(out), table.to_dict())
     _print(table, out)
 
 
 def _conditions(device: str) -> dict[str, Any]:
-    """What the times depend on besides the network.
+    """The conditions that the times depend on, besides the network.
 
     Raises:
         AvnasError: There is no such device.
     """
     import torch
 
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if chosen.partition(":")[0] not in ("cpu", "cuda"):
+    resolved = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if resolved.partition(":")[0] not in ("cpu", "cuda"):
         raise AvnasError(f"--device must be auto, cpu, cuda or cuda:N, got {device}")
     try:
-        torch.zeros(1, device=chosen)
-        name = torch.cuda.get_device_name(chosen) if chosen.startswith("cuda") else _processor()
+        torch.zeros(1, device=resolved)
+        name = torch.cuda.get_device_name(resolved) if resolved.startswith("cuda") else _processor()
     except (RuntimeError, AssertionError) as error:
         raise AvnasError(f"--device {device}: {str(error).splitlines()[0]}") from error
-    return {"machine": platform.node(), "device": chosen, "device_name": name, "threads": torch.get_num_threads()}
+    return {"machine": platform.node(), "device": resolved, "device_name": name, "threads": torch.get_num_threads()}
 
 
 def _processor() -> str:
-    """Model of the processor, as well as it can be told."""
+    """Model name of the processor, as far as the system tells it."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -116,7 +115,7 @@ def _processor() -> str:
 
 
 def _print(table: "LatencyTable", out: str) -> None:
-    """The table, the fixed part, and how well whole networks agree."""
+    """Print the table, the fixed part, and how well it predicts whole networks."""
     conditions = table.conditions
     shown = Table(
         title=f"microseconds for one video: D = {table.network['width']}, T = {conditions['frames']}, "
@@ -146,7 +145,7 @@ def _add(shown: Table, place: str, times: Mapping[str, float]) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = make_parser("latency", "Measure how long each candidate takes on this machine.")
+    parser = make_parser("latency", "Measure the latency of each candidate on this machine.")
     parser.add_function_arguments(measure, as_positional=False)
     options = parser.parse(arguments).as_dict()
     options.pop("config")

@@ -1,4 +1,4 @@
-"""Models as the commands that use one take them: by the folder of a run, or by what `save_pretrained` wrote."""
+"""Models on the command line: the folder of a run, or a folder that `save_pretrained` wrote."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def model_folder(path: str | Path) -> Path:
-    """The folder with the weights: that of the model itself, or `model/` of a run.
+    """The folder with the weights: the folder itself, or `model/` of a run.
 
     Args:
-        path: A folder of either kind.
+        path: Folder of a model or of a run.
 
     Raises:
-        AvnasError: It holds neither.
+        AvnasError: The folder holds neither a model nor a finished run.
     """
     path = Path(path)
     for folder in (path, path / "model"):
@@ -29,20 +29,21 @@ def model_folder(path: str | Path) -> Path:
 
 
 def check_fits(extraction: "Extraction", network: "HashNetwork", model: str, source: str) -> None:
-    """See that a network takes the features that extractors make.
+    """Check that a network takes the features of extractors.
 
     Args:
         extraction: The extractors.
-        network: That takes the features.
-        model: Named in the error, for the network.
-        source: Named in the error, for the extractors.
+        network: The network.
+        model: Names the network in the error.
+        source: Names the extractors in the error.
 
     Raises:
         AvnasError: The widths differ, or an extractor cannot be loaded.
     """
     for name in ("visual", "audio"):
-        made, wanted = getattr(extraction, name).dim, network.arguments()[f"{name}_dim"]
-        if made != wanted:
+        width, expected = getattr(extraction, name).dim, network.arguments()[f"{name}_dim"]
+        if width != expected:
             raise AvnasError(
-                f"{model}: the network takes {name} features of width {wanted}; the extractor for {source} makes {made}"
+                f"{model}: the network takes {name} features of width {expected}; "
+                f"the extractor for {source} makes {width}"
             )

@@ -1,36 +1,46 @@
-"""jsonargparse's parser with one-line errors and bare class names."""
+"""jsonargparse's parser with one-line errors and bare class names.
+
+jsonargparse resolves the exact name of a class that has been imported. Here a class also goes by the name of its file,
+in any spelling, or by an entry point; another class than a file's starts from its own defaults; options may come in any
+order; and a network may bring other components. So every name is replaced by the path of its class before
+jsonargparse sees the arguments, in the arguments and in the files.
+"""
 
 import difflib
 import importlib
 import inspect
+import json
 import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace, get_loader, set_dumper, set_loader
+from jsonargparse import ArgumentParser, Namespace, get_loader
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
+from avhash_nas.legacy import renamed
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Where the classes that an option may name are found.
+    """The classes that an option may name.
 
-    A class goes by its own name, and by the name of its file where that file exports no other; case, `-` and `_` do
-    not matter: `avnas`, `info_nce`, `InfoNCE`.
+    A class has its own name, and the name of its file if that file exports no other class. Case, `-` and `_` are
+    ignored: `avnas`, `info_nce`, `InfoNCE`.
 
     Attributes:
         base: Path of the base class.
         packages: Packages whose `__all__` lists the classes.
-        group: Entry-point group under which third parties offer theirs, if any.
-        default: Path of the class that is taken where none is named.
+        group: Entry-point group of third parties' classes, if any.
+        default: Path of the class that is used by default.
     """
 
     base: str
@@ -41,7 +51,7 @@ class Choice:
     def classes(self) -> dict[str, type]:
         """The classes by bare name."""
         base = import_class(self.base)
-        found = [
+        classes = [
             value
             for package in self.packages
             for name in importlib.import_module(package).__all__
@@ -50,29 +60,32 @@ class Choice:
             and not inspect.isabstract(value)
             and value is not base
         ]
-        per_file = Counter(value.__module__ for value in found)
-        names = {plain(value.__name__): value for value in found}
+        per_file = Counter(value.__module__ for value in classes)
+        names = {plain(value.__name__): value for value in classes}
         names |= {
-            plain(value.__module__.rpartition(".")[2]): value for value in found if per_file[value.__module__] == 1
+            plain(value.__module__.rpartition(".")[2]): value for value in classes if per_file[value.__module__] == 1
         }
-        if self.group:
-            names |= _offered(self.group)
-        return names
+        return names | _entry_points(self.group) if self.group else names
 
 
-def _offered(group: str) -> dict[str, type]:
-    """Third parties' classes; one that cannot be imported is named and left out, for the others to work."""
-    found = {}
+def _entry_points(group: str) -> dict[str, type]:
+    """Third parties' classes by name; one that cannot be imported is left out with a warning."""
+    classes = {}
     for point in entry_points(group=group):
         try:
-            found[plain(point.name)] = point.load()
+            classes[plain(point.name)] = point.load()
         except (ImportError, AttributeError) as error:
             warnings.warn(f"{group}: {point.name!r} ({point.value}) cannot be imported: {error}", stacklevel=2)
-    return found
+    return classes
 
 
 def resolve(option: str, name: str, choice: Choice) -> str:
     """The one class path that a bare name or any path of the class stands for; a YAML file stands for itself.
+
+    Args:
+        option: Named in the error.
+        name: As given.
+        choice: Where classes are found.
 
     Raises:
         AvnasError: There is no such name, or no such class.
@@ -80,14 +93,14 @@ def resolve(option: str, name: str, choice: Choice) -> str:
     if name.startswith(("{", "[")) or Path(name).is_file():
         return name
     if "." in name:
-        found = import_class(name)
-        if not issubclass(found, import_class(choice.base)):
-            raise AvnasError(f"--{option.lstrip('-')}: {name} is no {choice.base.rpartition('.')[2]}")
-        return f"{found.__module__}.{found.__qualname__}"
+        kind = import_class(name)
+        if not issubclass(kind, import_class(choice.base)):
+            raise AvnasError(f"--{option.lstrip('-')}: {name} is not a {choice.base.rpartition('.')[2]}")
+        return f"{kind.__module__}.{kind.__qualname__}"
     known = choice.classes()
     if plain(name) in known:
-        found = known[plain(name)]
-        return f"{found.__module__}.{found.__qualname__}"
+        kind = known[plain(name)]
+        return f"{kind.__module__}.{kind.__qualname__}"
     near = difflib.get_close_matches(plain(name), known, 1)
     hint = f", did you mean {near[0]!r}?" if near else "."
     raise AvnasError(
@@ -103,12 +116,12 @@ def import_class(path: str) -> type:
     """
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise AvnasError(f"{path}: cannot be imported: {error}") from error
-    if not isinstance(found, type):
+    if not isinstance(kind, type):
         raise AvnasError(f"{path}: is not a class")
-    return found
+    return kind
 
 
 def plain(name: str) -> str:
@@ -120,46 +133,71 @@ def plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-_MODE = "avnas_yaml"
+class _InnerError(SystemExit):
+    """Error of the parser that jsonargparse makes for one class's options.
+
+    Not an Exception: jsonargparse would go on to try the option's other types and list why each of them fails.
+    """
 
 
 class Parser(ArgumentParser):
-    """A parser whose errors are one line. jsonargparse also makes its inner parsers of this class."""
+    """A parser whose errors are one line. jsonargparse also makes its inner parsers of this class.
 
-    command: ClassVar[str] = "avnas"
+    Attributes:
+        choices: Options that name a class, by dotted name.
+        hints: What to add to an error that names an option, by the option's dotted name.
+        checked: Class of a group of options whose own errors name an option of the group first, by the group's name.
+    """
+
     choices: Mapping[str, Choice] = {}
     hints: Mapping[str, str] = {}
+    checked: Mapping[str, type] = {}
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
-        """Parse, with each choice of a class moved before the options of that class.
+        """Parse arguments: defaults first, then files in their order, then everything else.
 
-        A wandb agent, for one, gives options in any order, and jsonargparse checks `--strategy.lr` against the class
-        chosen so far. A class that is taken by default is put in front in the same way, and what files say of a class
-        that is not taken in the end is left out: jsonargparse would hand these values on to another class that has
-        options of the same names.
+        Class names come before the options of their classes, because jsonargparse checks `--strategy.lr` against the
+        class chosen so far, while a wandb agent gives options in any order. Options that files give to a class that is
+        not chosen in the end are left out: jsonargparse would hand them on to the chosen class where it has options of
+        the same names.
         """
         files, classes, rest = self._sorted(arguments)
-        defaults = {
-            name: resolve(name, choice.default, choice) for name, choice in self.choices.items() if choice.default
-        }
-        taken = {**_classes_of(files, self.choices), **classes}
-        defaults |= self._company(defaults, taken)
-        self._refuse_options_of_nothing(rest, {*defaults, *taken})
-        _active.append(_Names(self.choices, taken))
-        try:
-            return self.parse_args(
+        layers = [_load(file, self.choices) for file in files]
+        named = {option: path for layer in layers for option, path in _classes_in(layer, self.choices).items()}
+        named |= classes
+        defaults = self._default_classes(named)
+        self._check_class_is_named(rest, {*defaults, *named})
+        for layer in layers:
+            for option, path in _classes_in(layer, self.choices).items():
+                if path != named[option]:
+                    section, name = _section(layer, option)
+                    del section[name]
+        with self._inner_errors():
+            parsed: Namespace = self.parse_args(
                 [
-                    *(f"--{name}={path}" for name, path in defaults.items()),
-                    *(f"--config={file}" for file in files),
-                    *(f"--{name}={path}" for name, path in classes.items()),
+                    *(f"--{option}={path}" for option, path in defaults.items()),
+                    *(f"--config={json.dumps(layer, default=str)}" for layer in layers),
+                    *(f"--{option}={path}" for option, path in classes.items()),
                     *rest,
                 ]
             )
-        finally:
-            _active.pop()
+        return parsed
+
+    def parse_stored(self, options: dict[str, Any]) -> Namespace:
+        """Parse the options that a run has stored."""
+        with self._inner_errors():
+            parsed: Namespace = self.parse_object(options)
+        return parsed
+
+    @contextmanager
+    def _inner_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _InnerError as error:
+            self.error(*error.args)
 
     def _sorted(self, arguments: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
-        """Files, choices of a class by option, all other arguments."""
+        """Files, class paths by option, all other arguments."""
         files: list[str] = []
         classes: dict[str, str] = {}
         others: list[str] = []
@@ -176,53 +214,63 @@ class Parser(ArgumentParser):
                 others.append(argument)
         return files, classes, others
 
-    def _company(self, defaults: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
-        """The classes that go with those that are taken (`default_components`), where no other was named.
+    def _default_classes(self, named: Mapping[str, str]) -> dict[str, str]:
+        """Default classes by option; those in `default_components` of the chosen classes replace the general ones.
 
-        Where two ask for different ones, the option that comes first in `choices` has its way.
+        Where two classes have different default components, the option that comes first in `choices` takes precedence.
         """
-        company: dict[str, str] = {}
+        defaults = {
+            option: resolve(option, choice.default, choice) for option, choice in self.choices.items() if choice.default
+        }
+        components: dict[str, str] = {}
         for option in self.choices:
-            path = taken.get(option) or company.get(option) or defaults.get(option)
-            wanted = getattr(import_class(path), "default_components", {}) if path else {}
-            for other, wish in wanted.items():
-                if other in self.choices and other not in taken:
-                    company.setdefault(other, resolve(other, wish, self.choices[other]))
-        return company
+            path = named.get(option) or components.get(option) or defaults.get(option)
+            for other, name in (getattr(import_class(path), "default_components", {}) if path else {}).items():
+                if other in self.choices and other not in named:
+                    components.setdefault(other, resolve(other, name, self.choices[other]))
+        return defaults | components
 
-    def _refuse_options_of_nothing(self, arguments: Sequence[str], taken: set[str]) -> None:
-        """Options of a class where none was named: jsonargparse would call the base class abstract."""
+    def _check_class_is_named(self, arguments: Sequence[str], chosen: set[str]) -> None:
+        """Refuse options of a class where no class is chosen: jsonargparse would call the base class abstract."""
         for argument in arguments:
             flag = argument.partition("=")[0]
             option = flag.removeprefix("--").rpartition(".")[0]
-            if option in self.choices and option not in taken:
+            if option in self.choices and option not in chosen:
                 raise AvnasError(f"{flag}: name the class that has this option, by --{option}=NAME")
 
     def make(self, options: Namespace) -> Namespace:
-        """The options with every class made.
+        """Instantiate every class of the options.
 
         Raises:
             AvnasError: A class refuses its options.
         """
+        for group, kind in self.checked.items():
+            try:
+                kind(**vars(options[group]))
+            except AvnasError as error:
+                raise AvnasError(f"--{group}.{error}") from error
         try:
-            made: Namespace = self.instantiate(options)
+            instances: Namespace = self.instantiate(options)
         except ValueError as error:
-            raise _refusal(error) or error from None
-        return made
+            raise _own_error(error) or error from None
+        return instances
 
+    @override
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and exit with code 2."""
-        cause = _refusal(ex)
+        if not self.exit_on_error:
+            raise _InnerError(message, ex)
+        cause = _own_error(ex)
         line = " ".join(str(cause or message).split())
         words = set(re.findall(r"\w+", line))
         for option, hint in self.hints.items():
             if cause is None and words.issuperset(option.split(".")):
                 line += f"; {hint}"
-        print(f"{self.command}: error: {line}", file=sys.stderr)
+        print(f"{self.prog}: error: {line}", file=sys.stderr)
         raise SystemExit(2)
 
 
-def _refusal(error: BaseException | None) -> AvnasError | None:
+def _own_error(error: BaseException | None) -> AvnasError | None:
     """The error of ours that made jsonargparse raise its own, if there is one."""
     while error is not None and not isinstance(error, AvnasError):
         error = error.__cause__ or error.__context__
@@ -235,89 +283,54 @@ def make_parser(command: str, description: str, choices: Mapping[str, Choice] | 
     Args:
         command: Its name.
         description: First line of its help.
-        choices: Class options, by dotted name: `--strategy=avnas` and `strategy: avnas` in YAML mean the class that
-            the choice finds by that name.
+        choices: Options that name a class, by dotted name: `--strategy=avnas` and `strategy: avnas` in YAML mean the
+            class that the choice finds by that name.
     """
-    _install_yaml_mode()
-    Parser.command = f"avnas {command}"
     parser = Parser(
-        prog=f"avnas {command}",
-        description=description,
-        usage=f"avnas {command} [options]",
-        parser_mode=_MODE,
-        allow_abbrev=False,
+        prog=f"avnas {command}", description=description, usage=f"avnas {command} [options]", allow_abbrev=False
     )
     parser.choices = choices or {}
     parser.add_argument("--config", action="config", help="YAML file with options; options given beside it win")
     return parser
 
 
-@dataclass(frozen=True)
-class _Names:
-    """What bare names stand for while a parser is at work.
-
-    Attributes:
-        choices: By option.
-        taken: Path of the class that is taken in the end, for options where one was named.
-    """
-
-    choices: Mapping[str, Choice]
-    taken: Mapping[str, str]
-
-
-_active: list[_Names] = []
-
-
-def _install_yaml_mode() -> None:
-    """A YAML mode of our own, so that jsonargparse's is left alone."""
+def _load(file: str, choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """The options in a YAML file, or in YAML text given in place of its name, with class paths for names."""
     load = get_loader("yaml")
-
-    def load_with_names(text: str) -> Any:
-        return _named(load(text), _active[-1]) if _active else load(text)
-
-    set_loader(_MODE, load_with_names, exceptions=(yaml.YAMLError, ValueError))
-    set_dumper(_MODE, lambda data: yaml.safe_dump(data, sort_keys=False))
-
-
-def _named(data: Any, names: _Names) -> Any:
-    """A loaded configuration with bare class names replaced by class paths, without classes that are not taken."""
-    for option, choice in names.choices.items():
-        inner, leaf = _place(data, option)
-        found = _class_in(inner, leaf, option, choice)
-        if found is None:
-            continue
-        if found != names.taken.get(option, found):
-            del inner[leaf]
-        else:
-            inner[leaf] = {**inner[leaf], "class_path": found} if isinstance(inner[leaf], dict) else found
-    return data
+    try:
+        options = load(file)
+    except (ValueError, yaml.YAMLError):
+        options = None
+    try:
+        options = options if isinstance(options, dict) else load(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AvnasError(f"--config {file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise AvnasError(f"--config {file}: is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(options, dict):
+        raise AvnasError(f"--config {file}: must hold options, such as `bits: 64`")
+    options = dict(renamed(options))
+    for option, path in _classes_in(options, choices).items():
+        section, name = _section(options, option)
+        section[name] = {**section[name], "class_path": path} if isinstance(section[name], dict) else path
+    return options
 
 
-def _classes_of(files: Sequence[str], choices: Mapping[str, Choice]) -> dict[str, str]:
-    """The class that the last of some files names, for each option; an unreadable file is jsonargparse's to refuse."""
-    found = {}
-    for file in files:
-        try:
-            data = get_loader("yaml")(Path(file).read_text(encoding="utf-8") if Path(file).is_file() else file)
-        except (OSError, ValueError, yaml.YAMLError):
-            continue
-        for option, choice in choices.items():
-            path = _class_in(*_place(data, option), option, choice)
-            if path is not None:
-                found[option] = path
-    return found
+def _classes_in(options: dict[str, Any], choices: Mapping[str, Choice]) -> dict[str, str]:
+    """Path of the class that a file names, by option."""
+    paths = {}
+    for option, choice in choices.items():
+        section, name = _section(options, option)
+        value = section.get(name) if isinstance(section, dict) else None
+        value = value.get("class_path") if isinstance(value, dict) else value
+        if isinstance(value, str):
+            paths[option] = resolve(option, value, choice)
+    return paths
 
 
-def _place(data: Any, option: str) -> tuple[Any, str]:
-    """The mapping that holds a dotted option, and the option's last name."""
-    *path, leaf = option.split(".")
+def _section(options: Any, option: str) -> tuple[Any, str]:
+    """The mapping that holds a dotted option, and the last part of its name."""
+    *path, name = option.split(".")
     for part in path:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data, leaf
-
-
-def _class_in(data: Any, leaf: str, option: str, choice: Choice) -> str | None:
-    """The class that a mapping names for an option."""
-    value = data.get(leaf) if isinstance(data, dict) else None
-    name = value.get("class_path") if isinstance(value, dict) else value
-    return resolve(option, name, choice) if isinstance(name, str) else None
+        options = options.get(part) if isinstance(options, dict) else None
+    return options, name

@@ -1,4 +1,4 @@
-"""`avnas serve`: answer queries on a web page and by a JSON API."""
+"""`avnas serve`: answer queries on a web page and through a JSON API."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.query import RERANK, add_rerank
+from avhash_nas.cli.query import RERANK, add_rerank, query_extraction, query_network
 from avhash_nas.errors import AvnasError
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def run(arguments: Sequence[str]) -> int:
     from avhash_nas.serving import Service, create_app
     from avhash_nas.serving.server import address, bind, serve
 
-    made = parser.make(options)
-    with bind(options.host, options.port) as taken:  # nobody is answered before everything is checked
+    instances = parser.make(options)
+    with bind(options.host, options.port) as listener:  # no request is answered before everything is checked
         store = open_store(options.store)
-        search = _search(store, made)
-        service = Service(search, _catalogue(store, options.features), made.limits)
+        search = _search(store, instances)
+        service = Service(search, _catalogue(store, options.features), instances.limits)
         app = create_app(service, _names(options.host, options.hosts))
-        greeting = f"{len(store):,} videos of {options.store} at {address(taken)}"
-        serve(app, taken, options.grace, lambda: print(greeting, flush=True))
+        greeting = f"{len(store):,} videos of {options.store} at {address(listener)}"
+        serve(app, listener, options.grace, lambda: print(greeting, flush=True))
     return 0
 
 
@@ -49,7 +49,7 @@ def _parser() -> Parser:
 
     parser = make_parser(
         "serve",
-        "Answer queries on a web page and by a JSON API, until Ctrl-C or SIGTERM; the exit code is then 0.",
+        "Answer queries on a web page and through a JSON API, until Ctrl-C or SIGTERM; the exit code is then 0.",
         RERANK,
     )
     parser.add_argument("--store", type=str, required=True, help="what `avnas index` made: a file, or milvus:URI")
@@ -59,22 +59,21 @@ def _parser() -> Parser:
     parser.add_argument("--device", type=str, default="cpu", help="where the network runs: cpu, cuda, cuda:1")
     add_rerank(parser)
     parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
-    parser.add_argument("--port", type=int, default=8000, help="0 for any that is free")
+    parser.add_argument("--port", type=int, default=8000, help="0 for any free port")
     parser.add_argument(
         "--hosts",
         type=list[str],
         default=[],
-        help="names that browsers may use for the service besides its address, such as a proxy's; "
-        "any name where --host is not of this machine alone and none is given",
+        help="more host names of the service, such as a proxy's; any name is accepted if --host is not local and none "
+        "is given",
     )
-    parser.add_argument("--grace", type=int, default=10, help="seconds for running requests when asked to stop")
+    parser.add_argument("--grace", type=int, default=10, help="seconds for running requests on shutdown")
     parser.add_class_arguments(ServiceLimits, "limits")
     return parser
 
 
 def _search(store: "CodeStore", options: Namespace) -> "VideoSearch":
-    """The search, whose parts are seen to fit; without network and extraction where videos cannot be looked up."""
-    from avhash_nas.cli.query import query_extraction, query_network
+    """The search, with its parts checked; without --run or --model it has no network and takes no video files."""
     from avhash_nas.serving import VideoSearch
 
     model = options.run or options.model
@@ -85,23 +84,23 @@ def _search(store: "CodeStore", options: Namespace) -> "VideoSearch":
     search = VideoSearch(store, network, rerank=options.rerank)
     search.extraction = query_extraction(store, model, network)
     if search.extraction is None:
-        _say(f"neither {store.where} nor {model} tells how features are made of videos: queries by id and code only")
+        _say(f"neither {store.where} nor {model} says how features are extracted: queries by id and code only")
     return search
 
 
 def _catalogue(store: "CodeStore", features: str | None) -> "Catalogue":
-    """The listed videos; without a list, some of the store's, which can be asked for and not be seen."""
+    """The listed videos; without a list, some videos of the store, which can be queried but not shown."""
     from avhash_nas.data import Media, read_media
     from avhash_nas.serving import Catalogue
 
     if features is None:
-        _say("no --features: videos can be found, but not be shown")
+        _say("no --features: videos can be found, but not shown")
         return Catalogue({video: Media(video, "") for video in store.first_ids(100)})
     videos = read_media(features)
     if not videos:
         raise AvnasError(f"{features}: no videos.csv with videos in it; `avnas extract` writes one")
     if not any(video in videos for video in store.first_ids(100)):
-        _say(f"{features} does not list the videos of the store: is it the folder that the codes come from?")
+        _say(f"{features} does not list the videos of the store: do the codes come from this folder?")
     missing = sum(not Path(video.path).is_file() for video in videos.values())
     if missing:
         _say(f"{missing:,} of the {len(videos):,} video files of {features} are not there")
@@ -109,7 +108,7 @@ def _catalogue(store: "CodeStore", features: str | None) -> "Catalogue":
 
 
 def _names(host: str, hosts: Sequence[str]) -> list[str]:
-    """Names that the service goes by; none for any."""
+    """Host names that the service accepts; empty for any."""
     if host in _OWN_NAMES:
         return [*_OWN_NAMES, *hosts]
     return [host, *_OWN_NAMES, *hosts] if hosts else []

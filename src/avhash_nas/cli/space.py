@@ -26,8 +26,8 @@ def show(
     """Print cells, candidates and sizes of a search space; or draw an architecture as text and count its parameters.
 
     Args:
-        preset: Name of a preset, or a JSON file with a space or an architecture. By default the full space, or that of
-            the one modality that the architecture has.
+        preset: Name of a preset, or a JSON file with a space or an architecture. By default the full space, or the
+            space of the architecture's one modality.
         architecture: JSON file with one architecture of that space. With a run's architecture.json, or the folder of
             a run, it is shown how sure each choice was.
         mermaid: Print the architecture as a Mermaid flowchart, and nothing else.

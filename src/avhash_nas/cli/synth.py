@@ -10,7 +10,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = make_parser("synth", "Write a labeled synthetic dataset in the published layout.")
     parser.add_function_arguments(write_synthetic, as_positional=False, skip={"overwrite"})
-    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that is in the folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset in the folder")
     options = parser.parse(arguments).as_dict()
     options.pop("config")
     out = write_synthetic(**options)

@@ -1,45 +1,51 @@
-"""`avnas test --run DIR`: evaluate a finished run once more, with or without rerank."""
+"""`avnas test --run DIR`: evaluate a finished run again, with or without rerank."""
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import lightning as L
 from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
-from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.parser import Parser, make_parser
 from avhash_nas.cli.query import RERANK, add_rerank
 from avhash_nas.code_set import CodeSet
-from avhash_nas.data import FeatureFolder, HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork
-from avhash_nas.pipeline import RunFolder
-from avhash_nas.pipeline.evaluate import KS, evaluate_network, reference_scores
-from avhash_nas.pipeline.run_folder import flatten, print_results
-from avhash_nas.retrieval import Rerank, reranked_scores
-from avhash_nas.retrieval.rerank import Part
-from avhash_nas.training import encode
-from avhash_nas.training.encoding import quiet_trainer
+
+if TYPE_CHECKING:
+    import lightning as L
+
+    from avhash_nas.data import HashingData
+    from avhash_nas.networks import HashNetwork
+    from avhash_nas.pipeline import RunFolder
+    from avhash_nas.retrieval import Rerank
+    from avhash_nas.retrieval.rerank import Part
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
-    fit_command.quiet()
-    made = make_parser(
+    command = make_parser(
         "test",
-        "Evaluate a finished run once more; prints the figures that fit printed, or with --rerank those of Hamming "
-        "distance alone and reranked side by side.",
+        "Evaluate a finished run again; prints the scores that fit printed, or with --rerank the scores by Hamming "
+        "distance and reranked side by side.",
         RERANK,
     )
-    made.add_argument("--run", type=str, required=True, help="folder of the run")
-    made.add_argument("--data.root", type=str, help="folder of the dataset; by default the run's own")
-    made.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
-    add_rerank(made)
-    made.add_argument("--depths", type=list[int], help="several depths of rerank side by side: [50,100,500]")
-    options = made.parse(arguments)
-    reranks = _reranks(made, options)
+    command.add_argument("--run", type=str, required=True, help="folder of the run")
+    command.add_argument("--data.root", type=str, help="folder of the dataset; by default the run's own")
+    command.add_argument("--accelerator", type=str, default="auto", help="as Lightning's Trainer takes it")
+    add_rerank(command)
+    command.add_argument("--depths", type=list[int], help="several rerank depths side by side: [50,100,500]")
+    options = command.parse(arguments)
+    from avhash_nas.cli.trainers import quiet
+    from avhash_nas.networks import HashNetwork
+    from avhash_nas.pipeline import RunFolder
+    from avhash_nas.pipeline.evaluate import evaluate_network, reference_scores
+    from avhash_nas.pipeline.run_folder import print_results
+    from avhash_nas.training.encoding import quiet_trainer
+
+    quiet()
+    reranks = _reranks(command, options)
     folder = RunFolder(options.run)
     folder.read_options()
     if not folder.finished:
@@ -58,28 +64,30 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _reranks(made: Parser, options: Namespace) -> list[Rerank]:
-    """The rerank at each depth that was asked for; none without a rerank."""
+def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":
+    """The rerank at each depth of the options; none without a rerank."""
     if options.rerank is None:
         if options.depths:
-            raise AvnasError("--depths: name the rerank that is to be tried at these depths, by --rerank=NAME")
+            raise AvnasError("--depths: name the rerank for these depths, by --rerank=NAME")
         return []
     if not options.depths:
-        return [made.make(options).rerank]
-    found = []
+        return [command.make(options).rerank]
+    reranks = []
     for depth in options.depths:
         options.rerank.init_args.depth = depth
-        found.append(made.make(options).rerank)
-    return found
+        reranks.append(command.make(options).rerank)
+    return reranks
 
 
-def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> HashingData:
-    """The run's dataset, or the one that the user names in its place."""
+def _open(folder: "RunFolder", network: "HashNetwork", options: Namespace) -> "HashingData":
+    """The run's dataset, or the one of --data.root."""
+    from avhash_nas.cli import fit as fit_command
+
     stored = folder.read_options()
     of_fit = fit_command.parser()
     if options.data.root is not None:
         stored["data"]["root"] = options.data.root
-    data = fit_command.open_data(of_fit.make(of_fit.parse_object(stored)), seed=folder.read_metrics()["seed"])
+    data = fit_command.open_data(of_fit.make(of_fit.parse_stored(stored)), seed=folder.read_metrics()["seed"])
     if (data.visual_dim, data.audio_dim) != (network.arguments()["visual_dim"], network.arguments()["audio_dim"]):
         raise AvnasError(
             f"{data.root}: features of width {data.visual_dim} and {data.audio_dim} do not fit the network of "
@@ -88,8 +96,8 @@ def _open(folder: RunFolder, network: HashNetwork, options: Namespace) -> Hashin
     return data
 
 
-def _kept(folder: RunFolder, network: HashNetwork, parts: Sequence[Part]) -> tuple[CodeSet, CodeSet] | None:
-    """The codes of queries and database that the run kept, if they will do."""
+def _kept(folder: "RunFolder", network: "HashNetwork", parts: "Sequence[Part]") -> tuple[CodeSet, CodeSet] | None:
+    """The codes of queries and database that the run kept; None if they do not fit the network or lack parts."""
     paths = [folder.codes / f"{role}.npz" for role in ("query", "database")]
     if not all(path.exists() for path in paths):
         return None
@@ -103,9 +111,12 @@ def _kept(folder: RunFolder, network: HashNetwork, parts: Sequence[Part]) -> tup
 
 
 def _encoded(
-    network: HashNetwork, data: HashingData, parts: Sequence[Part], trainer: L.Trainer
+    network: "HashNetwork", data: "HashingData", parts: "Sequence[Part]", trainer: "L.Trainer"
 ) -> tuple[CodeSet, CodeSet]:
     """Codes of the test split and of the database."""
+    from avhash_nas.data import FeatureFolder
+    from avhash_nas.training import encode
+
     queries, database = (
         FeatureFolder(
             *(data.root, split, data.eval_batch_size, data.workers, data.cache_dir),
@@ -116,7 +127,11 @@ def _encoded(
     return encode(network, queries, trainer), encode(network, database, trainer, frames="frames" in parts)
 
 
-def _print_reranked(reranks: Sequence[Rerank], queries: CodeSet, database: CodeSet) -> None:
+def _print_reranked(reranks: "Sequence[Rerank]", queries: CodeSet, database: CodeSet) -> None:
+    from avhash_nas.pipeline.evaluate import KS
+    from avhash_nas.pipeline.run_folder import flatten
+    from avhash_nas.retrieval import reranked_scores
+
     plain, *finer = (reranked_scores(queries, database, how, ks=KS) for how in (None, *reranks))
     way = reranks[0]
     table = Table(title=f"{type(way).__name__}, {queries.bits} bits, by depth k", show_edge=False)
@@ -131,7 +146,7 @@ def _print_reranked(reranks: Sequence[Rerank], queries: CodeSet, database: CodeS
     console.print(table)
     console.print(
         f"{plain.queries:,} queries, {plain.database:,} videos searched; the database keeps "
-        f"{way.bytes_per_video(database):,} bytes a video beside its code. Only the first k of a ranking change "
-        "places: precision and recall at k and beyond stay.",
+        f"{way.bytes_per_video(database):,} bytes a video beside its code. Rerank reorders only the first k "
+        "of a ranking: precision and recall at k and beyond stay the same.",
         soft_wrap=True,
     )

@@ -92,7 +92,6 @@ def scan_backend() -> str:
     return f"{gpu} for CUDA tensors; {cpu} for others"
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     """The backend to run; evaluated once by torch.compile, which does not trace it."""
     if backend not in get_args(ScanBackend):
@@ -105,6 +104,10 @@ def _choose(backend: str, device: torch.device, dtype: torch.dtype) -> str:
     if automatic and device.type == "cuda" and dtype != torch.float64:
         return _fastest_for_cuda()
     return "torch"
+
+
+# What torch.compiler.assume_constant_result sets; calling it would import torch._dynamo, which takes seconds.
+_choose._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _native(backend: str, device: torch.device) -> str:

@@ -1,9 +1,7 @@
 """Scores of a finished network and the reference_scores beside them."""
 
-import platform
 import time
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import lightning as L
@@ -90,17 +88,3 @@ def inference_seconds(network: HashNetwork, data: HashingData, videos: int = 12_
             seconds += time.perf_counter() - started
             encoded += len(visual)
     return seconds / encoded * videos
-
-
-PACKAGES = ("avhash-nas", "torch", "lightning", "torchmetrics", "numpy", "mamba-ssm", "wandb")
-
-
-def versions() -> dict[str, str]:
-    """Version of Python and of each package that is installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

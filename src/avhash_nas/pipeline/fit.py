@@ -8,7 +8,7 @@ from avhash_nas.distributed import rank
 from avhash_nas.files import write_json
 from avhash_nas.legacy import existing
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
-from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, nest, reference_scores, versions
+from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, nest, reference_scores
 from avhash_nas.pipeline.evaluator import CachedEvaluator, Candidates, plain_stage, train_plain
 from avhash_nas.pipeline.plan import SCORE, Plan
 from avhash_nas.pipeline.run_folder import RunFolder
@@ -18,6 +18,7 @@ from avhash_nas.training.code_collector import KeepTestCodes
 from avhash_nas.training.module import HashingModule
 from avhash_nas.training.search_log import write_evaluations
 from avhash_nas.training.stage import Stage, StageResult
+from avhash_nas.versions import versions
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Recipe:
         }
         for name, fine in ranges.items():
             if not fine:
-                raise AvnasError(f"recipe: {name} is out of range: {getattr(self, name)}")
+                raise AvnasError(f"{name} is out of range: {getattr(self, name)}")
 
     def lr_multiplier(self, done: float) -> float:
         """What the peak learning rate is multiplied by.
