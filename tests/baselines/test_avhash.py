@@ -137,7 +137,7 @@ def test_every_parameter_learns(features):
     [
         (lambda: AVHash(3, 3, 4, 8, width=10, heads=4), "4 heads do not divide the width 10"),
         (lambda: made()(torch.zeros(1, 4, 5).double(), torch.zeros(1, 4, W).double()), "3 positions and got 4"),
-        (lambda: AVHashLoss().setup(None, MeanPoolMLP(3, 2, 8), {}), "cannot train MeanPoolMLP"),
+        (lambda: AVHashLoss().setup(None, MeanPoolMLP(3, 2, 8), {}), "trains AVHash networks only, not MeanPoolMLP"),
         (lambda: AVHashLoss().sampling(ClassBalanced()), "ClassBalanced makes no groups .* --objective.paired=false"),
         (lambda: AVHashLoss(temperature=0), "temperature is out of range: 0"),
         (lambda: AVHashLoss(-1), "alignment is out of range: -1"),

@@ -28,7 +28,7 @@ def test_all_frames_make_one_binary_code():
 
 def test_there_are_no_codes_of_time_steps():
     network = network_of("dkph")
-    with pytest.raises(AvnasError, match="DKPH codes whole videos"):
+    with pytest.raises(AvnasError, match="DKPH codes whole videos: it has no codes of time steps"):
         network.time_steps(torch.zeros(2, FRAMES, VISUAL), torch.zeros(2, FRAMES, AUDIO))
 
 

@@ -104,7 +104,7 @@ def test_only_the_videos_of_the_pair_are_masked():
     network.eval()
     batch = batch_of(objective, 6)
     places = torch.arange(30) % 5
-    of_pair = objective._look(network, batch, places < 2)[0]
+    of_pair = objective._view(network, batch, places < 2)[0]
     clean = network(batch.visual, batch.audio)
     same = torch.isclose(of_pair, clean).all(1)
     assert same[places >= 2].all()

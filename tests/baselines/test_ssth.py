@@ -122,7 +122,7 @@ def test_videos_of_another_length_are_refused(frames):
 
 
 def test_another_network_and_a_negative_weight_are_refused():
-    with pytest.raises(AvnasError, match="cannot train MeanPoolMLP"):
+    with pytest.raises(AvnasError, match="trains SSTH networks only, not MeanPoolMLP"):
         SSTHLoss().setup(None, MeanPoolMLP(3, 2, 8), {})
     with pytest.raises(AvnasError, match="mean_weight must not be negative"):
         SSTHLoss(-1)

@@ -34,7 +34,7 @@ def both(monkeypatch, work):
     """What some work gives as it is, and with the plain mixture."""
     fast = work()
     with monkeypatch.context() as patched:
-        patched.setattr(mixed_cell, "mix", networks_mixture.mix)
+        patched.setattr(mixed_cell, "weighted_sum", networks_mixture.weighted_sum)
         return fast, work()
 
 

@@ -10,7 +10,7 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives import SLG, center_alignment
-from avhash_nas.objectives.label_memory import LabelMemory
+from avhash_nas.objectives.slg import LabelMemory
 from distributed import masked
 from reference import objectives_masked_views as oracle
 
@@ -171,7 +171,7 @@ def test_three_ranks_compute_what_one_computes(three_ranks, kind):
     [
         (lambda data: begun(data, network(), clusters=7), "objective.clusters=7, but there are only 6 training videos"),
         (lambda data: begun(data, network(), mask=0.1), "objective.mask=0.1 hides 0 of 6 time steps"),
-        (lambda _: SLG(mask=0), "objective.mask is out of range: 0"),
+        (lambda _: SLG(mask=0), "objective.mask must lie between 0 and 1, got 0"),
         (lambda _: SLG(decoder_layers=0), "objective.decoder_layers must be at least 1, got 0"),
         (lambda _: SLG(clusters=1), "objective.clusters is out of range: 1"),
         (lambda _: SLG(smoothing=2), "objective.smoothing is out of range: 2"),
