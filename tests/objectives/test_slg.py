@@ -181,3 +181,16 @@ def test_three_ranks_compute_what_one_computes(three_ranks, kind):
 def test_bad_options_are_named(data, call, message):
     with pytest.raises(AvnasError, match=message):
         call(data)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_states_and_prepared_tensors_of_earlier_versions_are_read(data, legacy):
+    net = network()
+    objective = SLG(decoder_width=8, clusters=2, legacy=legacy)
+    prepared = objective.prepare(data, net, 0)
+    objective.setup(data, net, {"centres": prepared["centers"], "assignment": prepared["assignment"]})
+    outer = nn.ModuleDict({"objective": objective})
+    state = {name.replace("centers", "centres"): 2 * tensor for name, tensor in outer.state_dict().items()}
+    expected = 2 * objective.centers.detach()
+    outer.load_state_dict(state)
+    assert torch.equal(objective.centers, expected)

@@ -1,6 +1,7 @@
 """S5VH's self-local-global objective: reconstruct, contrast, and align with the centers of global clusters."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from typing_extensions import override
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
+from avhash_nas.legacy import renamed_tensors
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
 from avhash_nas.networks.hash_network import evaluating
@@ -164,12 +166,20 @@ class SLG(TwoViewObjective):
     @override
     def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         super().setup(data, network, prepared)
+        prepared = renamed_tensors(prepared)
         self.memory = LabelMemory(data.splits["train"], prepared["assignment"], self.clusters)
         if self.legacy:
             bound = network.bits**-0.5
             self.centers = nn.Parameter(torch.empty(self.clusters, network.bits).uniform_(-bound, bound))
         else:
             self.register_buffer("centers", prepared["centers"].clone())
+
+    @override
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        tensors = renamed_tensors(state_dict, prefix)
+        state_dict.clear()
+        state_dict.update(tensors)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @override
     def start_epoch(self, epoch: int) -> None:
