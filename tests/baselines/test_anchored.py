@@ -10,11 +10,10 @@ import torch
 
 from avhash_nas.baselines import BTHLoss, MeanPoolMLP
 from avhash_nas.baselines.frame_network import mean_hidden
-from avhash_nas.data import Batch, HashingData, Shuffled
+from avhash_nas.data import Batch, Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
 from baselines.anchored import AUDIO, FRAMES, METHODS, VIDEOS, VISUAL, batch_of, begun, data_of, network_of
-from baselines.planted import planted_set
 from distributed import anchored as on_ranks
 
 
@@ -126,13 +125,12 @@ def test_a_batch_holds_similar_and_dissimilar_pairs_that_the_loss_tells_apart(me
     assert 0.2 < (signs > 0).float().mean() < 0.8
 
 
-def test_mean_hidden_vectors_are_those_of_evaluation(tmp_path):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
-    network = network_of("bth", visual_dim=data.visual_dim).train()
-    rows = data.splits["train"][::-1].copy()
-    means = mean_hidden(data, rows, network)
+def test_mean_hidden_vectors_are_those_of_evaluation(planted):
+    network = network_of("bth", visual_dim=planted.visual_dim).train()
+    rows = planted.splits["train"][::-1].copy()
+    means = mean_hidden(planted, rows, network)
     assert network.training
-    batch = data.batch(rows[:3])
+    batch = planted.batch(rows[:3])
     expected = network.eval().hidden(batch.visual).mean(1)
     torch.testing.assert_close(torch.from_numpy(means[:3]), expected, rtol=1e-4, atol=1e-5)
 

@@ -50,7 +50,7 @@ def test_it_travels(tmp_path):
     styles.check_it_travels(made(), tmp_path)
 
 
-def test_it_solves_the_planted_problem(tmp_path):
+def test_it_solves_the_planted_problem(planted):
     torch.manual_seed(0)
     network = AVHStyle(DIM, DIM, 16, hidden=32, attention=16)
-    styles.check_it_solves_the_planted_problem(network, InfoNCE(), tmp_path)
+    styles.check_it_solves_the_planted_problem(network, InfoNCE(), planted)

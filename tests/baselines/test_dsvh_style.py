@@ -53,7 +53,7 @@ def test_it_travels(tmp_path):
 
 
 @pytest.mark.parametrize("selection", ["hard", "semi_hard"])
-def test_it_solves_the_planted_problem(tmp_path, selection):
+def test_it_solves_the_planted_problem(planted, selection):
     torch.manual_seed(0)
     network = DSVHStyle(DIM, DIM, 16, width=32)
-    styles.check_it_solves_the_planted_problem(network, BatchTriplet(selection=selection), tmp_path)
+    styles.check_it_solves_the_planted_problem(network, BatchTriplet(selection=selection), planted)

@@ -6,11 +6,11 @@ import torch
 
 from avhash_nas.baselines import MCMSH, MCMSHLoss
 from avhash_nas.baselines.mcmsh_gates import Gate
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork, identity_sign
 from baselines.anchored import AUDIO, FRAMES, VISUAL, WIDTH, batch_of, begun, network_of
-from baselines.planted import DIM, bounds, planted_set, trained_map
+from baselines.planted import DIM, bounds, trained_map
 from baselines.planted import FRAMES as PLANTED_FRAMES
 from reference import baselines_frame_networks as encoders
 from reference import objectives_anchored as oracle
@@ -143,10 +143,9 @@ def test_sizes_without_gates_are_refused(options):
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_it_solves_the_planted_problem_without_labels(planted, modality):
     options = {"audio_dim": DIM, "frames": PLANTED_FRAMES, "width": 64, "modality": modality}
     network = network_of("mcmsh", visual_dim=DIM, bits=16, **options)
-    reached = trained_map(data, network, MCMSHLoss(anchors=12), Shuffled(60), epochs=10, lr=5e-3)
-    chance, projection = bounds(data, 16)
+    reached = trained_map(planted, network, MCMSHLoss(anchors=12), Shuffled(30), epochs=6, lr=5e-3)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2

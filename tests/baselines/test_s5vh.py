@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from avhash_nas.baselines import S5VH
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives import SLG
-from baselines.planted import bounds, planted_set, trained_map
+from baselines.planted import bounds, trained_map
 
 TOKEN_PROBABILITIES = 768 * 256 + 256 + 437_760 + 257
 """A head of the released model that nothing uses: FC, one Mamba, FC to 1."""
@@ -84,11 +84,10 @@ def test_a_size_that_there_is_not_is_refused():
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_it_solves_the_planted_problem(tmp_path, legacy):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_it_solves_the_planted_problem(planted, legacy):
     torch.manual_seed(0)
-    network = S5VH(data.visual_dim, data.audio_dim, 16, size="mini", width=32, tied=legacy)
-    objective = SLG(decoder_width=24, clusters=6, alignment=0.1, warmup=5, legacy=legacy)
-    found = trained_map(data, network, objective, Shuffled(32), epochs=12, lr=3e-3)
-    chance, projection = bounds(data, 16)
+    network = S5VH(planted.visual_dim, planted.audio_dim, 16, size="mini", width=32, tied=legacy)
+    objective = SLG(decoder_width=24, clusters=6, alignment=0.1, warmup=3, legacy=legacy)
+    found = trained_map(planted, network, objective, Shuffled(32), epochs=6, lr=5e-3)
+    chance, projection = bounds(planted, 16)
     assert found > 2 * projection > 5 * chance

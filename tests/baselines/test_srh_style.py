@@ -46,6 +46,6 @@ def test_it_travels(tmp_path):
     styles.check_it_travels(made(), tmp_path)
 
 
-def test_it_solves_the_planted_problem(tmp_path):
+def test_it_solves_the_planted_problem(planted):
     torch.manual_seed(0)
-    styles.check_it_solves_the_planted_problem(SRHStyle(DIM, DIM, 16, hidden=32), InfoNCE(), tmp_path)
+    styles.check_it_solves_the_planted_problem(SRHStyle(DIM, DIM, 16, hidden=32), InfoNCE(), planted)

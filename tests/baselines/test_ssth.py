@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from avhash_nas.baselines import SSTH, MeanPoolMLP, SSTHLoss
-from avhash_nas.data import Batch, HashingData, Shuffled
+from avhash_nas.data import Batch, Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from baselines.planted import DIM, FRAMES, bounds, planted_set, trained_map
-from distributed import rivals
+from baselines.planted import DIM, FRAMES, bounds, trained_map
+from distributed import baselines as on_ranks
 from reference import baselines_ssth as oracle
 
 B, T, F, K = 5, 4, 3, 6
@@ -129,8 +129,8 @@ def test_another_network_and_a_negative_weight_are_refused():
 
 
 def test_ranks_take_the_step_of_one_process(three_ranks):
-    expected = rivals.step(0, "ssth")
-    for answer in three_ranks.run(rivals.step, "ssth"):
+    expected = on_ranks.step(0, "ssth")
+    for answer in three_ranks.run(on_ranks.step, "ssth"):
         torch.testing.assert_close(answer, expected)
 
 
@@ -145,10 +145,9 @@ def test_a_saved_network_gives_the_same_codes(batch, tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_it_solves_the_planted_problem_without_labels(planted, modality):
     torch.manual_seed(0)
     network = SSTH(DIM, DIM, FRAMES, 16, modality=modality, momentum=0.1)
-    reached = trained_map(data, network, SSTHLoss(), Shuffled(64), epochs=12, lr=1e-2)
-    chance, projection = bounds(data, 16)
+    reached = trained_map(planted, network, SSTHLoss(), Shuffled(64), epochs=12, lr=1e-2)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from avhash_nas.data import Shuffled, Tuples
 from avhash_nas.errors import AvnasError
 from avhash_nas.offline import AnchorGraph
-from reference.preparation_neighbors import affinity, relations
+from reference.offline_neighbors import affinity, relations
 
 
 @st.composite

@@ -75,5 +75,5 @@ def test_points_that_are_not_finite_are_refused():
 
 def test_without_faiss_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(MissingExtraError, match=r"k-means needs faiss: pip install 'avhash-nas\[rivals\]'"):
+    with pytest.raises(MissingExtraError, match=r"k-means needs faiss: pip install 'avhash-nas\[baselines\]'"):
         k_means(np.zeros((5, 2)), 2, 0)

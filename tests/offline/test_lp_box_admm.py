@@ -3,11 +3,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.offline import CentreProblem, improve, lp_box_admm, separated_codes, separation_bound, solve
-from reference.preparation_centers import best_objective, objective
+from avhash_nas.offline import CenterProblem, improve, lp_box_admm, separated_codes, separation_bound, solve
+from reference.offline_centers import best_objective, objective
 
 
-def small_problem(seed: int) -> tuple[CentreProblem, np.ndarray] | None:
+def small_problem(seed: int) -> tuple[CenterProblem, np.ndarray] | None:
     """A problem of 4 to 8 bits and 3 to 8 centers with a code that keeps the separation; None where there is none."""
     random = np.random.default_rng(seed)
     bits, centers = int(random.integers(4, 9)), int(random.integers(3, 9))
@@ -17,7 +17,7 @@ def small_problem(seed: int) -> tuple[CentreProblem, np.ndarray] | None:
     except AvnasError:
         return None
     wanted = random.uniform(-bits, bits, centers - 1)
-    return CentreProblem(codes[1:], wanted, separation, float(random.choice([0.1, 1, 10]))), codes[0]
+    return CenterProblem(codes[1:], wanted, separation, float(random.choice([0.1, 1, 10]))), codes[0]
 
 
 problems = st.integers(0, 10_000).map(small_problem).filter(lambda made: made is not None)
@@ -77,7 +77,7 @@ def test_improved_codes_are_best_within_two_flips(made):
 
 def test_a_code_too_near_another_is_led_away():
     others = separated_codes(16, 20, 6, np.random.default_rng(0))
-    problem = CentreProblem(others[1:], np.zeros(19), 6)
+    problem = CenterProblem(others[1:], np.zeros(19), 6)
     led = improve(problem, others[1])
     assert problem.excess(others[1]) > 0
     assert ((led != problem.others).sum(1) >= 6).all()
@@ -86,5 +86,5 @@ def test_a_code_too_near_another_is_led_away():
 def test_the_same_problem_has_the_same_solution():
     codes = separated_codes(32, 40, 10, np.random.default_rng(0))
     wanted = np.random.default_rng(1).uniform(-32, 32, 39)
-    first, second = (solve(CentreProblem(codes[1:], wanted, 10), codes[0]) for _ in range(2))
+    first, second = (solve(CenterProblem(codes[1:], wanted, 10), codes[0]) for _ in range(2))
     assert np.array_equal(first, second)

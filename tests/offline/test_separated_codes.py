@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.offline import separated_codes, separation_bound
-from reference.preparation_centers import bound
+from reference.offline_centers import bound
 
 BOUNDS = [(16, 100, 4), (16, 450, 4), (32, 100, 10), (32, 450, 9), (64, 100, 24), (64, 450, 22)]
 """Of the published settings, ActivityNet's 100 and FCVID's 450 clusters."""

@@ -1,4 +1,4 @@
-"""Steps of rival methods that the tests let ranks take together. Called without ranks, the twin of one process."""
+"""Steps of baselines that several ranks compute together. Called without ranks, the twin of one process."""
 
 import torch
 from torch import Tensor, nn
