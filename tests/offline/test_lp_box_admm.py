@@ -33,7 +33,7 @@ def test_a_solution_keeps_the_separation_and_is_no_worse_than_the_start(made):
     assert np.isclose(problem.objective(code), objective(code, problem.others, problem.wanted, problem.weight))
 
 
-def test_solutions_are_nearly_always_the_best_of_all_codes():
+def test_solutions_are_nearly_always_optimal():
     made = [found for seed in range(120) if (found := small_problem(seed)) is not None]
     best = [best_objective(p.others, p.wanted, p.separation, p.weight) for p, _ in made]
     found = [p.objective(solve(p, start)) for p, start in made]
@@ -42,7 +42,7 @@ def test_solutions_are_nearly_always_the_best_of_all_codes():
     assert reached.mean() >= 0.95
 
 
-def test_the_admm_alone_comes_near_the_best():
+def test_admm_alone_is_close_to_optimal():
     """Where the rounded point keeps the separation, it is much nearer to the best objective than random codes are."""
     shares = []
     for seed in range(120):
@@ -63,7 +63,7 @@ def test_the_admm_alone_comes_near_the_best():
 
 @settings(max_examples=100)
 @given(problems)
-def test_improved_codes_are_best_within_two_flips(made):
+def test_improved_codes_are_optimal_within_two_flips(made):
     problem, start = made
     code = improve(problem, start)
     bits = len(code)
@@ -75,7 +75,7 @@ def test_improved_codes_are_best_within_two_flips(made):
                 assert problem.objective(other) >= problem.objective(code) - 1e-6
 
 
-def test_a_code_too_near_another_is_led_away():
+def test_code_too_near_to_another_is_moved_away():
     others = separated_codes(16, 20, 6, np.random.default_rng(0))
     problem = CenterProblem(others[1:], np.zeros(19), 6)
     led = improve(problem, others[1])
@@ -83,7 +83,7 @@ def test_a_code_too_near_another_is_led_away():
     assert ((led != problem.others).sum(1) >= 6).all()
 
 
-def test_the_same_problem_has_the_same_solution():
+def test_solution_is_deterministic():
     codes = separated_codes(32, 40, 10, np.random.default_rng(0))
     wanted = np.random.default_rng(1).uniform(-32, 32, 39)
     first, second = (solve(CenterProblem(codes[1:], wanted, 10), codes[0]) for _ in range(2))
