@@ -30,12 +30,12 @@ def test_a_solution_keeps_the_separation_and_is_no_worse_than_the_start(made):
     code = solve(problem, start)
     assert ((code != problem.others).sum(1) >= problem.separation).all()
     assert problem.objective(code) <= problem.objective(start)
-    assert np.isclose(problem.objective(code), objective(code, problem.others, problem.wanted, problem.weight))
+    assert np.isclose(problem.objective(code), objective(code, problem.others, problem.targets, problem.weight))
 
 
 def test_solutions_are_nearly_always_optimal():
     made = [found for seed in range(120) if (found := small_problem(seed)) is not None]
-    best = [best_objective(p.others, p.wanted, p.separation, p.weight) for p, _ in made]
+    best = [best_objective(p.others, p.targets, p.separation, p.weight) for p, _ in made]
     found = [p.objective(solve(p, start)) for p, start in made]
     reached = np.isclose(found, best)
     assert len(made) > 100
@@ -53,7 +53,7 @@ def test_admm_alone_is_close_to_optimal():
         code = np.where(lp_box_admm(problem, start) >= 0, 1.0, -1.0)
         if problem.excess(code) > 0:
             continue
-        best = best_objective(problem.others, problem.wanted, problem.separation, problem.weight)
+        best = best_objective(problem.others, problem.targets, problem.separation, problem.weight)
         random = np.random.default_rng(seed).choice([-1.0, 1.0], (200, len(start)))
         typical = np.mean([problem.objective(other) for other in random])
         shares.append((problem.objective(code) - best) / (typical - best))
