@@ -192,7 +192,7 @@ def parts(
     supernet: AudioVisualNetwork, data: HashingData, evolved: Sequence[Architecture], random: Sequence[Architecture]
 ) -> list[dict[str, Any]]:
     """Of each cell and map: its share of the plain way's time, and in how many distinct situations it runs."""
-    seconds = {step.module: 0.0 for step in supernet.steps()}
+    seconds = {step.module: 0.0 for step in supernet.flat_graph()}
     handles, started = [], {}
     for name in seconds:
         module = supernet.get_submodule(name)
@@ -206,7 +206,7 @@ def parts(
     for handle in handles:
         handle.remove()
     upstream: dict[str, tuple[str, ...]] = {}
-    for step in supernet.steps():
+    for step in supernet.flat_graph():
         own = (step.module,) if isinstance(supernet.get_submodule(step.module), MixedCell) else ()
         upstream[step.module] = (*(cell for name in step.inputs for cell in upstream.get(name, ())), *own)
     return [

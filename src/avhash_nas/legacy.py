@@ -20,6 +20,9 @@ OLD_CLASSES = {
 }
 """Class paths, by today's path."""
 
+OLD_TENSORS = {"centers": "centres"}
+"""Tensors of the SLG objective in checkpoints and prepared files, by today's name."""
+
 _OPTIONS = {old: new for new, old in OLD_OPTIONS.items()}
 _CLASSES = {old: new for new, old in OLD_CLASSES.items()}
 
@@ -46,3 +49,9 @@ def renamed(value: Any) -> Any:
 def first_names(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A network's arguments under their first names, by which fingerprints of networks stay what they were."""
     return {OLD_OPTIONS.get(name, name): value for name, value in arguments.items()}
+
+
+def renamed_tensors(tensors: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Tensors whose old names, behind a prefix, are replaced by today's."""
+    names = {prefix + old: prefix + new for new, old in OLD_TENSORS.items()}
+    return {names.get(name, name): tensor for name, tensor in tensors.items()}

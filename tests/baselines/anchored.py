@@ -41,7 +41,7 @@ def prepared_for(method: str) -> dict[str, torch.Tensor]:
     return {"latents": torch.from_numpy(latents.astype(np.float32)), "anchors": torch.from_numpy(anchors).float()}
 
 
-def begun(method: str, **options: Any) -> tuple[FrameNetwork, AnchoredObjective]:
+def prepared_pair(method: str, **options: Any) -> tuple[FrameNetwork, AnchoredObjective]:
     """A network and its loss, without dropout and in double precision; no frame is masked unless it is asked for."""
     network = network_of(method, width=WIDTH, dropout=0.0)
     objective: AnchoredObjective = METHODS[method][1](anchors=ANCHORS, **{"mask_rate": 0.0, **options})

@@ -10,11 +10,10 @@ import torch
 
 from avhash_nas.baselines import BTHLoss, MeanPoolMLP
 from avhash_nas.baselines.frame_network import mean_hidden
-from avhash_nas.data import Batch, HashingData, Shuffled
+from avhash_nas.data import Batch, Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from baselines.anchored import AUDIO, FRAMES, METHODS, VIDEOS, VISUAL, batch_of, begun, data_of, network_of
-from baselines.planted import planted_set
+from baselines.anchored import AUDIO, FRAMES, METHODS, VIDEOS, VISUAL, batch_of, data_of, network_of, prepared_pair
 from distributed import anchored as on_ranks
 
 
@@ -28,16 +27,16 @@ def features(dtype=torch.float32):
     return tuple(torch.randn(4, FRAMES, dim, generator=generator, dtype=dtype) for dim in (VISUAL, AUDIO))
 
 
-def test_every_parameter_learns(method):
-    network, objective = begun(method)
+def test_every_parameter_gets_a_gradient(method):
+    network, objective = prepared_pair(method)
     objective.loss(RoutedNetwork(network), batch_of(objective, 8)).backward()
     for module in (network, objective):
         for name, parameter in module.named_parameters():
             assert parameter.grad.abs().sum() > 0, name
 
 
-def test_the_objective_runs_the_network_under_the_parameters_that_it_is_given(method):
-    network, objective = begun(method)
+def test_loss_uses_replaced_parameters(method):
+    network, objective = prepared_pair(method)
     network.eval()
     batch = batch_of(objective, 4)
     other = {name: (1.5 * value).detach().requires_grad_() for name, value in network.named_parameters()}
@@ -49,14 +48,14 @@ def test_the_objective_runs_the_network_under_the_parameters_that_it_is_given(me
     torch.testing.assert_close(objective.loss(RoutedNetwork(network), batch), loss)
 
 
-def test_ranks_take_the_step_of_one_process(three_ranks, method):
+def test_three_ranks_equal_one_process(three_ranks, method):
     expected = on_ranks.step(0, method)
     for answer in three_ranks.run(on_ranks.step, method):
         torch.testing.assert_close(answer, expected)
 
 
 @pytest.mark.parametrize("modality", ["visual", "audio", "both"])
-def test_a_saved_network_gives_the_same_codes(tmp_path, method, modality):
+def test_saving_and_loading_keep_the_codes(tmp_path, method, modality):
     network = network_of(method, modality=modality)
     network.start_epoch(8)
     network.train()(*features())  # moves running statistics
@@ -67,7 +66,7 @@ def test_a_saved_network_gives_the_same_codes(tmp_path, method, modality):
 
 
 @pytest.mark.parametrize(("modality", "looked_at"), [("visual", (0,)), ("audio", (1,)), ("both", (0, 1))])
-def test_a_modality_is_looked_at_or_not(method, modality, looked_at):
+def test_hidden_vectors_depend_on_the_modality(method, modality, looked_at):
     network = network_of(method, modality=modality).eval()
     hidden = network.hidden(network.features(*features()))
     for place in (0, 1):
@@ -75,7 +74,7 @@ def test_a_modality_is_looked_at_or_not(method, modality, looked_at):
         assert torch.equal(network.hidden(network.features(*changed)), hidden) is (place not in looked_at)
 
 
-def test_codes_lie_between_the_signs_and_follow_the_first_layers(method):
+def test_codes_are_bounded_and_pass_gradients(method):
     network = network_of(method)
     codes = network(*features())
     assert codes.shape == (4, 12)
@@ -111,8 +110,8 @@ def test_too_many_anchors_are_refused_before_anything_is_trained(method):
         METHODS[method][1](mask_rate=1.5)
 
 
-def test_a_batch_holds_similar_and_dissimilar_pairs_that_the_loss_tells_apart(method):
-    _, objective = begun(method)
+def test_batches_have_similar_and_dissimilar_pairs(method):
+    _, objective = prepared_pair(method)
     rows = data_of().splits["train"]
     size = objective.partners + 1
     draw = objective.sampling(Shuffled(VIDEOS)).epoch(np.zeros((VIDEOS, 1), bool), seed=0, epoch=0)
@@ -126,18 +125,17 @@ def test_a_batch_holds_similar_and_dissimilar_pairs_that_the_loss_tells_apart(me
     assert 0.2 < (signs > 0).float().mean() < 0.8
 
 
-def test_mean_hidden_vectors_are_those_of_evaluation(tmp_path):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
-    network = network_of("bth", visual_dim=data.visual_dim).train()
-    rows = data.splits["train"][::-1].copy()
-    means = mean_hidden(data, rows, network)
+def test_mean_hidden_vectors_use_evaluation_mode(planted):
+    network = network_of("bth", visual_dim=planted.visual_dim).train()
+    rows = planted.splits["train"][::-1].copy()
+    means = mean_hidden(planted, rows, network)
     assert network.training
-    batch = data.batch(rows[:3])
+    batch = planted.batch(rows[:3])
     expected = network.eval().hidden(batch.visual).mean(1)
     torch.testing.assert_close(torch.from_numpy(means[:3]), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_at_the_size_of_fcvid_nothing_grows_with_the_square_of_the_videos():
+def test_memory_at_the_size_of_fcvid():
     """The matrix of all pairs alone would be 8.3 GB."""
     videos, anchors = 45_585, 2000
     random = np.random.default_rng(0)

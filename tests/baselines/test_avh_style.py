@@ -10,13 +10,13 @@ from baselines import styles
 from baselines.planted import DIM
 
 
-def made(**options):
+def make(**options):
     torch.manual_seed(0)
     return AVHStyle(5, 3, 8, hidden=6, attention=4, **options)
 
 
-def test_it_is_an_lstm_of_both_directions_and_a_weighted_mean():
-    network = made()
+def test_forward_equals_a_bidirectional_lstm_with_attention():
+    network = make()
     visual, audio = styles.features()
     outputs = []
     for suffix, frames in (("_l0", visual), ("_l0_reverse", visual.flip(1))):
@@ -38,19 +38,19 @@ def test_it_is_an_lstm_of_both_directions_and_a_weighted_mean():
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_looks_at_what_it_is_asked_to(modality):
-    styles.check_it_looks_at(modality, made(modality=modality))
+def test_modality_selects_the_input(modality):
+    styles.check_modality(modality, make(modality=modality))
 
 
-def test_it_trains_under_other_parameters():
-    styles.check_it_trains_under_other_parameters(made(), InfoNCE())
+def test_loss_trains_replaced_parameters():
+    styles.check_loss_trains_replaced_parameters(make(), InfoNCE())
 
 
-def test_it_travels(tmp_path):
-    styles.check_it_travels(made(), tmp_path)
+def test_saving_and_exporting_keep_the_codes(tmp_path):
+    styles.check_saving_and_exporting(make(), tmp_path)
 
 
-def test_it_solves_the_planted_problem(tmp_path):
+def test_training_solves_the_planted_problem(planted):
     torch.manual_seed(0)
     network = AVHStyle(DIM, DIM, 16, hidden=32, attention=16)
-    styles.check_it_solves_the_planted_problem(network, InfoNCE(), tmp_path)
+    styles.check_planted_problem(network, InfoNCE(), planted)

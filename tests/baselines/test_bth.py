@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from avhash_nas.baselines import BTH, BTHLoss
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives.frame_masking import masked
-from baselines.anchored import AUDIO, FRAMES, VISUAL, batch_of, begun, network_of
-from baselines.planted import DIM, bounds, planted_set, trained_map
+from baselines.anchored import AUDIO, FRAMES, VISUAL, batch_of, network_of, prepared_pair
+from baselines.planted import DIM, bounds, trained_map
 from reference import baselines_frame_networks as encoders
 from reference import objectives_anchored as oracle
 
@@ -22,8 +22,8 @@ def arrays(module):
 
 
 @pytest.mark.parametrize("method", ["bth", "dkph"])
-def test_the_encoder_equals_the_loops_in_training_and_evaluation(method):
-    network, _ = begun(method)
+def test_encoder_equals_the_reference_in_training_and_evaluation(method):
+    network, _ = prepared_pair(method)
     features = torch.randn(2, FRAMES, VISUAL, dtype=torch.float64)
     expected = np.stack([encoders.transformer(arrays(network.encoder), video.numpy()) for video in features])
     for mode in (True, False):
@@ -39,7 +39,7 @@ def test_an_odd_width_is_refused(method):
 
 
 def test_frames_are_coded_alone_and_averaged():
-    network, _ = begun("bth")
+    network, _ = prepared_pair("bth")
     visual, audio = (torch.randn(3, FRAMES, dim, dtype=torch.float64) for dim in (VISUAL, AUDIO))
     codes, steps = network.codes_and_steps(visual, audio)
     expected = torch.where(network.hash(network.hidden(visual)) >= 0, 1.0, -1.0).double()
@@ -48,8 +48,8 @@ def test_frames_are_coded_alone_and_averaged():
     assert torch.equal(codes, network(visual, audio))
 
 
-def test_positions_tell_which_time_steps_a_view_holds():
-    network, _ = begun("bth")
+def test_positions_place_the_time_steps_of_a_view():
+    network, _ = prepared_pair("bth")
     visual, audio = (torch.randn(3, 2, dim, dtype=torch.float64) for dim in (VISUAL, AUDIO))
     first, last = (torch.tensor(steps).expand(3, 2) for steps in ([0, 1], [4, 5]))
     hidden = [network.encoder(visual, positions) for positions in (None, first, last)]
@@ -58,8 +58,8 @@ def test_positions_tell_which_time_steps_a_view_holds():
     assert network.codes_and_steps(visual, audio, positions=last).steps.shape == (3, 2, network.bits)
 
 
-def test_the_loss_equals_the_loops():
-    network, objective = begun("bth", reconstruction=0.7, similarity=0.3, alignment=0.2)
+def test_loss_equals_the_reference():
+    network, objective = prepared_pair("bth", reconstruction=0.7, similarity=0.3, alignment=0.2)
     batch = batch_of(objective, 6)
     hidden = network.hidden(batch.visual)
     steps = torch.where(network.hash(hidden) >= 0, 1.0, -1.0).double()
@@ -84,8 +84,8 @@ def test_the_published_weights_are_the_defaults():
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_clean_frames_are_guessed_and_as_released_the_masked_ones(legacy):
-    network, objective = begun("bth", mask_rate=0.6, legacy_inplace_mask=legacy)
+def test_reconstruction_targets_clean_or_legacy_masked_frames(legacy):
+    network, objective = prepared_pair("bth", mask_rate=0.6, legacy_inplace_mask=legacy)
     batch = batch_of(objective, 6)
     before = batch.visual.clone()
     first = objective.pretraining()
@@ -99,7 +99,7 @@ def test_clean_frames_are_guessed_and_as_released_the_masked_ones(legacy):
 
 
 @pytest.mark.parametrize(("width", "used", "table_2"), [(768, 1.05, 1.25), (2048, 1.46, 1.99)])
-def test_sizes_are_those_of_the_authors_code(width, used, table_2):
+def test_sizes_equal_the_authors_code(width, used, table_2):
     """Encoder and decoder are what the code uses; Table 2's figure, at F = 2048, counts two unused tables as well."""
     with torch.device("meta"):
         network = BTH(width, 1, 64)
@@ -115,13 +115,12 @@ def test_sizes_are_those_of_the_authors_code(width, used, table_2):
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_training_without_labels_solves_the_planted_problem(planted, modality):
     network = network_of("bth", visual_dim=DIM, bits=16, audio_dim=DIM, width=64, modality=modality)
     objective = BTHLoss(anchors=12)
     first = copy.deepcopy(network)
-    guessing = trained_map(data, first, objective.pretraining(), Shuffled(32), epochs=12, lr=2e-3)
-    reached = trained_map(data, network, objective, prepared_from=first, epochs=12, lr=2e-3)
-    chance, projection = bounds(data, 16)
+    guessing = trained_map(planted, first, objective.pretraining(), Shuffled(32), epochs=6, lr=3e-3)
+    reached = trained_map(planted, network, objective, prepared_from=first, epochs=6, lr=3e-3)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2
     assert reached > guessing

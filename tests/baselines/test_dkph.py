@@ -7,17 +7,17 @@ import torch
 
 from avhash_nas.baselines import DKPH, DKPHLoss
 from avhash_nas.baselines.dkph import anchor_triplets
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
-from baselines.anchored import AUDIO, FRAMES, VISUAL, batch_of, begun, network_of
-from baselines.planted import DIM, bounds, planted_set, trained_map
+from baselines.anchored import AUDIO, FRAMES, VISUAL, batch_of, network_of, prepared_pair
+from baselines.planted import DIM, bounds, trained_map
 from baselines.planted import FRAMES as PLANTED_FRAMES
 from reference import objectives_anchored as oracle
 
 
-def test_all_frames_make_one_binary_code():
-    network, _ = begun("dkph")
+def test_code_is_a_sign_of_all_frames():
+    network, _ = prepared_pair("dkph")
     visual, audio = (torch.randn(3, FRAMES, dim, dtype=torch.float64) for dim in (VISUAL, AUDIO))
     codes = network(visual, audio)
     hidden = network.hidden(visual)
@@ -26,14 +26,14 @@ def test_all_frames_make_one_binary_code():
     assert torch.equal(codes, torch.where(values >= 0, 1.0, -1.0).double())
 
 
-def test_there_are_no_codes_of_time_steps():
+def test_codes_of_time_steps_are_refused():
     network = network_of("dkph")
-    with pytest.raises(AvnasError, match="DKPH codes whole videos"):
+    with pytest.raises(AvnasError, match="DKPH codes whole videos: it has no codes of time steps"):
         network.time_steps(torch.zeros(2, FRAMES, VISUAL), torch.zeros(2, FRAMES, AUDIO))
 
 
-def test_the_loss_equals_the_loops():
-    network, objective = begun("dkph", alignment=0.7, similarity=0.3)
+def test_loss_equals_the_reference():
+    network, objective = prepared_pair("dkph", alignment=0.7, similarity=0.3)
     batch = batch_of(objective, 6)
     hidden, parts = network.hidden(batch.visual), objective.reconstruction
     code = network.codes_of(hidden)
@@ -53,7 +53,7 @@ def test_the_loss_equals_the_loops():
     assert objective.loss(RoutedNetwork(network), batch).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_triplets_equal_torchs_for_dissimilar_pairs_and_are_nothing_for_similar_ones():
+def test_triplets_equal_torchs_for_dissimilar_pairs_and_are_zero_for_similar_ones():
     hidden, own, others = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     hidden.requires_grad_()
     expected = torch.nn.functional.triplet_margin_loss(hidden, own, others, margin=0.5)
@@ -71,7 +71,7 @@ def test_the_published_weights_are_the_defaults():
 
 
 @pytest.mark.parametrize(("width", "used", "with_tables"), [(768, 1.46, 1.66), (2048, 1.87, 2.40), (4096, 2.53, 3.58)])
-def test_sizes_are_those_of_the_authors_code(width, used, with_tables):
+def test_sizes_equal_the_authors_code(width, used, with_tables):
     """Encoder, temporal stream and decoder are what the code uses. Table 2's 4 M is reached with none of these widths,
     even with two unused tables."""
     with torch.device("meta"):
@@ -86,14 +86,13 @@ def test_sizes_are_those_of_the_authors_code(width, used, with_tables):
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_training_without_labels_solves_the_planted_problem(planted, modality):
     options = {"audio_dim": DIM, "frames": PLANTED_FRAMES, "width": 64, "modality": modality}
     network = network_of("dkph", visual_dim=DIM, bits=16, **options)
     objective = DKPHLoss(anchors=12)
     first = copy.deepcopy(network)
-    guessing = trained_map(data, first, objective.pretraining(), Shuffled(32), epochs=12, lr=2e-3)
-    reached = trained_map(data, network, objective, prepared_from=first, epochs=12, lr=2e-3)
-    chance, projection = bounds(data, 16)
+    guessing = trained_map(planted, first, objective.pretraining(), Shuffled(32), epochs=6, lr=3e-3)
+    reached = trained_map(planted, network, objective, prepared_from=first, epochs=6, lr=3e-3)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2
     assert reached > guessing

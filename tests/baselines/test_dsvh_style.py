@@ -10,12 +10,12 @@ from baselines import styles
 from baselines.planted import DIM
 
 
-def made(**options):
+def make(**options):
     torch.manual_seed(0)
     return DSVHStyle(5, 3, 8, width=6, blocks=2, **options)
 
 
-def test_a_block_adds_two_convolutions_over_three_time_steps():
+def test_block_adds_two_convolutions():
     torch.manual_seed(0)
     block = TemporalBlock(3).double()
     x = torch.randn(2, 4, 3, dtype=torch.float64)
@@ -34,26 +34,26 @@ def test_a_block_adds_two_convolutions_over_three_time_steps():
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_looks_at_what_it_is_asked_to(modality):
-    styles.check_it_looks_at(modality, made(modality=modality))
+def test_modality_selects_the_input(modality):
+    styles.check_modality(modality, make(modality=modality))
 
 
-def test_it_sees_order():
-    network = made()
+def test_codes_depend_on_the_order_of_frames():
+    network = make()
     visual, audio = styles.features()
     assert not torch.allclose(network(visual.flip(1), audio), network(visual, audio))
 
 
-def test_it_trains_under_other_parameters():
-    styles.check_it_trains_under_other_parameters(made(), BatchTriplet(margin=1.0))
+def test_loss_trains_replaced_parameters():
+    styles.check_loss_trains_replaced_parameters(make(), BatchTriplet(margin=1.0))
 
 
-def test_it_travels(tmp_path):
-    styles.check_it_travels(made(), tmp_path)
+def test_saving_and_exporting_keep_the_codes(tmp_path):
+    styles.check_saving_and_exporting(make(), tmp_path)
 
 
 @pytest.mark.parametrize("selection", ["hard", "semi_hard"])
-def test_it_solves_the_planted_problem(tmp_path, selection):
+def test_training_solves_the_planted_problem(planted, selection):
     torch.manual_seed(0)
     network = DSVHStyle(DIM, DIM, 16, width=32)
-    styles.check_it_solves_the_planted_problem(network, BatchTriplet(selection=selection), tmp_path)
+    styles.check_planted_problem(network, BatchTriplet(selection=selection), planted)

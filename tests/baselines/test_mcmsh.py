@@ -6,11 +6,11 @@ import torch
 
 from avhash_nas.baselines import MCMSH, MCMSHLoss
 from avhash_nas.baselines.mcmsh_gates import Gate
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork, identity_sign
-from baselines.anchored import AUDIO, FRAMES, VISUAL, WIDTH, batch_of, begun, network_of
-from baselines.planted import DIM, bounds, planted_set, trained_map
+from baselines.anchored import AUDIO, FRAMES, VISUAL, WIDTH, batch_of, network_of, prepared_pair
+from baselines.planted import DIM, bounds, trained_map
 from baselines.planted import FRAMES as PLANTED_FRAMES
 from reference import baselines_frame_networks as encoders
 from reference import objectives_anchored as oracle
@@ -20,8 +20,8 @@ def arrays(module):
     return {name: tensor.double().numpy() for name, tensor in module.state_dict().items()}
 
 
-def test_the_encoder_equals_the_loops():
-    network, _ = begun("mcmsh")
+def test_encoder_equals_the_reference():
+    network, _ = prepared_pair("mcmsh")
     features = torch.randn(2, FRAMES, VISUAL, dtype=torch.float64)
     network.hidden(features)  # moves the running statistics
     expected = [encoders.gated_mixer(arrays(network.encoder), video.numpy(), WIDTH // 16) for video in features]
@@ -30,7 +30,7 @@ def test_the_encoder_equals_the_loops():
 
 
 @pytest.mark.parametrize(("places", "parts"), [(4, 1), (7, 2), (25, 8)])
-def test_the_middle_gate_looks_at_a_third_as_many_parts(places, parts):
+def test_middle_gate_pools_to_a_third(places, parts):
     gate = Gate(places, 8, reduction=4, reach="middle", groups=2).double().eval()
     with torch.no_grad():
         for parameter in gate.parameters():
@@ -42,8 +42,8 @@ def test_the_middle_gate_looks_at_a_third_as_many_parts(places, parts):
     assert places // 3 == parts
 
 
-def test_codes_near_the_sign_as_training_goes_on_and_the_saved_network_keeps_that(tmp_path):
-    network, _ = begun("mcmsh")
+def test_alpha_grows_with_the_epoch_and_is_saved(tmp_path):
+    network, _ = prepared_pair("mcmsh")
     network.eval()
     visual, audio = (torch.randn(3, FRAMES, dim, dtype=torch.float64) for dim in (VISUAL, AUDIO))
     for epoch in (0, 8):
@@ -56,9 +56,9 @@ def test_codes_near_the_sign_as_training_goes_on_and_the_saved_network_keeps_tha
     assert HashNetwork.from_pretrained(tmp_path).alpha == 3
 
 
-def test_the_loss_equals_the_loops():
+def test_loss_equals_the_reference():
     weights = {"alignment": 0.7, "similarity": 0.4, "quantization": 0.3, "quadruplets": 0.2}
-    network, objective = begun("mcmsh", **weights)
+    network, objective = prepared_pair("mcmsh", **weights)
     network.eval()
     batch = batch_of(objective, 6)
     codes = network(batch.visual, batch.audio).view(6, 5, -1)
@@ -76,20 +76,20 @@ def test_the_loss_equals_the_loops():
     assert objective.loss(RoutedNetwork(network), batch).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_quantization_has_a_gradient_and_as_released_none():
+def test_quantization_has_a_gradient_unlike_the_released_one():
     codes = torch.tensor([0.5, -0.25], requires_grad=True)
     (released,) = torch.autograd.grad((codes - identity_sign(codes)).square().mean(), codes)
     assert released.tolist() == [0, 0]
     gradients = []
     for weight in (0.0, 5.0):
-        network, objective = begun("mcmsh", quantization=weight)
+        network, objective = prepared_pair("mcmsh", quantization=weight)
         objective.loss(RoutedNetwork(network), batch_of(objective, 4)).backward()
         gradients.append(network.hash.weight.grad)
     assert not torch.allclose(*gradients)
 
 
-def test_a_tuple_is_a_pair_a_similar_video_and_two_others():
-    _, objective = begun("mcmsh")
+def test_tuples_have_a_pair_a_similar_and_two_dissimilar_videos():
+    _, objective = prepared_pair("mcmsh")
     graph = objective.graph
     positions = np.arange(len(graph))
     tuples = objective.draw(positions, np.random.default_rng(0))
@@ -99,20 +99,20 @@ def test_a_tuple_is_a_pair_a_similar_video_and_two_others():
         assert {dissimilar, other}.isdisjoint({*graph.similar(position), position})
 
 
-def test_only_the_videos_of_the_pair_are_masked():
-    network, objective = begun("mcmsh", mask_rate=1.0, alignment=0.0, similarity=0.0, quantization=0.0)
+def test_only_the_pair_is_masked():
+    network, objective = prepared_pair("mcmsh", mask_rate=1.0, alignment=0.0, similarity=0.0, quantization=0.0)
     network.eval()
     batch = batch_of(objective, 6)
     places = torch.arange(30) % 5
-    of_pair = objective._look(network, batch, places < 2)[0]
+    of_pair = objective._view(network, batch, places < 2)[0]
     clean = network(batch.visual, batch.audio)
     same = torch.isclose(of_pair, clean).all(1)
     assert same[places >= 2].all()
     assert not same[places < 2].any()
 
 
-def test_targets_are_principal_components_and_zeros_beyond():
-    network, objective = begun("mcmsh")
+def test_targets_are_principal_components_padded_with_zeros():
+    network, objective = prepared_pair("mcmsh")
     anchors = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
     targets = objective.targets(anchors, network)
     assert targets.shape == (9, WIDTH)
@@ -123,7 +123,7 @@ def test_targets_are_principal_components_and_zeros_beyond():
 
 
 @pytest.mark.parametrize(("width", "millions"), [(768, 0.91), (1536, 1.11), (2048, 1.24), (4096, 1.76)])
-def test_sizes_are_those_of_the_authors_code(width, millions):
+def test_sizes_equal_the_authors_code(width, millions):
     """Nothing is for training alone."""
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in MCMSH(width, 1, 25, 64).parameters())
@@ -137,16 +137,15 @@ def test_the_published_weights_are_the_defaults():
 
 
 @pytest.mark.parametrize("options", [{"frames": 3}, {"width": 24}, {"width": 8}])
-def test_sizes_without_gates_are_refused(options):
+def test_too_small_sizes_are_refused(options):
     with pytest.raises(AvnasError, match=r"frames=.* at least 4, and width=.* multiple of 16"):
         MCMSH(VISUAL, AUDIO, **{"frames": FRAMES, "bits": 8, "width": 32, **options})
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_training_without_labels_solves_the_planted_problem(planted, modality):
     options = {"audio_dim": DIM, "frames": PLANTED_FRAMES, "width": 64, "modality": modality}
     network = network_of("mcmsh", visual_dim=DIM, bits=16, **options)
-    reached = trained_map(data, network, MCMSHLoss(anchors=12), Shuffled(60), epochs=10, lr=5e-3)
-    chance, projection = bounds(data, 16)
+    reached = trained_map(planted, network, MCMSHLoss(anchors=12), Shuffled(30), epochs=6, lr=5e-3)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2

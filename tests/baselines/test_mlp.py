@@ -18,7 +18,7 @@ def make(**options):
     return MeanPoolMLP(3, 2, 7, hidden=6, **options).double()
 
 
-def test_it_is_two_layers_over_the_means(features):
+def test_forward_equals_two_layers_over_the_means(features):
     network = make().eval()
     visual, audio = features
     weights = network.state_dict()
@@ -31,7 +31,7 @@ def test_it_is_two_layers_over_the_means(features):
         torch.testing.assert_close(network(visual, audio)[video], expected)
 
 
-def test_it_knows_nothing_of_time_and_ignores_the_route(features):
+def test_codes_ignore_time_and_route(features):
     network = make().eval()
     visual, audio = features
     expected = network(visual, audio)
@@ -40,7 +40,7 @@ def test_it_knows_nothing_of_time_and_ignores_the_route(features):
     assert network(visual[:, :1], audio).shape == (5, 7)
 
 
-def test_its_state_is_two_layers_and_with_balance_the_bits_statistics(features):
+def test_state_has_two_layers_and_statistics_with_balance(features):
     layers = {f"layers.{place}.{name}" for place in (1, 4) for name in ("weight", "bias")}
     assert make().state_dict().keys() == layers
     network = make(balance=True)
@@ -51,7 +51,7 @@ def test_its_state_is_two_layers_and_with_balance_the_bits_statistics(features):
 
 
 @pytest.mark.parametrize("option", ["dropout", "input_dropout"])
-def test_dropout_acts_in_training_alone(features, option):
+def test_dropout_acts_in_training_only(features, option):
     network = make(**{"dropout": 0.0, option: 0.5})
     torch.manual_seed(0)
     assert not torch.equal(network.train()(*features), network(*features))
@@ -60,7 +60,7 @@ def test_dropout_acts_in_training_alone(features, option):
     assert torch.equal(off(*features), off(*features))
 
 
-def test_arguments_make_the_same_network_again():
+def test_arguments_rebuild_the_same_network():
     network = make(dropout=0.3, input_dropout=0.2, balance=True)
     again = MeanPoolMLP.from_arguments(network.arguments())
     assert repr(again) == repr(network)
@@ -68,6 +68,6 @@ def test_arguments_make_the_same_network_again():
     assert again.bits == 7
 
 
-def test_all_layers_are_its_head():
+def test_head_has_all_layers():
     network = make()
     assert {id(parameter) for parameter in network.head.parameters()} == {id(p) for p in network.parameters()}

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from avhash_nas.baselines import S5VH
-from avhash_nas.data import HashingData, Shuffled
+from avhash_nas.data import Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives import SLG
-from baselines.planted import bounds, planted_set, trained_map
+from baselines.planted import bounds, trained_map
 
 TOKEN_PROBABILITIES = 768 * 256 + 256 + 437_760 + 257
 """A head of the released model that nothing uses: FC, one Mamba, FC to 1."""
@@ -21,7 +21,7 @@ def parameters(module):
 
 
 @pytest.mark.parametrize(("tied", "millions", "encoder"), [(True, 3.97, 2_912_448), (False, 6.85, 5_539_008)])
-def test_network_and_objective_have_the_size_of_the_released_model(tied, millions, encoder):
+def test_size_equals_the_released_model(tied, millions, encoder):
     """As measured on it with 100 clusters: with its unused head, and the trained matrix that stands for the centers."""
     network, objective = S5VH(768, 1, 64, tied=tied), SLG(legacy=tied)
     data = SimpleNamespace(frames=25, visual_dim=768, audio_dim=1, splits={"train": np.arange(3)})
@@ -33,7 +33,7 @@ def test_network_and_objective_have_the_size_of_the_released_model(tied, million
     assert total == pytest.approx(millions * 1e6, abs=5e3)
 
 
-def test_sizes_are_numbers_of_layers_whose_drop_path_grows():
+def test_size_sets_layers_and_drop_path_grows():
     for size, layers in (("mini", 1), ("small", 6), ("base", 12)):
         network = S5VH(4, 1, 8, size=size, width=16, drop_path=0.5)
         rates = [layer.drop_path for layer in network.layers]
@@ -46,7 +46,7 @@ def features():
     return torch.randn(3, 6, 5), torch.randn(3, 6, 2)
 
 
-def test_codes_are_means_of_binary_steps_and_places_matter(features):
+def test_codes_are_means_of_binary_steps_and_depend_on_positions(features):
     torch.manual_seed(0)
     network = S5VH(5, 2, 32, size="mini", width=16, modality="both").eval()
     codes, steps = network.codes_and_steps(*features)
@@ -70,7 +70,7 @@ def test_gradients_pass_the_sign_and_reach_every_weight(features):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_it_is_saved_whole(features, tied, tmp_path):
+def test_saving_and_loading_keep_the_codes(features, tied, tmp_path):
     network = S5VH(5, 2, 8, size="base", width=16, drop_path=0.3, tied=tied).eval()
     network.save_pretrained(tmp_path)
     again = S5VH.from_pretrained(tmp_path)
@@ -78,17 +78,16 @@ def test_it_is_saved_whole(features, tied, tmp_path):
     assert again.arguments() == network.arguments()
 
 
-def test_a_size_that_there_is_not_is_refused():
+def test_unknown_size_is_refused():
     with pytest.raises(AvnasError, match=r"network\.size: 'large' is none of mini, small, base"):
         S5VH(5, 2, 8, size="large")
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_it_solves_the_planted_problem(tmp_path, legacy):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_training_solves_the_planted_problem(planted, legacy):
     torch.manual_seed(0)
-    network = S5VH(data.visual_dim, data.audio_dim, 16, size="mini", width=32, tied=legacy)
-    objective = SLG(decoder_width=24, clusters=6, alignment=0.1, warmup=5, legacy=legacy)
-    found = trained_map(data, network, objective, Shuffled(32), epochs=12, lr=3e-3)
-    chance, projection = bounds(data, 16)
+    network = S5VH(planted.visual_dim, planted.audio_dim, 16, size="mini", width=32, tied=legacy)
+    objective = SLG(decoder_width=24, clusters=6, alignment=0.1, warmup=3, legacy=legacy)
+    found = trained_map(planted, network, objective, Shuffled(32), epochs=6, lr=5e-3)
+    chance, projection = bounds(planted, 16)
     assert found > 2 * projection > 5 * chance

@@ -10,13 +10,13 @@ from baselines import styles
 from baselines.planted import DIM
 
 
-def made(**options):
+def make(**options):
     torch.manual_seed(0)
     return SRHStyle(5, 3, 8, hidden=6, **options)
 
 
-def test_it_is_an_lstm_and_its_maximum_over_time():
-    network = made()
+def test_forward_equals_an_lstm_with_max_pooling():
+    network = make()
     visual, audio = styles.features()
     cell = nn.LSTMCell(5, 6)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in network.lstm.state_dict().items()})
@@ -28,24 +28,24 @@ def test_it_is_an_lstm_and_its_maximum_over_time():
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_looks_at_what_it_is_asked_to(modality):
-    styles.check_it_looks_at(modality, made(modality=modality))
+def test_modality_selects_the_input(modality):
+    styles.check_modality(modality, make(modality=modality))
 
 
-def test_its_size_is_that_of_table_2():
+def test_size_equals_table_2():
     with torch.device("meta"):
         network = SRHStyle(2048, 1, 64)
     assert sum(parameter.numel() for parameter in network.parameters()) == 4_505_152
 
 
-def test_it_trains_under_other_parameters():
-    styles.check_it_trains_under_other_parameters(made(), InfoNCE())
+def test_loss_trains_replaced_parameters():
+    styles.check_loss_trains_replaced_parameters(make(), InfoNCE())
 
 
-def test_it_travels(tmp_path):
-    styles.check_it_travels(made(), tmp_path)
+def test_saving_and_exporting_keep_the_codes(tmp_path):
+    styles.check_saving_and_exporting(make(), tmp_path)
 
 
-def test_it_solves_the_planted_problem(tmp_path):
+def test_training_solves_the_planted_problem(planted):
     torch.manual_seed(0)
-    styles.check_it_solves_the_planted_problem(SRHStyle(DIM, DIM, 16, hidden=32), InfoNCE(), tmp_path)
+    styles.check_planted_problem(SRHStyle(DIM, DIM, 16, hidden=32), InfoNCE(), planted)

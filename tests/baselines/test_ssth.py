@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from avhash_nas.baselines import SSTH, MeanPoolMLP, SSTHLoss
-from avhash_nas.data import Batch, HashingData, Shuffled
+from avhash_nas.data import Batch, Shuffled
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from baselines.planted import DIM, FRAMES, bounds, planted_set, trained_map
-from distributed import rivals
+from baselines.planted import DIM, FRAMES, bounds, trained_map
+from distributed import baselines as on_ranks
 from reference import baselines_ssth as oracle
 
 B, T, F, K = 5, 4, 3, 6
 
 
-def made(**options):
+def make(**options):
     """A network and its objective, in double precision, with no parameter at a special value."""
     torch.manual_seed(0)
     network, objective = SSTH(F, 2, T, K), SSTHLoss(**options)
@@ -36,8 +36,8 @@ def plain(module):
     return {name: tensor.tolist() for name, tensor in module.state_dict().items()}
 
 
-def test_the_encoder_equals_the_loops(batch):
-    network, _ = made()
+def test_encoder_equals_the_reference(batch):
+    network, _ = make()
     steps, h, c = oracle.encode(plain(network), batch.visual.tolist())
     state = network.last_state(batch.visual)
     torch.testing.assert_close(state.h, torch.tensor(h, dtype=torch.float64))
@@ -46,23 +46,23 @@ def test_the_encoder_equals_the_loops(batch):
 
 
 @pytest.mark.parametrize("mean_weight", [200.0, 0.0])
-def test_the_loss_equals_the_loops(batch, mean_weight):
-    network, objective = made(mean_weight=mean_weight)
+def test_loss_equals_the_reference(batch, mean_weight):
+    network, objective = make(mean_weight=mean_weight)
     decoders = {name: plain(decoder) for name, decoder in objective.decoders.items()}
     expected = oracle.loss(plain(network), decoders, batch.visual.tolist(), mean_weight)
     assert objective.loss(RoutedNetwork(network), batch).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_every_parameter_learns(batch):
-    network, objective = made()
+def test_every_parameter_gets_a_gradient(batch):
+    network, objective = make()
     objective.loss(RoutedNetwork(network), batch).backward()
     for module in (network, objective):
         for name, parameter in module.named_parameters():
             assert parameter.grad.abs().sum() > 0, name
 
 
-def test_the_objective_runs_the_network_under_the_parameters_that_it_is_given(batch):
-    network, objective = made()
+def test_loss_uses_replaced_parameters(batch):
+    network, objective = make()
     other = {name: (2 * value).detach().requires_grad_() for name, value in network.named_parameters()}
     loss = objective.loss(RoutedNetwork(network, parameters=other), batch)
     loss.backward()
@@ -72,8 +72,8 @@ def test_the_objective_runs_the_network_under_the_parameters_that_it_is_given(ba
     torch.testing.assert_close(objective.loss(RoutedNetwork(network), batch), loss)
 
 
-def test_steps_are_binary_and_the_last_one_is_the_code(batch):
-    network, _ = made()
+def test_steps_are_binary_and_the_last_is_the_code(batch):
+    network, _ = make()
     codes, steps = network.eval().codes_and_steps(batch.visual, batch.audio)
     assert steps.unique().tolist() == [-1, 1]
     assert torch.equal(steps[:, -1] > 0, codes >= 0)
@@ -81,9 +81,9 @@ def test_steps_are_binary_and_the_last_one_is_the_code(batch):
     assert codes.abs().max() <= 1
 
 
-def test_a_bit_that_is_flipped_midway_changes_the_code(batch):
+def test_recurrence_reads_signs(batch):
     """The recurrence is handed signs, so that what happens within a sign does not matter and a change of sign does."""
-    network, _ = made()
+    network, _ = make()
     network.eval()
     state = network.last_state(batch.visual)
     inputs = network.input(batch.visual)
@@ -99,7 +99,7 @@ def test_a_bit_that_is_flipped_midway_changes_the_code(batch):
     ("width", "bits", "millions"),
     [(768, 64, 0.42), (1536, 64, 0.77), (2048, 64, 1.00), (4096, 64, 1.92), (2048, 256, 4.77)],
 )
-def test_sizes_with_decoders_are_those_of_the_authors_code(width, bits, millions):
+def test_sizes_with_decoders_equal_the_authors_code(width, bits, millions):
     with torch.device("meta"):
         network, objective = SSTH(width, 1, 25, bits), SSTHLoss()
         objective.setup(None, network, {})
@@ -107,7 +107,7 @@ def test_sizes_with_decoders_are_those_of_the_authors_code(width, bits, millions
     assert round(count / 1e6, 2) == millions
 
 
-def test_the_start_is_that_of_the_authors_code():
+def test_initial_weights_equal_the_authors_code():
     network, _ = SSTH(F, 2, T, K), torch.manual_seed(0)
     for matrix in network.cell.recurrent.chunk(4):
         torch.testing.assert_close(matrix @ matrix.T, torch.eye(K))
@@ -116,26 +116,26 @@ def test_the_start_is_that_of_the_authors_code():
 
 @pytest.mark.parametrize("frames", [3, 5])
 def test_videos_of_another_length_are_refused(frames):
-    network, _ = made()
+    network, _ = make()
     with pytest.raises(AvnasError, match=f"made for 4 time steps and got {frames}"):
         network(torch.zeros(2, frames, F).double(), torch.zeros(2, frames, 2).double())
 
 
 def test_another_network_and_a_negative_weight_are_refused():
-    with pytest.raises(AvnasError, match="cannot train MeanPoolMLP"):
+    with pytest.raises(AvnasError, match="trains SSTH networks only, not MeanPoolMLP"):
         SSTHLoss().setup(None, MeanPoolMLP(3, 2, 8), {})
     with pytest.raises(AvnasError, match="mean_weight must not be negative"):
         SSTHLoss(-1)
 
 
-def test_ranks_take_the_step_of_one_process(three_ranks):
-    expected = rivals.step(0, "ssth")
-    for answer in three_ranks.run(rivals.step, "ssth"):
+def test_three_ranks_equal_one_process(three_ranks):
+    expected = on_ranks.step(0, "ssth")
+    for answer in three_ranks.run(on_ranks.step, "ssth"):
         torch.testing.assert_close(answer, expected)
 
 
-def test_a_saved_network_gives_the_same_codes(batch, tmp_path):
-    network, _ = made()
+def test_saving_and_loading_keep_the_codes(batch, tmp_path):
+    network, _ = make()
     network(batch.visual, batch.audio)  # moves the running statistics
     network.float().save_pretrained(tmp_path)
     again = HashNetwork.from_pretrained(tmp_path)
@@ -145,10 +145,9 @@ def test_a_saved_network_gives_the_same_codes(batch, tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["visual", "both"])
-def test_it_solves_the_planted_problem_without_labels(tmp_path, modality):
-    data = HashingData(planted_set(tmp_path / "data"), cache_dir=tmp_path / "cache").prepare()
+def test_training_without_labels_solves_the_planted_problem(planted, modality):
     torch.manual_seed(0)
     network = SSTH(DIM, DIM, FRAMES, 16, modality=modality, momentum=0.1)
-    reached = trained_map(data, network, SSTHLoss(), Shuffled(64), epochs=12, lr=1e-2)
-    chance, projection = bounds(data, 16)
+    reached = trained_map(planted, network, SSTHLoss(), Shuffled(64), epochs=12, lr=1e-2)
+    chance, projection = bounds(planted, 16)
     assert reached > projection + 0.2 > chance + 0.2

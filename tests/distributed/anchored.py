@@ -5,13 +5,13 @@ from torch import Tensor, nn
 from avhash_nas.data import Batch
 from avhash_nas.distributed import all_reduce_mean
 from avhash_nas.networks import RoutedNetwork
-from baselines.anchored import batch_of, begun
+from baselines.anchored import batch_of, prepared_pair
 from distributed.tasks import share
 
 
 def step(rank: int, method: str) -> list[Tensor]:
     """Loss, gradients and buffers of a step, the tuples being cut through."""
-    network, objective = begun(method)
+    network, objective = prepared_pair(method)
     batch = batch_of(objective, 4)
     sizes = (7, 7, 6) if method == "mcmsh" else (3, 3, 2)
     loss = objective.loss(RoutedNetwork(network), Batch(*(share(rank, rows, sizes) for rows in batch)))

@@ -29,7 +29,7 @@ def derivatives(rank: int, kind: str) -> dict[str, Tensor]:
     drawn = masked_views(videos, 6, 0.5)
     own = Batch(*(share(rank, part) for part in whole))
     views = MaskedViews(*(share(rank, part.transpose(0, 1)).transpose(0, 1) for part in drawn))
-    with mock.patch(f"{type(objective).__module__}.masked_views", return_value=views):
+    with mock.patch("avhash_nas.objectives.masked_views.masked_views", return_value=views):
         loss = objective.loss(RoutedNetwork(network), own)
     loss.backward()
     parameters = {**dict(network.named_parameters()), **{f"objective.{n}": p for n, p in objective.named_parameters()}}

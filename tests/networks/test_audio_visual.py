@@ -10,7 +10,7 @@ from avhash_nas.space import Cell, SearchSpace, load_space
 from reference.networks_encoder import audio_visual, encoder
 
 
-def test_encoders_are_wired_as_eq_3_to_5(supernet, features, architectures):
+def test_encoders_equal_eq_3_to_5(supernet, features, architectures):
     for architecture in architectures:
         route = supernet.space.indices(architecture)
         for modality, inner in (("visual", features[0]), ("audio", supernet.audio_input(features[1]))):
@@ -18,7 +18,7 @@ def test_encoders_are_wired_as_eq_3_to_5(supernet, features, architectures):
             assert torch.equal(encoded, encoder(supernet, modality, inner, architecture))
 
 
-def test_the_network_is_wired_as_eq_12_to_14_33_and_34(supernet, features, architectures):
+def test_network_equals_eq_12_to_14_33_and_34(supernet, features, architectures):
     codes = set()
     for architecture in architectures:
         code = supernet(*features, supernet.space.indices(architecture))
@@ -32,7 +32,7 @@ def test_the_network_is_wired_as_eq_12_to_14_33_and_34(supernet, features, archi
     ("preset", "millions"),
     [("arch-1", 42.7), ("arch-2", 40.5), ("arch-1-visual", 23.7), ("arch-2-visual", 21.4), ("arch-audio", 22.7)],
 )
-def test_parameter_counts_are_the_papers(preset, millions):
+def test_parameter_counts_equal_the_paper(preset, millions):
     """Table 2, which truncates to 0.1 M, at D = 768 and 64 bits, both inputs 768 wide."""
     with torch.device("meta"):
         network = AudioVisualNetwork(768, 768, 64, load_space(preset))
@@ -40,13 +40,13 @@ def test_parameter_counts_are_the_papers(preset, millions):
     assert count // 100_000 / 10 == millions
 
 
-def test_an_input_layer_only_where_widths_differ(make):
+def test_input_layer_exists_only_if_widths_differ(make):
     network = make(visual_dim=8, audio_dim=6)
     assert not list(network.visual_input.parameters())
     assert network.audio_input[1].weight.shape == (8, 6)
 
 
-def test_inputs_are_dropped_element_by_element(make, features):
+def test_input_dropout_is_elementwise(make, features):
     network = make("arch-1", input_dropout=0.5)
     torch.manual_seed(0)
     kept = network.visual_input(torch.ones(2, 5, 8))
@@ -66,7 +66,7 @@ def test_a_network_of_one_modality_ignores_the_other_input(make, features, prese
     assert not torch.equal(network(*changed, route), expected)
 
 
-def test_one_modality_goes_through_self_fusion(make, features):
+def test_single_modality_uses_self_fusion(make, features):
     """Section 5.3 of the paper: the encoder, S, T, hash layer."""
     network = make("arch-1-visual").double().eval()
     choices = network.space.only()
@@ -84,7 +84,7 @@ def test_without_expansion_there_is_no_up_and_down(make):
 
 
 @pytest.mark.parametrize("expand", [1, 2, 3])
-def test_up_and_down_are_orthogonal_without_bias_and_inner_cells_as_wide(make, expand):
+def test_up_and_down_start_orthogonal_without_bias_and_set_inner_width(make, expand):
     network = make(SearchSpace(load_space("mamba").cells, expand))
     up, down = network.visual.up.weight, network.visual.down.weight
     assert up.shape == network.visual.up_gate.weight.shape == (8 * expand, 8)
@@ -94,13 +94,13 @@ def test_up_and_down_are_orthogonal_without_bias_and_inner_cells_as_wide(make, e
     assert network.visual.M2.operators["self_ssm"].D.shape == (8 * expand,)
 
 
-def test_the_number_of_time_steps_may_vary(make):
+def test_number_of_time_steps_may_vary(make):
     network = make("arch-1").eval()
     for frames in (1, 2, 7):
         assert network(torch.randn(2, frames, 8), torch.randn(2, frames, 6)).shape == (2, 12)
 
 
-def test_a_video_does_not_see_the_others_of_its_batch(supernet, features, architectures):
+def test_codes_do_not_depend_on_the_batch(supernet, features, architectures):
     for architecture in architectures[:8]:
         route = supernet.space.indices(architecture)
         whole = supernet(*features, route)
@@ -137,17 +137,17 @@ def test_cells_without_a_choice_need_no_route(make, features):
         (lambda cells: [cell for cell in cells if cell.modality != "audio"], "no place for F, I1, I2"),
     ],
 )
-def test_cells_that_do_not_fit_the_wiring_are_refused(make, change, message):
+def test_cells_that_do_not_fit_the_graph_are_refused(make, change, message):
     with pytest.raises(AvnasError, match=message):
         make(SearchSpace(tuple(change(load_space("full").cells))))
 
 
-def test_heads_have_to_divide_the_width(make):
+def test_heads_must_divide_the_width(make):
     with pytest.raises(AvnasError, match="3 heads do not divide the width 16"):
         make("arch-1", heads=3)
 
 
-def test_arguments_make_the_same_network_again(make):
+def test_arguments_rebuild_the_same_network(make):
     network = make("arch-2", input_dropout=0.1, dropout=0.2, head_hidden=5, head_dropout=0.3, balance=True)
     again = AudioVisualNetwork.from_arguments(network.arguments())
     assert repr(again) == repr(network)

@@ -21,7 +21,7 @@ def make(**options):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_it_adds_both_directions(x, tied):
+def test_layer_adds_both_directions(x, tied):
     layer = make(tied=tied)
     back = layer.forward_mixer if tied else layer.backward_mixer
     ahead = layer.forward_mixer(layer.forward_norm(x))
@@ -30,7 +30,7 @@ def test_it_adds_both_directions(x, tied):
     torch.testing.assert_close(layer(x), x + ahead + behind)
 
 
-def test_a_step_sees_past_and_future(x):
+def test_outputs_depend_on_past_and_future(x):
     layer = make()
     changed = x.clone()
     changed[:, 3] *= -1
@@ -38,7 +38,7 @@ def test_a_step_sees_past_and_future(x):
     assert (moved > 1e-9).all()
 
 
-def test_tied_directions_share_one_mixer_which_both_train(x):
+def test_tied_directions_share_one_trained_mixer(x):
     layer, untied = make(tied=True), make()
     mixer = sum(parameter.numel() for parameter in layer.forward_mixer.parameters())
     count = {each: sum(p.numel() for p in each.parameters()) for each in (layer, untied)}
@@ -50,7 +50,7 @@ def test_tied_directions_share_one_mixer_which_both_train(x):
     assert not torch.allclose(alone, both)
 
 
-def test_drop_path_passes_whole_videos_on_in_training_alone(x):
+def test_drop_path_skips_whole_videos_in_training_only(x):
     layer = make(drop_path=0.5)
     wide = x[:1].expand(400, -1, -1)
     torch.manual_seed(0)
@@ -62,6 +62,6 @@ def test_drop_path_passes_whole_videos_on_in_training_alone(x):
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_a_rate_out_of_range_is_refused(rate):
+def test_drop_path_out_of_range_is_refused(rate):
     with pytest.raises(AvnasError, match=r"drop_path must be in \[0, 1\)"):
         BidirectionalMamba(8, drop_path=rate)

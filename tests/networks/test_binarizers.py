@@ -12,13 +12,13 @@ VALUES = st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=9)
 
 @pytest.mark.parametrize("binarize", [hard_sign, identity_sign])
 @given(values=VALUES)
-def test_values_are_signs_and_zero_is_positive(binarize, values):
+def test_binarizers_return_signs_and_plus_one_for_zero(binarize, values):
     x = torch.tensor([*values, 0.0, -0.0], dtype=torch.float64)
     assert binarize(x).tolist() == [1.0 if value >= 0 else -1.0 for value in x.tolist()]
 
 
 @given(values=VALUES)
-def test_the_hard_sign_lets_the_gradient_through_within_one(values):
+def test_hard_sign_passes_the_gradient_within_one(values):
     x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
     upstream = torch.arange(1.0, len(values) + 1, dtype=torch.float64)
     hard_sign(x).backward(upstream)
@@ -27,7 +27,7 @@ def test_the_hard_sign_lets_the_gradient_through_within_one(values):
 
 
 @given(values=VALUES, upstream=st.data())
-def test_the_identity_sign_clips_the_gradient_itself(values, upstream):
+def test_identity_sign_clips_the_gradient(values, upstream):
     x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
     gradient = upstream.draw(st.lists(st.floats(-5, 5), min_size=len(values), max_size=len(values)))
     identity_sign(x).backward(torch.tensor(gradient, dtype=torch.float64))

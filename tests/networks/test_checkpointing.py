@@ -61,7 +61,7 @@ def kept(network, features, name):
 
 
 @pytest.mark.parametrize("name", ["mixture", "path"])
-def test_codes_and_gradients_are_the_same_with_dropout_too(make, features, name):
+def test_checkpointing_keeps_codes_and_gradients_even_with_dropout(make, features, name):
     plain, checkpointed = make_pair(make)
     ours, expected = step(checkpointed, features, name), step(plain, features, name)
     assert [each is None for each in ours] == [each is None for each in expected]
@@ -70,7 +70,7 @@ def test_codes_and_gradients_are_the_same_with_dropout_too(make, features, name)
     assert not torch.equal(expected[0], others[0])  # there was dropout
 
 
-def test_parameters_put_in_place_for_one_call_get_the_gradients(make, features):
+def test_replaced_parameters_get_gradients_under_checkpointing(make, features):
     plain, checkpointed = make_pair(make)
     parameters = {name: (each + 0.1).detach().requires_grad_() for name, each in plain.named_parameters()}
     ours, expected = (step(network, features, "mixture", parameters) for network in (checkpointed, plain))
@@ -80,19 +80,19 @@ def test_parameters_put_in_place_for_one_call_get_the_gradients(make, features):
         assert wanted is None or torch.equal(mine, wanted)
 
 
-def test_a_mixture_keeps_several_times_less(make, features):
+def test_checkpointing_saves_most_memory_of_a_mixture(make, features):
     plain, checkpointed = make_pair(make)
     assert 4 * kept(checkpointed, features, "mixture") < kept(plain, features, "mixture")
     checkpointed.checkpoint_cells(False)
     assert kept(checkpointed, features, "mixture") == kept(plain, features, "mixture")
 
 
-def test_names_of_the_weights_stay(make):
+def test_names_of_the_weights_stay_the_same(make):
     plain, checkpointed = make_pair(make)
     assert list(plain.state_dict()) == list(checkpointed.state_dict())
 
 
-def test_nothing_is_run_twice_without_gradients(make, features, monkeypatch):
+def test_no_recomputation_without_gradients(make, features, monkeypatch):
     _, network = make_pair(make)
     monkeypatch.setattr("avhash_nas.networks.graph.run_checkpointed", None)
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_nothing_is_run_twice_without_gradients(make, features, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mixture", "path"])
-def test_data_parallel_training_with_candidates_left_out(make, features, name):
+def test_data_parallel_training_with_unused_candidates(make, features, name):
     """DDP marks each parameter ready once, whichever pass computes it."""
     plain, checkpointed = make_pair(make)
     expected = step(plain, features, name)[1:]

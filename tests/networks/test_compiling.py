@@ -51,7 +51,7 @@ def check(plain, compiled, inputs, route):
 
 
 @pytest.mark.slow
-def test_every_operator_is_traced_in_one_piece_and_computes_the_same(make, inputs):
+def test_operators_compile_without_graph_breaks_and_compute_the_same(make, inputs):
     plain = make(dropout=0.0)
     compiled = copy.deepcopy(plain)
     assert compile_network(compiled, backend="aot_eager") > 40
@@ -65,7 +65,7 @@ def test_every_operator_is_traced_in_one_piece_and_computes_the_same(make, input
     assert not counters["graph_break"]
 
 
-def test_names_copies_and_pickles_stay(make, inputs):
+def test_compiling_keeps_names_copies_and_pickles(make, inputs):
     network = make(dropout=0.0)
     route, names = path(network.space, 0), list(network.state_dict())
     compile_network(network, backend="eager")
@@ -75,7 +75,7 @@ def test_names_copies_and_pickles_stay(make, inputs):
 
 
 @pytest.mark.slow
-def test_a_plain_network_by_inductor_with_checkpointing(make, inputs):
+def test_inductor_with_checkpointing_of_a_plain_network(make, inputs):
     space = load_space("full")
     indices = dict.fromkeys((cell.name for cell in space.cells), 0)
     indices |= {"visual.M1": 1, "visual.M2": 2, "audio.M1": 6, "I1": 1, "T": 1}

@@ -5,7 +5,7 @@ import torch
 from avhash_nas.networks import HashLayer
 
 
-def test_eq_34():
+def test_hash_layer_equals_eq_34():
     """Mean over time, fully connected layer, tanh, with plain loops."""
     torch.manual_seed(0)
     layer = HashLayer(width=4, bits=3).double()
@@ -17,11 +17,11 @@ def test_eq_34():
             torch.testing.assert_close(layer(h)[video, bit], torch.tanh(value))
 
 
-def test_the_plain_layer_has_no_more_parameters_than_the_papers():
+def test_plain_layer_has_the_papers_parameters():
     assert {name for name, _ in HashLayer(width=4, bits=3).named_parameters()} == {"fc.weight", "fc.bias"}
 
 
-def test_a_hidden_layer():
+def test_hidden_layer():
     torch.manual_seed(0)
     layer = HashLayer(width=4, bits=3, hidden=6, dropout=0.5).double().eval()
     h = torch.randn(7, 5, 4, dtype=torch.float64)

@@ -82,7 +82,7 @@ def test_the_sign_of_zero_is_plus_one():
     assert unpack(packed, 3).tolist() == [[1, 1, -1], [1, -1, 1]]
 
 
-def test_a_video_of_one_time_step_is_that_step(trained):
+def test_default_step_codes_are_codes_of_single_step_videos(trained):
     visual, audio = torch.randn(3, 1, 8), torch.randn(3, 1, 6)
     trained.train()
     steps = trained.time_steps(visual, audio)
@@ -91,7 +91,7 @@ def test_a_video_of_one_time_step_is_that_step(trained):
     torch.testing.assert_close(steps[:, 0], trained.eval()(visual, audio))
 
 
-def test_the_time_steps_of_a_network_know_their_neighbors_and_average_to_its_code(make):
+def test_step_codes_depend_on_neighbors_and_average_to_the_code(make):
     network = make("arch-1").eval()  # the hash layer is linear in front of tanh
     visual, audio = torch.randn(3, 5, 8), torch.randn(3, 5, 6)
     steps = network.time_steps(visual, audio)
@@ -102,7 +102,7 @@ def test_the_time_steps_of_a_network_know_their_neighbors_and_average_to_its_cod
 
 
 @pytest.mark.parametrize("network_class", [Values, Failing])
-def test_encode_leaves_every_module_in_the_mode_it_was_in(network_class):
+def test_encode_restores_the_mode_of_every_module(network_class):
     network = network_class(3, 1, 3).train()
     network.frozen.eval()
     for training, frozen in ((True, False), (False, False), (True, True)):
@@ -116,12 +116,12 @@ def test_encode_leaves_every_module_in_the_mode_it_was_in(network_class):
         assert (network.training, network.frozen.training) == (training, frozen)
 
 
-def test_encode_refuses_what_has_no_sign():
+def test_encode_refuses_nan():
     with pytest.raises(AvnasError, match="codes: row 1 has nan"):
         Values(3, 1, 3).encode(torch.tensor([[[1.0, 1, 1]], [[1, float("nan"), 1]]]), torch.zeros(2, 1, 1))
 
 
-def test_round_trip_bit_for_bit(trained, tmp_path):
+def test_save_and_load_round_trip(trained, tmp_path):
     trained.save_pretrained(tmp_path / "a" / "model")
     loaded = HashNetwork.from_pretrained(tmp_path / "a" / "model")
     assert type(loaded) is type(trained)
@@ -135,7 +135,7 @@ def test_round_trip_bit_for_bit(trained, tmp_path):
     assert torch.equal(loaded(visual, audio), trained.eval()(visual, audio))
 
 
-def test_a_supernet_too(make, tmp_path):
+def test_supernet_round_trip(make, tmp_path):
     supernet = make("full")
     supernet.save_pretrained(tmp_path)
     loaded = AudioVisualNetwork.from_pretrained(tmp_path)
@@ -143,7 +143,7 @@ def test_a_supernet_too(make, tmp_path):
     assert all(torch.equal(tensor, supernet.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
 
-def test_the_folder_holds_json_and_tensors_alone(trained, tmp_path):
+def test_saved_folder_has_only_json_and_tensors(trained, tmp_path):
     trained.save_pretrained(tmp_path)
     trained.save_pretrained(tmp_path)  # over the earlier one
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
@@ -164,21 +164,21 @@ def rewrite(folder, **changes):
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
-def test_a_missing_file(saved, file):
+def test_missing_file_is_named(saved, file):
     (saved / file).unlink()
     with pytest.raises(AvnasError, match=rf"{file}: cannot be read: .*[Nn]o such file"):
         HashNetwork.from_pretrained(saved)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_truncated_weights(saved, kept):
+def test_truncated_weights_are_refused(saved, kept):
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(AvnasError, match=r"model\.safetensors: cannot be read"):
         HashNetwork.from_pretrained(saved)
 
 
-def test_truncated_config(saved):
+def test_truncated_config_is_refused(saved):
     path = saved / "config.json"
     path.write_text(path.read_text()[:-4])
     with pytest.raises(AvnasError, match=r"config\.json: not valid JSON"):
@@ -199,7 +199,7 @@ def test_truncated_config(saved):
         (None, "cannot be imported"),
     ],
 )
-def test_a_class_that_is_no_network_is_refused_and_not_called(saved, path, message):
+def test_class_that_is_not_a_network_is_refused_and_not_called(saved, path, message):
     CALLED.clear()
     rewrite(saved, **{"class": path})
     with pytest.raises(AvnasError, match=rf"config\.json: .*{message}"):
@@ -207,13 +207,13 @@ def test_a_class_that_is_no_network_is_refused_and_not_called(saved, path, messa
     assert CALLED == []
 
 
-def test_a_network_of_another_class(saved):
+def test_network_of_another_class_is_refused(saved):
     with pytest.raises(AvnasError, match=r"config\.json: holds a MeanPoolMLP, not a AudioVisualNetwork"):
         AudioVisualNetwork.from_pretrained(saved)
 
 
 @pytest.mark.parametrize("found", [None, 2, "1"])
-def test_another_format(saved, found):
+def test_unknown_format_is_refused(saved, found):
     rewrite(saved, format=found)
     with pytest.raises(AvnasError, match=rf"config\.json: format {found!r} is not 1, the one that this version reads"):
         HashNetwork.from_pretrained(saved)
@@ -230,19 +230,19 @@ def test_another_format(saved, found):
         None,
     ],
 )
-def test_config_and_weights_that_do_not_fit(saved, arguments):
+def test_mismatch_of_config_and_weights_is_refused(saved, arguments):
     rewrite(saved, arguments=arguments)
     with pytest.raises(AvnasError, match=r"config\.json and model\.safetensors do not fit"):
         HashNetwork.from_pretrained(saved)
 
 
-def test_config_without_arguments(saved):
+def test_config_without_arguments_is_refused(saved):
     (saved / "config.json").write_text(json.dumps({"format": 1, "class": "avhash_nas.baselines.mlp.MeanPoolMLP"}))
     with pytest.raises(AvnasError, match="do not fit: 'arguments'"):
         HashNetwork.from_pretrained(saved)
 
 
-def test_weights_of_another_network(saved):
+def test_weights_of_another_network_are_refused(saved):
     weights = load_file(saved / "model.safetensors")
     save_file({name: tensor for name, tensor in weights.items() if "bias" not in name}, saved / "model.safetensors")
     with pytest.raises(AvnasError, match=r"do not fit: .*Missing key") as caught:

@@ -26,7 +26,7 @@ TABLE = LatencyTable(
 )
 
 
-def test_cells_of_one_kind_and_width_share_their_times():
+def test_cells_of_one_kind_and_width_share_latencies():
     full = load_space("full")
     places = {cell.name: context(cell, 768, full.expand) for cell in full.cells}
     assert len(places) == 22
@@ -40,23 +40,23 @@ def test_cells_of_one_kind_and_width_share_their_times():
     assert context(full["visual.M1"], 768, None) == "M@768"  # without Up there is one width
 
 
-def test_times_of_a_space_are_in_the_cells_own_order():
+def test_latencies_follow_the_order_of_candidates():
     assert TABLE.seconds(SPACE) == {
         **{"visual.M1": (1.0, 32.0), "visual.M3": (2.0, 8.0), "audio.M2": (32.0, 1.0), "T": (0.5,)},
     }
 
 
-def test_the_time_of_an_architecture_is_the_sum_over_its_cells_and_the_fixed_part():
+def test_architecture_latency_sums_cells_and_fixed_part():
     architecture = SPACE.architecture({"visual.M1": 1, "visual.M3": 0, "audio.M2": 1, "T": 0})
     assert TABLE.total(SPACE, architecture) == 300.25 + 32 + 2 + 1 + 0.5
 
 
-def test_a_space_of_one_modality_counts_its_own_encoder():
+def test_single_modality_counts_only_its_encoder():
     alone = SearchSpace((Cell("audio.M2", ("ffn", "skip")),))
     assert TABLE.fixed_seconds(alone) == 200.25
 
 
-def test_a_file_gives_the_table_back(tmp_path):
+def test_table_round_trip(tmp_path):
     path = tmp_path / "latency.json"
     path.write_text(json.dumps(TABLE.to_dict()))
     assert LatencyTable.load(path) == TABLE
@@ -73,18 +73,18 @@ def test_a_file_gives_the_table_back(tmp_path):
         ),
     ],
 )
-def test_a_space_that_was_not_measured(space, message):
+def test_unmeasured_space_is_refused(space, message):
     with pytest.raises(AvnasError, match=message):
         TABLE.seconds(space)
 
 
-def test_a_modality_that_was_not_measured():
+def test_unmeasured_modality_is_refused():
     alone = LatencyTable(TABLE.network, 2, TABLE.cells, {"audio": 1.0, "hash": 1.0})
     with pytest.raises(AvnasError, match="it was measured without the visual encoder"):
         alone.fixed_seconds(SPACE)
 
 
-def test_a_network_of_other_sizes():
+def test_network_of_other_sizes_is_refused():
     TABLE.check_network({"width": 4, "heads": 2, "states": 16, "rank": 4, "dropout": 0.3})
     TABLE.check_network({"hidden": 3})
     for name, size in TABLE.network.items():
@@ -104,13 +104,13 @@ def test_a_network_of_other_sizes():
         ({"fixed": None}, "a damaged latency table"),
     ],
 )
-def test_a_file_that_is_no_table(tmp_path, change, message):
+def test_file_without_a_table_is_refused(tmp_path, change, message):
     path = tmp_path / "latency.json"
     path.write_text(json.dumps({**TABLE.to_dict(), **change}))
     with pytest.raises(AvnasError, match=f"{path}: {message}"):
         LatencyTable.load(path)
 
 
-def test_a_file_that_is_missing(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(AvnasError, match=r"none\.json: cannot be read: No such file"):
         LatencyTable.load(tmp_path / "none.json")

@@ -64,7 +64,7 @@ def gradients(cell, name):
     return [parameter.grad for parameter in cell.operators[name].parameters()]
 
 
-def test_an_index_runs_that_candidate_alone(cell, x):
+def test_an_index_runs_only_that_candidate(cell, x):
     for index, name in enumerate(NAMES):
         assert torch.equal(run(cell, x, index), cell.operators[name](x))
         assert torch.equal(run(cell, x, np.int64(index)), cell.operators[name](x))
@@ -77,14 +77,14 @@ def test_a_mixture_is_the_weighted_sum(cell, x):
     torch.testing.assert_close(cell(x, route=mixture_route({"visual.M1": weights})), expected)
 
 
-def test_one_hot_weights_are_the_single_path(cell, x):
+def test_one_hot_mixture_equals_the_single_path(cell, x):
     for index in range(len(NAMES)):
         weights = torch.zeros(len(NAMES), dtype=torch.float64)
         weights[index] = 1
         torch.testing.assert_close(run(cell, x, Mixture(weights)), run(cell, x, index))
 
 
-def test_a_mixture_of_some_candidates_runs_those_alone(cell, x):
+def test_partial_mixture_runs_only_its_candidates(cell, x):
     weights = torch.tensor([0.25, 0.75], dtype=torch.float64)
     mixed = run(cell, x, Mixture(weights, candidates=(4, 1)))
     torch.testing.assert_close(mixed, 0.25 * cell.operators["ffn"](x) + 0.75 * cell.operators["self_ssm"](x))
@@ -99,7 +99,7 @@ def test_a_single_path_leaves_the_other_candidates_without_gradient(cell, x):
     assert all(gradient is None for name in ("self_ssm", "mlp", "ffn") for gradient in gradients(cell, name))
 
 
-def test_a_detached_candidate_is_scored_and_not_trained(cell, x):
+def test_detached_candidate_gets_no_parameter_gradient(cell, x):
     """Its weight's gradient is the inner product of its output and the gradient that reaches the cell."""
     weights = torch.tensor([0.5, 0.5], dtype=torch.float64, requires_grad=True)
     x = x.requires_grad_()
@@ -124,23 +124,23 @@ def test_a_detached_candidate_is_scored_and_not_trained(cell, x):
         (Mixture(torch.ones(2), candidates=(0, 7)), "the route chooses 7 of 5 candidates"),
     ],
 )
-def test_a_route_that_does_not_fit(cell, x, choice, message):
+def test_invalid_route_is_refused(cell, x, choice, message):
     with pytest.raises(AvnasError, match=rf"cell visual\.M1: {message}"):
         run(cell, x, choice)
 
 
-def test_a_route_that_leaves_the_cell_out(cell, x):
+def test_route_without_the_cell_is_refused(cell, x):
     for route in (None, {}, {"visual.M2": 1}):
         with pytest.raises(AvnasError, match=r"cell visual\.M1 has 5 candidates: the route has to choose"):
             cell(x, route=route)
 
 
-def test_a_cell_with_one_candidate_asks_for_no_route(x):
+def test_cell_with_one_candidate_needs_no_route(x):
     cell = MixedCell(Cell("visual.U1", ("silu",)), SIZES)
     torch.testing.assert_close(cell(x, route=None), torch.nn.functional.silu(x))
 
 
-def test_a_third_partys_operator(x):
+def test_third_party_operator(x):
     path = f"{Scale.__module__}.Scale"
     cell = MixedCell(Cell("visual.M1", ("skip", path)), {**SIZES, "width": 12})
     assert torch.equal(run(cell, x, 1), 3 * x)
@@ -149,22 +149,22 @@ def test_a_third_partys_operator(x):
     assert [name for name, _ in cell.named_parameters()] == [f"operators.{path.replace('.', '_')}.factor"]
 
 
-def test_an_operator_that_takes_any_keyword_gets_those_it_names():
+def test_operator_with_var_keywords_gets_only_named_sizes():
     cell = MixedCell(Cell("visual.M1", (f"{Nosy.__module__}.Nosy",)), SIZES)
     assert next(iter(cell.operators.values())).rest == {}
 
 
-def test_an_operator_that_asks_for_an_unknown_size():
+def test_operator_with_an_unknown_argument_is_refused():
     message = r"Greedy: asks for kernel, color; a network offers width, model_width, hidden, expand, heads, states,"
     with pytest.raises(AvnasError, match=message):
         MixedCell(Cell("visual.M1", (f"{Greedy.__module__}.Greedy",)), SIZES)
 
 
-def test_an_operator_of_another_kind():
+def test_operator_of_another_kind_is_refused():
     with pytest.raises(AvnasError, match=r"Scale fills cells of kind M, not T"):
         MixedCell(Cell("T", (f"{Scale.__module__}.Scale",)), SIZES)
 
 
-def test_an_unknown_operator():
+def test_unknown_operator_is_refused():
     with pytest.raises(AvnasError, match="unknown operator 'conv_3' for cells of kind M: did you mean 'conv3'"):
         MixedCell(Cell("visual.M1", ("conv_3",)), SIZES)

@@ -5,7 +5,7 @@ import torch
 from avhash_nas.networks import side_by_side
 
 
-def test_each_modality_has_mean_square_one_at_each_time_step_whatever_its_scale():
+def test_each_modality_is_scaled_to_mean_square_one():
     torch.manual_seed(0)
     visual, audio = torch.randn(2, 3, 8), torch.randn(2, 3, 5) * torch.tensor([[1e-3], [1.0], [1e3]])
     both = side_by_side(visual, audio)
@@ -16,7 +16,7 @@ def test_each_modality_has_mean_square_one_at_each_time_step_whatever_its_scale(
     torch.testing.assert_close(side_by_side(visual, 7 * audio), both)
 
 
-def test_silence_stays_silence():
+def test_zero_features_stay_zero():
     visual, audio = torch.randn(2, 3), torch.zeros(2, 4, requires_grad=True)
     both = side_by_side(visual, audio)
     assert not both[:, 3:].any()

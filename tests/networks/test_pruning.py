@@ -8,13 +8,13 @@ from avhash_nas.networks import Mixture, prune
 from avhash_nas.space import Architecture, load_space
 
 
-def test_the_plain_network_computes_the_same_bits(supernet, features, architectures):
+def test_pruned_network_computes_the_same_bits(supernet, features, architectures):
     for architecture in architectures:
         plain = prune(supernet, architecture)
         assert torch.equal(plain(*features), supernet(*features, supernet.space.indices(architecture)))
 
 
-def test_every_surviving_tensor_is_the_supernets_and_the_rest_is_gone(supernet, architectures):
+def test_pruned_tensors_equal_the_supernets(supernet, architectures):
     tensors = supernet.state_dict()
     for architecture in architectures[:10]:
         plain = prune(supernet, architecture)
@@ -34,7 +34,7 @@ def chosen(name, architecture):
     return architecture[cell] == rest.split(".")[0]
 
 
-def test_the_supernet_stays_as_it_is(make, features, architectures):
+def test_pruning_leaves_the_supernet_unchanged(make, features, architectures):
     supernet = make().double().eval()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
     plain = prune(supernet, architectures[0])
@@ -46,20 +46,20 @@ def test_the_supernet_stays_as_it_is(make, features, architectures):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_mode_and_precision_are_the_supernets(make, architectures, training, dtype):
+def test_pruned_network_has_the_supernets_mode_and_precision(make, architectures, training, dtype):
     supernet = make(balance=True).to(dtype).train(training)
     plain = prune(supernet, architectures[0])
     assert all(module.training is training for module in plain.modules())
     assert {parameter.dtype for parameter in plain.parameters()} == {dtype}
 
 
-def test_the_device_is_the_supernets(make, architectures):
+def test_pruned_network_is_on_the_supernets_device(make, architectures):
     supernet = make().to("meta")
     plain = prune(supernet, architectures[0], inherit=False)
     assert {parameter.device.type for parameter in plain.parameters()} == {"meta"}
 
 
-def test_fresh_weights_differ(supernet, features, architectures):
+def test_without_inherit_weights_are_new(supernet, features, architectures):
     torch.manual_seed(5)
     fresh = prune(supernet, architectures[0], inherit=False)
     inherited = prune(supernet, architectures[0])
@@ -78,7 +78,7 @@ def test_batch_statistics_are_inherited(make, features, architectures):
     assert torch.equal(plain(*features), supernet(*features, route))
 
 
-def test_gradients_of_a_step_are_those_of_the_supernet(supernet, features, architectures):
+def test_gradients_equal_those_of_the_supernet(supernet, features, architectures):
     supernet.zero_grad(set_to_none=True)
     plain = prune(supernet, architectures[1])
     plain(*features).square().sum().backward()
@@ -92,7 +92,7 @@ def test_gradients_of_a_step_are_those_of_the_supernet(supernet, features, archi
     supernet.zero_grad(set_to_none=True)
 
 
-def test_one_hot_mixtures_come_to_the_same(supernet, features, architectures):
+def test_pruned_network_equals_one_hot_mixtures(supernet, features, architectures):
     for architecture in architectures[:10]:
         route = supernet.space.indices(architecture)
         mixtures = {
@@ -103,14 +103,14 @@ def test_one_hot_mixtures_come_to_the_same(supernet, features, architectures):
 
 
 @pytest.mark.parametrize("preset", ["visual", "audio"])
-def test_one_modality(make, features, preset):
+def test_pruning_a_single_modality(make, features, preset):
     supernet = make(preset).double().eval()
     architecture = supernet.space.architecture({cell.name: 1 for cell in supernet.space.cells})
     expected = supernet(*features, supernet.space.indices(architecture))
     assert torch.equal(prune(supernet, architecture)(*features), expected)
 
 
-def test_an_architecture_of_another_space(supernet):
+def test_architecture_of_another_space_is_refused(supernet):
     other = Architecture({**load_space("mamba").only(), "F": "mul"})
     with pytest.raises(AvnasError, match="cell F has no candidate 'mul'"):
         prune(supernet, other)

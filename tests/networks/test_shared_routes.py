@@ -55,18 +55,18 @@ def spaces(draw):
 
 @settings(max_examples=15)
 @given(spaces(), st.sampled_from([0, 3000, 20_000, PLENTY]), st.integers(0, 3))
-def test_every_route_gets_what_it_gets_alone(space, memory, seed):
+def test_shared_routes_equal_separate_runs(space, memory, seed):
     assert_as_alone(make_network(space).eval(), features(), routes_of(space, 8, seed), memory)
 
 
 @pytest.mark.parametrize("preset", ["full", "authors", "visual", "audio", "arch-1", "transformer"])
 @pytest.mark.parametrize("memory", [0, 10_000, PLENTY])
-def test_presets(preset, memory):
+def test_shared_routes_of_presets(preset, memory):
     network = make_network(preset, balance=True, head_hidden=5, head_norm=True).eval()
     assert_as_alone(network, features(), routes_of(network.space, 20), memory)
 
 
-def test_in_any_order(supernet):
+def test_shared_routes_in_any_order(supernet):
     routes = routes_of(supernet.space, 20)
     shuffled = [routes[place] for place in np.random.default_rng(1).permutation(len(routes))]
     assert_as_alone(supernet, features(dtype=torch.float64), shuffled, 5000)
@@ -94,7 +94,7 @@ def distinct(routes, *cells):
     return len({tuple(route[cell] for cell in cells) for route in routes})
 
 
-def test_what_is_shared_runs_once():
+def test_shared_computations_run_once():
     network = make_network("full").eval()
     space = network.space
     routes = routes_of(space, 60)
@@ -117,7 +117,7 @@ def test_what_is_shared_runs_once():
     assert counts["hash.fc"] == distinct(routes, *[cell.name for cell in space.cells])
 
 
-def test_without_memory_more_runs_but_no_more_than_one_after_the_other():
+def test_without_memory_no_more_runs_than_separately():
     network = make_network("full").eval()
     routes = routes_of(network.space, 30)
     plenty, some, none = (shared_counts(network, routes, memory).total() for memory in (PLENTY, 5_000, 0))
@@ -127,7 +127,7 @@ def test_without_memory_more_runs_but_no_more_than_one_after_the_other():
 
 @torch.no_grad()
 @pytest.mark.parametrize("memory", [0, 5_000, 50_000, PLENTY])
-def test_what_is_kept_stays_within_the_memory(memory):
+def test_kept_values_stay_within_the_memory(memory):
     network = make_network("visual").eval()
     inputs = features()
     made, most = [], 0
@@ -146,13 +146,13 @@ def test_what_is_kept_stays_within_the_memory(memory):
     assert memory == 0 or most > 0
 
 
-def test_nothing_is_left_behind(supernet):
+def test_no_values_remain_after_a_run(supernet):
     inputs = features(dtype=torch.float64)
     outputs = [weakref.ref(code) for _, code in SharedRoutes(supernet, routes_of(supernet.space, 5), PLENTY)(*inputs)]
     assert all(reference() is None for reference in outputs)
 
 
-def test_it_can_run_again_on_other_features():
+def test_second_run_on_other_features():
     network = make_network("full").eval()
     routes = routes_of(network.space, 6)
     shared = SharedRoutes(network, routes, PLENTY)
@@ -162,7 +162,7 @@ def test_it_can_run_again_on_other_features():
             assert torch.equal(code, network(*inputs, routes[number]))
 
 
-def test_routes_that_do_not_fit(supernet):
+def test_invalid_routes_are_refused(supernet):
     with pytest.raises(AvnasError, match=r"cell visual\.M1 has 8 candidates: the route has to choose"):
         SharedRoutes(supernet, [{}], PLENTY)
     route = {cell.name: 0 for cell in supernet.space.cells}

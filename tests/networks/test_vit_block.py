@@ -18,7 +18,7 @@ def randomized(block: nn.Module) -> nn.Module:
     return block.double()
 
 
-def test_it_is_torchs_layer_normalized_first_where_the_heads_divide_the_width(x):
+def test_block_equals_torchs_pre_norm_layer_if_heads_divide_the_width(x):
     block = randomized(ViTBlock(12, 3))
     layer = nn.TransformerEncoderLayer(
         12, 3, 48, dropout=0.0, activation="gelu", layer_norm_eps=1e-6, batch_first=True, norm_first=True
@@ -36,7 +36,7 @@ def test_it_is_torchs_layer_normalized_first_where_the_heads_divide_the_width(x)
     torch.testing.assert_close(block(x), layer(x))
 
 
-def test_heads_that_do_not_divide_the_width_make_attention_narrower(x):
+def test_attention_is_narrower_if_heads_do_not_divide_the_width(x):
     block = randomized(ViTBlock(12, 5))
     assert block.qkv.weight.shape == (30, 12)
     assert block(x).shape == x.shape

@@ -16,7 +16,7 @@ def drawn(seed, *shape):
 
 
 @given(st.integers(0, 2**20), st.integers(1, 6), st.integers(1, 9))
-def test_pairs_alignment_and_quadruplets_equal_the_loops(seed, count, bits):
+def test_pairs_alignment_and_quadruplets_equal_the_reference(seed, count, bits):
     codes = drawn(seed, 4, count, bits).tanh()
     similarity = drawn(seed + 1, count).sign()
     pairs = oracle.pair_similarity(codes[0].tolist(), codes[1].tolist(), similarity.tolist())
@@ -27,26 +27,26 @@ def test_pairs_alignment_and_quadruplets_equal_the_loops(seed, count, bits):
     assert quadruplet(*codes).item() == pytest.approx(quadruplets, rel=1e-9, abs=1e-12)
 
 
-def test_gradients_are_right():
+def test_gradients_are_correct():
     codes = drawn(0, 4, 3, 8).requires_grad_()
     torch.autograd.gradcheck(lambda c: quadruplet(*c), codes)
     torch.autograd.gradcheck(lambda c: pair_similarity(c[0], c[1], torch.tensor([1.0, -1.0, 1.0])), codes)
     torch.autograd.gradcheck(lambda c: anchor_alignment(c[0], c[1]), codes)
 
 
-def test_the_worst_and_the_best_pair():
+def test_range_of_pair_similarity():
     code = torch.tensor([[1.0, -1.0, 1.0]])
     assert pair_similarity(code, code, torch.ones(1)) == pair_similarity(code, -code, -torch.ones(1)) == 0
     assert pair_similarity(code, -code, torch.ones(1)) == pair_similarity(code, code, -torch.ones(1)) == 4
 
 
-def test_a_hinge_is_zero_from_the_margin_on():
+def test_hinge_is_zero_beyond_the_margin():
     near, far = torch.tensor([0.0, 1.0, 1.0]), torch.tensor([1.0, 1.5, 0.0])
     assert triplet_margin(near, far, 0.5).tolist() == [0, 0, 1.5]
 
 
 @given(st.integers(0, 2**20), st.floats(0, 1), st.integers(1, 3), st.integers(1, 5))
-def test_masking_equals_the_loops_and_leaves_its_input_alone(seed, rate, videos, steps):
+def test_masking_equals_the_reference_and_keeps_its_input(seed, rate, videos, steps):
     random = np.random.default_rng(seed)
     frames = drawn(seed, videos, steps, 2)
     chance = torch.from_numpy(random.random((videos, steps)))

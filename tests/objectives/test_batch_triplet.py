@@ -25,7 +25,7 @@ def random_batch(seed, videos, classes, bits, rate=0.35):
     margin=st.sampled_from([0.05, 0.25, 1.0]),
     selection=st.sampled_from(SELECTIONS),
 )
-def test_it_equals_the_loops_on_multi_label_batches(seed, videos, classes, bits, margin, selection):
+def test_loss_equals_the_reference_on_multi_label_batches(seed, videos, classes, bits, margin, selection):
     codes, labels = random_batch(seed, videos, classes, bits)
     sets = [set(row.nonzero().flatten().tolist()) for row in labels]
     expected = oracle.batch_triplet(codes.tolist(), sets, margin, selection)
@@ -33,7 +33,7 @@ def test_it_equals_the_loops_on_multi_label_batches(seed, videos, classes, bits,
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_gradients_are_right_with_lone_anchors_and_anchors_without_negatives(selection):
+def test_gradients_with_anchors_without_positives_or_negatives(selection):
     codes, _ = random_batch(5, 6, 1, 4)
     codes.requires_grad_()
     loners = torch.eye(4, dtype=torch.bool)[[0, 0, 1, 1, 2, 3]]
@@ -48,7 +48,7 @@ def test_gradients_are_right_with_lone_anchors_and_anchors_without_negatives(sel
     [torch.eye(4, dtype=torch.bool), torch.zeros(4, 2, dtype=torch.bool), torch.ones(4, 1, dtype=torch.bool)],
     ids=["no positives", "no labels", "no negatives"],
 )
-def test_nothing_to_compare_gives_zero_with_a_zero_gradient(labels, selection):
+def test_batch_without_comparisons_gives_zero_loss_and_gradient(labels, selection):
     codes = torch.randn(4, 8, requires_grad=True)
     loss = batch_triplet(codes, labels, selection=selection)
     loss.backward()
@@ -56,7 +56,7 @@ def test_nothing_to_compare_gives_zero_with_a_zero_gradient(labels, selection):
     assert codes.grad.count_nonzero() == 0
 
 
-def test_semi_hard_passes_over_the_negative_that_is_nearer_than_the_positive():
+def test_semi_hard_skips_negatives_nearer_than_the_positive():
     codes = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, -1.0, -1.0], [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0]])
     labels = torch.tensor([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.bool)
     # anchor 0: positive at 1/2, negatives at 1/4 and 3/4; anchor 1: positive at 1/2, negatives at 1/4 and 3/4
@@ -71,7 +71,7 @@ def test_autocast_computes_in_float32():
         torch.testing.assert_close(batch_triplet(codes, labels), exact)
 
 
-def test_the_module_hands_its_settings_on_and_bad_ones_are_named():
+def test_module_uses_its_settings_and_refuses_bad_ones():
     codes, labels = random_batch(2, 10, 3, 8)
     assert BatchTriplet(0.5, "hard")(codes, labels) == batch_triplet(codes, labels, 0.5, "hard")
     with pytest.raises(AvnasError, match="margin: expected a number above 0, got 0"):

@@ -21,27 +21,27 @@ def views(seed: int, videos: int, bits: int) -> tuple[torch.Tensor, torch.Tensor
     temperature=st.sampled_from([0.05, 0.5, 2.0]),
     prior=st.sampled_from([0.0, 0.1, 0.6]),
 )
-def test_it_equals_the_loops(seed, videos, bits, temperature, prior):
+def test_loss_equals_the_reference(seed, videos, bits, temperature, prior):
     first, second = views(seed, videos, bits)
     expected = oracle.debiased_contrastive(first.tolist(), second.tolist(), temperature, prior)
     loss = debiased_contrastive(first, second, temperature, prior)
     assert loss.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_the_gradient_is_right_where_the_negatives_are_kept_above_their_least_value_and_where_not():
+def test_gradients_with_and_without_clipped_negatives():
     for prior in (0.0, 0.9):
         first, second = (view.requires_grad_() for view in views(4, 4, 3))
         assert torch.autograd.gradcheck(lambda x, y, p=prior: debiased_contrastive(x, y, 0.5, p), (first, second))
 
 
-def test_views_and_scale_are_interchangeable():
+def test_loss_is_symmetric_in_views_and_scale_invariant():
     first, second = views(1, 5, 8)
     expected = debiased_contrastive(first, second)
     torch.testing.assert_close(debiased_contrastive(second, first), expected)
     torch.testing.assert_close(debiased_contrastive(3 * first, second / 7), expected)
 
 
-def test_a_single_video_gives_zero_with_a_graph():
+def test_single_video_gives_zero_with_a_graph():
     first, second = (view.requires_grad_() for view in views(0, 1, 4))
     loss = debiased_contrastive(first, second)
     loss.backward()

@@ -27,7 +27,7 @@ def label_sets(labels: Tensor) -> list[set[int]]:
     bits=st.integers(1, 6),
     temperature=st.sampled_from([0.05, 0.1, 1.0]),
 )
-def test_in_batch_form_equals_the_loops_on_multi_label_batches(seed, videos, classes, bits, temperature):
+def test_in_batch_form_equals_the_reference_on_multi_label_batches(seed, videos, classes, bits, temperature):
     codes, labels = random_batch(seed, videos, classes, bits)
     expected = oracle.in_batch(codes.tolist(), label_sets(labels), temperature)
     assert info_nce(codes, labels, temperature).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
@@ -35,13 +35,13 @@ def test_in_batch_form_equals_the_loops_on_multi_label_batches(seed, videos, cla
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**20), anchors=st.integers(1, 4), negatives=st.integers(1, 5))
-def test_triplet_form_equals_the_loops(seed, anchors, negatives):
+def test_triplet_form_equals_the_reference(seed, anchors, negatives):
     codes, _ = random_batch(seed, anchors * (2 + negatives), 1, 8)
     expected = oracle.triplets(codes.tolist(), negatives, 0.1)
     assert info_nce_triplets(codes, negatives).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_both_forms_agree_where_a_batch_is_one_triplet():
+def test_both_forms_agree_on_a_single_triplet():
     """The pair is met from both of its ends in a batch, so the batch is the mean of the two orders of the triplet."""
     codes, _ = random_batch(3, 6, 1, 16)
     labels = torch.eye(5, dtype=torch.bool)[[0, 0, 1, 2, 3, 4]]
@@ -56,7 +56,7 @@ def test_one_shared_label_of_several_makes_a_positive():
     assert info_nce(codes, shares_one).item() == info_nce(codes, as_one_class).item() > 0
 
 
-def test_gradients_are_right_with_lone_anchors_and_anchors_without_negatives():
+def test_gradients_with_anchors_without_positives_or_negatives():
     codes, _ = random_batch(5, 5, 1, 4)
     codes.requires_grad_()
     two_and_loners = torch.eye(4, dtype=torch.bool)[[0, 0, 1, 2, 3]]
@@ -73,7 +73,7 @@ def test_gradients_are_right_with_lone_anchors_and_anchors_without_negatives():
     [torch.eye(4, dtype=torch.bool), torch.zeros(4, 2, dtype=torch.bool), torch.ones(4, 1, dtype=torch.bool)],
     ids=["no positives", "no labels", "no negatives"],
 )
-def test_nothing_to_compare_gives_zero_with_a_zero_gradient(labels):
+def test_batch_without_comparisons_gives_zero_loss_and_gradient(labels):
     codes = torch.randn(4, 8, requires_grad=True)
     loss = info_nce(codes, labels)
     loss.backward()
@@ -110,13 +110,13 @@ def test_autocast_computes_in_float32(objective: Objective):
     torch.testing.assert_close(loss, exact)
 
 
-def test_scaling_the_codes_changes_nothing():
+def test_loss_is_scale_invariant():
     codes, labels = random_batch(11, 8, 3, 8)
     scale = torch.rand(8, 1, dtype=torch.float64) + 0.1
     torch.testing.assert_close(info_nce(codes * scale, labels), info_nce(codes, labels))
 
 
-def test_modules_hand_their_settings_to_the_functions():
+def test_modules_use_their_settings():
     codes, labels = random_batch(2, 10, 3, 8)
     assert InfoNCE(temperature=0.3)(codes, labels) == info_nce(codes, labels, 0.3)
     assert TripletInfoNCE(negatives=3, temperature=0.3)(codes, labels) == info_nce_triplets(codes, 3, 0.3)

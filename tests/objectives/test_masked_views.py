@@ -13,7 +13,7 @@ from avhash_nas.objectives.masked_views import at_positions, masked_steps, maske
     share=st.floats(0, 1, exclude_max=True),
     seed=st.integers(0, 99),
 )
-def test_each_view_shows_or_hides_each_time_step(videos, frames, share, seed):
+def test_each_view_has_each_time_step_visible_or_masked(videos, frames, share, seed):
     masked = 1 + int(share * (frames - 1))
     torch.manual_seed(seed)
     views = masked_views(videos, frames, (masked + 0.5) / frames)
@@ -28,7 +28,7 @@ def test_each_view_shows_or_hides_each_time_step(videos, frames, share, seed):
         assert shared == max(0, frames - 2 * masked)
 
 
-def test_every_time_step_is_shown_equally_often_and_videos_differ():
+def test_visible_time_steps_are_uniform_and_differ_between_videos():
     torch.manual_seed(0)
     views = masked_views(4000, 5, 0.4)
     shown = torch.nn.functional.one_hot(views.visible, 5).sum(dim=2).double().mean(dim=1)
@@ -36,7 +36,7 @@ def test_every_time_step_is_shown_equally_often_and_videos_differ():
     assert len({tuple(row) for row in views.visible[0].tolist()}) == 10  # of 5 choose 3
 
 
-def test_torchs_generator_decides():
+def test_views_depend_on_torchs_generator():
     torch.manual_seed(3)
     first = masked_views(6, 9, 0.5)
     torch.manual_seed(3)
@@ -45,12 +45,12 @@ def test_torchs_generator_decides():
 
 
 @pytest.mark.parametrize(("frames", "ratio"), [(1, 0.5), (2, 0.4), (4, 0.2), (3, 1.0)])
-def test_a_view_that_shows_or_hides_nothing_is_refused(frames, ratio):
+def test_empty_views_are_refused(frames, ratio):
     with pytest.raises(AvnasError, match=rf"objective.mask={ratio} hides \d of {frames} time steps"):
         masked_steps(frames, ratio)
 
 
-def test_features_are_those_of_the_positions():
+def test_at_positions_selects_features():
     features = torch.arange(2 * 5).view(2, 5, 1) * torch.tensor([1, -1])
     positions = torch.tensor([[[0, 2], [1, 4]], [[3, 4], [0, 1]]])
     picked = at_positions(features, positions)

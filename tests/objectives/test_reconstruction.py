@@ -26,7 +26,7 @@ def given():
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_positions_decide_what_is_predicted(layer, given):
+def test_prediction_depends_on_positions(layer, given):
     steps, visible, masked = given
     decode = decoder(layer())
     predicted = decode(steps, visible, masked)
@@ -37,7 +37,7 @@ def test_positions_decide_what_is_predicted(layer, given):
     assert not torch.allclose(decode(-steps, visible, masked), predicted)
 
 
-def test_the_order_in_which_steps_are_given_does_not_matter_to_attention(given):
+def test_attention_decoder_ignores_the_order_of_steps(given):
     steps, visible, masked = given
     decode = decoder(ViTBlock(8, 2))
     expected = decode(steps, visible, masked)
@@ -45,7 +45,7 @@ def test_the_order_in_which_steps_are_given_does_not_matter_to_attention(given):
     torch.testing.assert_close(decode(steps, visible, masked.flip(1)), expected.flip(1))
 
 
-def test_the_error_is_that_of_the_masked_time_steps_alone():
+def test_error_covers_only_masked_time_steps():
     torch.manual_seed(2)
     features, predicted = torch.randn(2, 6, 5).double(), torch.randn(2, 3, 5).double()
     masked = torch.tensor([[1, 3, 4], [0, 4, 5]])
@@ -54,7 +54,7 @@ def test_the_error_is_that_of_the_masked_time_steps_alone():
     assert reconstruction_error(predicted, hidden).tolist() == pytest.approx(expected)
 
 
-def test_a_network_without_a_code_for_each_time_step_is_refused(given):
+def test_network_without_step_codes_is_refused(given):
     steps, visible, masked = given
     with pytest.raises(AvnasError, match="saw 3 time steps and gave 2 codes"):
         decoder(ViTBlock(8, 2))(steps[:, :2], visible, masked)
@@ -63,7 +63,7 @@ def test_a_network_without_a_code_for_each_time_step_is_refused(given):
 @pytest.mark.parametrize(
     ("modalities", "width"), [(("visual",), 3), (("audio",), 2), (("visual", "audio"), 5)], ids=["v", "a", "both"]
 )
-def test_what_a_network_looks_at_is_reconstructed(modalities, width):
+def test_reconstruction_covers_the_networks_input(modalities, width):
     batch = Batch(torch.randn(2, 4, 3), torch.randn(2, 4, 2), torch.zeros(2, 1), torch.arange(2))
     seen = features_of(modalities, batch.visual, batch.audio)
     assert seen.shape == (2, 4, width)

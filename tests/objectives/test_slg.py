@@ -10,7 +10,7 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork
 from avhash_nas.objectives import SLG, center_alignment
-from avhash_nas.objectives.label_memory import LabelMemory
+from avhash_nas.objectives.slg import LabelMemory
 from distributed import masked
 from reference import objectives_masked_views as oracle
 
@@ -49,13 +49,13 @@ def network(**options):
     return S5VH(5, 3, 8, **{"size": "mini", "width": 16, **options})
 
 
-def begun(data, net, **options):
+def set_up(data, net, **options):
     objective = SLG(decoder_width=8, **{"clusters": 2, **options})
     objective.setup(data, net, objective.prepare(data, net, 0))
     return objective
 
 
-def test_the_alignment_equals_the_loops():
+def test_center_alignment_equals_the_reference():
     torch.manual_seed(3)
     codes, centers = torch.randn(4, 6).double().tanh(), torch.randn(3, 6).double().sign()
     labels = torch.rand(4, 3).double().softmax(dim=1)
@@ -68,8 +68,8 @@ def test_the_alignment_equals_the_loops():
 @pytest.mark.parametrize(
     ("modality", "groups"), [("visual", ([0, 1, 2], [3, 4, 5])), ("audio", ([0, 2, 4], [1, 3, 5]))]
 )
-def test_a_videos_label_is_its_cluster_in_what_the_network_looks_at(data, modality, groups):
-    objective = begun(data, network(modality=modality))
+def test_initial_labels_are_clusters_of_the_networks_input(data, modality, groups):
+    objective = set_up(data, network(modality=modality))
     labels = objective.memory.read(torch.from_numpy(ROWS))
     assert labels.shape == (6, 2)
     assert (labels.sum(dim=1) == 1).all()
@@ -78,9 +78,9 @@ def test_a_videos_label_is_its_cluster_in_what_the_network_looks_at(data, modali
     assert not torch.equal(labels[groups[0][0]], labels[groups[1][0]])
 
 
-def test_codes_are_drawn_to_the_center_of_their_own_cluster(data):
+def test_alignment_pulls_codes_to_the_center_of_their_cluster(data):
     """The gradient of the alignment alone, from a code in the middle, points to the center of the video's label."""
-    objective = begun(data, network())
+    objective = set_up(data, network())
     labels = objective.memory.read(torch.from_numpy(ROWS))
     codes = torch.zeros(6, 8, requires_grad=True)
     center_alignment(codes, objective.centers, labels).backward()
@@ -90,13 +90,13 @@ def test_codes_are_drawn_to_the_center_of_their_own_cluster(data):
     assert torch.equal(-codes.grad.sign()[differing], own[differing])
 
 
-def test_centers_are_binary_and_fixed_and_in_legacy_a_trained_matrix(data):
+def test_centers_are_binary_and_fixed_or_trained_in_legacy(data):
     net = network()
-    objective = begun(data, net)
+    objective = set_up(data, net)
     assert set(objective.centers.unique().tolist()) == {-1.0, 1.0}
     assert "centers" in objective.state_dict()
     assert "centers" not in dict(objective.named_parameters())
-    legacy = begun(data, net, legacy=True)
+    legacy = set_up(data, net, legacy=True)
     assert isinstance(legacy.centers, nn.Parameter)
     legacy.loss(RoutedNetwork(net), data.batch(ROWS)).backward()
     assert legacy.centers.grad.abs().max() > 0
@@ -106,21 +106,21 @@ def test_centers_are_binary_and_fixed_and_in_legacy_a_trained_matrix(data):
 
 
 @pytest.mark.parametrize("part", ["alpha", "alignment"])
-def test_each_part_has_its_weight(data, part):
+def test_each_term_is_weighted(data, part):
     net = network(drop_path=0.0)
     losses = []
     for weight in (0.0, 1.0, 2.0):
         torch.manual_seed(5)
-        objective = begun(data, net, **{part: weight})
+        objective = set_up(data, net, **{part: weight})
         torch.manual_seed(6)
         losses.append(objective.loss(RoutedNetwork(net), data.batch(ROWS)).item())
     assert losses[1] > losses[0]
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-3)
 
 
-def test_labels_move_towards_the_prediction_after_the_warm_up_once_an_epoch(data):
+def test_labels_move_after_warmup_once_per_epoch(data):
     net = network(drop_path=0.5)
-    objective = begun(data, net, warmup=3, smoothing=0.25)
+    objective = set_up(data, net, warmup=3, smoothing=0.25)
     batch = data.batch(ROWS[:4])
     before = objective.memory.labels.clone()
     objective.start_epoch(2)
@@ -142,9 +142,9 @@ def test_labels_move_towards_the_prediction_after_the_warm_up_once_an_epoch(data
     torch.testing.assert_close(objective.memory.labels[:4], 0.75**2 * before[:4] + (1 - 0.75**2) * predicted)
 
 
-def test_moved_labels_are_part_of_a_checkpoint(data):
+def test_checkpoints_hold_moved_labels(data):
     net = network()
-    objective, resumed = begun(data, net, warmup=0, smoothing=0.5), begun(data, net, warmup=0, smoothing=0.5)
+    objective, resumed = set_up(data, net, warmup=0, smoothing=0.5), set_up(data, net, warmup=0, smoothing=0.5)
     objective.loss(RoutedNetwork(net), data.batch(ROWS))
     assert not torch.equal(objective.memory.labels, resumed.memory.labels)
     resumed.load_state_dict(objective.state_dict())
@@ -152,7 +152,7 @@ def test_moved_labels_are_part_of_a_checkpoint(data):
     assert torch.equal(objective.memory.labels, resumed.memory.labels)
 
 
-def test_the_memory_knows_videos_by_their_rows():
+def test_label_memory_is_indexed_by_rows():
     memory = LabelMemory(ROWS, torch.tensor([0, 1, 2, 0, 1, 2]), 3)
     assert memory.read(torch.tensor([9, 7, 0])).argmax(dim=1).tolist() == [2, 0, 2]
     memory.refresh(torch.tensor([3]), torch.tensor([[1.0, 0.0, 0.0]]), 1.0, 0)
@@ -160,7 +160,7 @@ def test_the_memory_knows_videos_by_their_rows():
 
 
 @pytest.mark.parametrize("kind", ["SLG", "MaskedContrastive"])
-def test_three_ranks_compute_what_one_computes(three_ranks, kind):
+def test_three_ranks_equal_one_process(three_ranks, kind):
     alone = masked.derivatives(0, kind)
     for answer in three_ranks.run(masked.derivatives, kind):
         torch.testing.assert_close(answer, alone, rtol=1e-5, atol=1e-7)
@@ -169,9 +169,12 @@ def test_three_ranks_compute_what_one_computes(three_ranks, kind):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda data: begun(data, network(), clusters=7), "objective.clusters=7, but there are only 6 training videos"),
-        (lambda data: begun(data, network(), mask=0.1), "objective.mask=0.1 hides 0 of 6 time steps"),
-        (lambda _: SLG(mask=0), "objective.mask is out of range: 0"),
+        (
+            lambda data: set_up(data, network(), clusters=7),
+            "objective.clusters=7, but there are only 6 training videos",
+        ),
+        (lambda data: set_up(data, network(), mask=0.1), "objective.mask=0.1 hides 0 of 6 time steps"),
+        (lambda _: SLG(mask=0), "objective.mask must lie between 0 and 1, got 0"),
         (lambda _: SLG(decoder_layers=0), "objective.decoder_layers must be at least 1, got 0"),
         (lambda _: SLG(clusters=1), "objective.clusters is out of range: 1"),
         (lambda _: SLG(smoothing=2), "objective.smoothing is out of range: 2"),
@@ -181,3 +184,16 @@ def test_three_ranks_compute_what_one_computes(three_ranks, kind):
 def test_bad_options_are_named(data, call, message):
     with pytest.raises(AvnasError, match=message):
         call(data)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_states_and_prepared_tensors_of_earlier_versions_are_read(data, legacy):
+    net = network()
+    objective = SLG(decoder_width=8, clusters=2, legacy=legacy)
+    prepared = objective.prepare(data, net, 0)
+    objective.setup(data, net, {"centres": prepared["centers"], "assignment": prepared["assignment"]})
+    outer = nn.ModuleDict({"objective": objective})
+    state = {name.replace("centers", "centres"): 2 * tensor for name, tensor in outer.state_dict().items()}
+    expected = 2 * objective.centers.detach()
+    outer.load_state_dict(state)
+    assert torch.equal(objective.centers, expected)

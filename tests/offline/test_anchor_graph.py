@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from avhash_nas.data import Shuffled, Tuples
 from avhash_nas.errors import AvnasError
 from avhash_nas.offline import AnchorGraph
-from reference.preparation_neighbors import affinity, relations
+from reference.offline_neighbors import affinity, relations
 
 
 @st.composite
@@ -29,7 +29,7 @@ def graphs(draw):
 
 @settings(max_examples=60)
 @given(graphs())
-def test_relations_are_those_of_the_matrices_of_all_pairs(made):
+def test_relations_equal_those_of_dense_matrices(made):
     graph, wanted = made
     every = np.arange(len(graph))
     for video in every.tolist():
@@ -41,7 +41,7 @@ def test_relations_are_those_of_the_matrices_of_all_pairs(made):
 
 @settings(max_examples=40)
 @given(made=graphs(), seed=st.integers(0, 100))
-def test_draws_keep_to_the_relations(made, seed):
+def test_draws_respect_the_relations(made, seed):
     graph, wanted = made
     positions = np.arange(len(graph)).repeat(5)
     random = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_draws_are_uniform():
         assert (np.abs(counts - expected) < 5 * expected**0.5).all()
 
 
-def test_without_dissimilar_videos_any_unrelated_one_is_drawn():
+def test_unrelated_videos_are_drawn_if_none_is_dissimilar():
     far_apart = np.repeat(100.0 * np.arange(5), 5)[:, None]
     jitter = np.random.default_rng(0).standard_normal((25, 1))
     x = far_apart + jitter
@@ -80,7 +80,7 @@ def test_without_dissimilar_videos_any_unrelated_one_is_drawn():
     assert set(drawn.tolist()) == set(range(25)) - {12, *graph.similar(12).tolist()}
 
 
-def test_pairs_are_similar_half_of_the_time_and_a_pure_function_of_seed_epoch_and_batch():
+def test_half_of_the_pairs_are_similar_and_draws_depend_on_seed_epoch_and_batch_only():
     x = planted(300)
     graph = AnchorGraph(x, x[:60])
     pairs = graph.draw_pairs(np.arange(300).repeat(10), np.random.default_rng(0))
@@ -91,7 +91,7 @@ def test_pairs_are_similar_half_of_the_time_and_a_pure_function_of_seed_epoch_an
     assert np.array_equal(sampling.batch(labels, 1, 2, 3), sampling.batch(labels, 1, 2, 3))
 
 
-def test_memory_grows_with_the_number_of_videos_and_not_with_its_square():
+def test_memory_is_linear_in_the_number_of_videos():
     def peak(videos: int) -> int:
         x = planted(videos, 200).astype(np.float32)
         tracemalloc.start()
@@ -106,7 +106,7 @@ def test_memory_grows_with_the_number_of_videos_and_not_with_its_square():
     assert large < 16000**2 / 10  # bytes; a matrix of bits would take 1/8
 
 
-def test_what_a_graph_cannot_be_made_of_is_refused():
+def test_invalid_graphs_are_refused():
     x = planted(30)
     with pytest.raises(AvnasError, match="4 anchors; it takes at least 5"):
         AnchorGraph(x, x[:4])

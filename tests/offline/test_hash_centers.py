@@ -40,7 +40,7 @@ def test_450_centers_keep_the_bound(bits):
 
 
 @pytest.mark.parametrize("bits", [16, 32, 64])
-def test_the_order_of_the_clusters_is_kept(bits):
+def test_distances_follow_the_order_of_the_clusters(bits):
     semantic, family = families(6)
     codes = hash_centers(semantic, bits, 0, sweeps=4)
     directions = semantic / np.linalg.norm(semantic, axis=1, keepdims=True)
@@ -53,7 +53,7 @@ def test_the_order_of_the_clusters_is_kept(bits):
     assert distances(codes)[pairs][related].max() < distances(codes)[pairs][~related].mean()
 
 
-def test_the_arguments_alone_decide():
+def test_result_depends_on_the_arguments_only():
     semantic, _ = families(4)
     first, again, other = (hash_centers(semantic, 20, seed, sweeps=2) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
@@ -61,7 +61,7 @@ def test_the_arguments_alone_decide():
     assert np.array_equal(hash_centers(8 * semantic, 20, 0, sweeps=2), first)
 
 
-def test_a_wider_separation_can_be_asked_for():
+def test_larger_separation():
     semantic, _ = families(4)
     assert separation_bound(32, 24) < 14
     codes = hash_centers(semantic, 32, 0, separation=14, sweeps=2)
@@ -74,7 +74,7 @@ def test_centers_without_direction_are_refused(row):
         hash_centers(np.stack([np.ones(3), -np.ones(3), row]), 16, 0)
 
 
-def test_labels_and_centers_are_of_one_clustering():
+def test_labels_and_centers_share_one_clustering():
     random = np.random.default_rng(0)
     means, family = families(2, count=3)
     truth = random.integers(0, 6, 400)

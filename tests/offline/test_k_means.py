@@ -18,7 +18,7 @@ def points(draw):
 
 @settings(max_examples=60)
 @given(x=points(), share=st.floats(0, 1), seed=st.integers(0, 2**40), spherical=st.booleans())
-def test_every_cluster_has_points_and_every_point_its_nearest_center(x, share, seed, spherical):
+def test_clusters_are_not_empty_and_points_have_their_nearest_center(x, share, seed, spherical):
     if spherical:
         x = x + 1
     compared = x / np.linalg.norm(x, axis=1, keepdims=True) if spherical else x
@@ -42,7 +42,7 @@ def test_planted_clusters_are_found():
     assert len(set(zip(truth.tolist(), found.tolist(), strict=True))) == 3
 
 
-def test_the_seed_alone_decides():
+def test_result_depends_on_the_seed_only():
     x = np.random.default_rng(0).standard_normal((200, 4))
     first, again, other = (k_means(x, 20, seed, iterations=3, restarts=1) for seed in (1, 1, 2))
     assert np.array_equal(first.centers, again.centers)
@@ -75,5 +75,5 @@ def test_points_that_are_not_finite_are_refused():
 
 def test_without_faiss_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(MissingExtraError, match=r"k-means needs faiss: pip install 'avhash-nas\[rivals\]'"):
+    with pytest.raises(MissingExtraError, match=r"k-means needs faiss: pip install 'avhash-nas\[baselines\]'"):
         k_means(np.zeros((5, 2)), 2, 0)

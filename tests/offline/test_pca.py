@@ -17,7 +17,7 @@ def points(draw):
 
 
 @given(x=points(), share=st.floats(0, 1))
-def test_subspace_and_variances_are_those_of_scikit_learn(x, share):
+def test_subspace_and_variances_equal_scikit_learn(x, share):
     dims = max(1, round(share * min(x.shape)))
     found = PCA.fit(x, dims)
     other = decomposition.PCA(dims, svd_solver="full").fit(x.astype(np.float64))
@@ -45,7 +45,7 @@ def test_all_components_keep_all_distances():
     )
 
 
-def test_pieces_make_no_difference(monkeypatch):
+def test_block_size_does_not_change_the_result(monkeypatch):
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
     whole = PCA.fit(x, 3)
     reduced = whole.apply(x)

@@ -16,7 +16,7 @@ def data(tiny_data: Path, tiny_cache: Path) -> HashingData:
 
 
 @pytest.mark.parametrize("modalities", [("visual", "audio"), ("visual",), ("audio",)])
-def test_means_over_time_side_by_side_whatever_the_pieces(data, modalities, monkeypatch):
+def test_means_over_time_do_not_depend_on_the_pieces(data, modalities, monkeypatch):
     rows = data.splits["train"][::-1].copy()
     batch = data.batch(rows)
     alone = batch.visual if modalities == ("visual",) else batch.audio

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.offline import separated_codes, separation_bound
-from reference.preparation_centers import bound
+from reference.offline_centers import bound
 
 BOUNDS = [(16, 100, 4), (16, 450, 4), (32, 100, 10), (32, 450, 9), (64, 100, 24), (64, 450, 22)]
 """Of the published settings, ActivityNet's 100 and FCVID's 450 clusters."""
@@ -45,13 +45,13 @@ def test_rows_of_the_hadamard_matrix_come_first():
     assert np.array_equal(codes[8:], -codes[:8])
 
 
-def test_perfect_codes_are_found_by_going_through_all():
+def test_perfect_codes_are_found_by_exhaustive_search():
     assert least_distance(separated_codes(7, 16, 3, np.random.default_rng(0))) == 3  # Hamming's code
     assert least_distance(separated_codes(16, 2048, 4, np.random.default_rng(0))) == 4  # extended by one bit
 
 
 @pytest.mark.parametrize(("bits", "centers"), [(8, 21), (4, 15)])
-def test_a_bound_that_no_codes_reach_is_said_and_one_less_can_be_had(bits, centers):
+def test_unreachable_bound_is_reported_and_one_less_works(bits, centers):
     separation = separation_bound(bits, centers)
     with pytest.raises(AvnasError, match=rf"{centers} hash centers of {bits} bits .* separation={separation - 1}"):
         separated_codes(bits, centers, separation, np.random.default_rng(0))

@@ -1,9 +1,9 @@
 """A mixture as Eq. 39 has it: every candidate on its own, times its weight, added up."""
 
 
-def mix(operators, weights, live, inputs):
+def weighted_sum(operators, weights, requires_grad, inputs):
     total = 0
-    for operator, weight, lives in zip(operators, weights, live, strict=True):
+    for operator, weight, learns in zip(operators, weights, requires_grad, strict=True):
         output = operator(*inputs)
-        total = total + weight * (output if lives else output.detach())
+        total = total + weight * (output if learns else output.detach())
     return total

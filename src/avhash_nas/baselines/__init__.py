@@ -1,4 +1,4 @@
-"""Hashing networks that are not searched: reference_scores and rivals."""
+"""Baselines: hashing networks of published methods, and their losses."""
 
 from avhash_nas.baselines.avh_style import AVHStyle
 from avhash_nas.baselines.avhash import AVHash

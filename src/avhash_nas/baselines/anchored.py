@@ -1,13 +1,14 @@
-"""What the losses of BTH, DKPH and MCMSH have in common: anchors, and videos drawn by the graph of these."""
+"""The base class of the losses of BTH, DKPH and MCMSH: anchors, and tuples of videos drawn by the anchor graph."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from avhash_nas.baselines.frame_network import FrameNetwork
 from avhash_nas.data import BatchSampling, HashingData
@@ -15,29 +16,29 @@ from avhash_nas.data.sampling import Positions
 from avhash_nas.data.tuples import Tuples
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork
-from avhash_nas.objectives import Objective
+from avhash_nas.objectives import NetworkObjective
 from avhash_nas.offline import AnchorGraph, k_means
 
+Network = TypeVar("Network", bound=FrameNetwork)
 
-class AnchoredObjective(Objective):
-    """Clusters the training videos, and draws with each video of a batch others that are similar to it or not.
 
-    What it keeps for this grows with the number of videos, not with its square.
+class AnchoredObjective(NetworkObjective[Network]):
+    """Clusters the training videos, and adds similar and dissimilar videos to each video of a batch.
+
+    Its memory grows with the number of videos, not with the square of it.
 
     Args:
-        anchors: Clusters, from 5 to the number of training videos. The published 2,000 are one for 23 videos of FCVID
-            and for 5 of ActivityNet.
+        anchors: Number of clusters, from 5 to the number of training videos. The published 2,000 are one for 23 videos
+            of FCVID and for 5 of ActivityNet.
 
     Raises:
         AvnasError: There are fewer anchors than 5.
 
     Attributes:
-        network_class: The networks that it trains.
-        partners: k, how many videos come with each one.
+        partners: k, number of videos drawn for each video of a batch.
         graph: Similar and dissimilar videos, by their positions in the training split.
     """
 
-    network_class: ClassVar[type[FrameNetwork]]
     partners: ClassVar[int] = 1
     graph: AnchorGraph
     _anchors: Tensor
@@ -50,63 +51,42 @@ class AnchoredObjective(Objective):
         self.anchors = anchors
 
     @abstractmethod
-    def latents(self, data: HashingData, network: FrameNetwork) -> NDArray[np.float32]:
-        """The vectors of the training videos that are clustered, (V, D).
+    def latents(self, data: HashingData, network: Network) -> NDArray[np.float32]:
+        """Computes the vectors of the training videos that are clustered, (V, D).
 
         Args:
             data: The dataset.
-            network: As `prepare` is given it.
+            network: The network given to `prepare`.
         """
 
-    def targets(self, anchors: Tensor, network: FrameNetwork) -> Tensor:  # noqa: ARG002
-        """What the mean hidden vector of a video should be like, for the videos of each anchor, (A, width).
+    def targets(self, anchors: Tensor, network: Network) -> Tensor:  # noqa: ARG002
+        """Computes the target of the mean hidden vectors of each anchor's videos, (A, width).
 
         Args:
             anchors: Centers of the clusters, (A, D).
-            network: The network that is trained.
+            network: The network in training.
         """
         return anchors
 
     def draw(self, positions: Positions, random: np.random.Generator) -> Positions:
-        """The videos that come with some videos, (n, k): with equal chances, one that is similar or one that is not.
+        """Draws the partners of videos, (n, k); by default one, which is similar with probability 1/2.
 
         Args:
             positions: Positions in the training split, (n,).
-            random: Where the draws come from.
+            random: Generator of the draws.
         """
         return self.graph.draw_pairs(positions, random)
 
+    @override
     def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:
-        """Clusters the training videos.
-
-        Args:
-            data: The dataset.
-            network: The network of the pretraining, or the one that is about to be trained.
-            seed: For the clustering.
-
-        Returns:
-            latents (V, D) and anchors (A, D).
-
-        Raises:
-            AvnasError: The network is another method's, or there are fewer training videos than anchors.
-        """
         check_anchors(data, self.anchors)
-        latents = self.latents(data, own_network(self, network, self.network_class))
+        latents = self.latents(data, self.own(network))
         centers = k_means(latents, self.anchors, seed).centers
         return {"latents": torch.from_numpy(latents), "anchors": torch.from_numpy(centers)}
 
+    @override
     def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
-        """Finds the nearest anchors of each training video.
-
-        Args:
-            data: The dataset.
-            network: The network that is trained.
-            prepared: What `prepare` gave.
-
-        Raises:
-            AvnasError: The network is another method's, or a video is similar to all others.
-        """
-        own = own_network(self, network, self.network_class)
+        own = self.own(network)
         self.graph = AnchorGraph(prepared["latents"].numpy(), prepared["anchors"].numpy())
         rows = data.splits["train"]
         self._positions = np.full(len(data.ids), -1, np.int64)
@@ -116,24 +96,20 @@ class AnchoredObjective(Objective):
         self.register_buffer("_anchors", self.targets(prepared["anchors"], own), persistent=False)
         self.register_buffer("_nearest", nearest, persistent=False)
 
+    @override
     def sampling(self, chosen: BatchSampling) -> BatchSampling:
-        """The chosen batches, each video followed by its partners.
-
-        Args:
-            chosen: Draws the videos that get partners.
-        """
         return Tuples(chosen, self.draw, self.partners)
 
     def anchors_of(self, index: Tensor) -> Tensor:
-        """The targets of the anchors nearest to some training videos, (B, width).
+        """Looks up the targets of the anchors nearest to training videos, (B, width).
 
         Args:
-            index: Their rows, (B,).
+            index: Rows of the videos, (B,).
         """
         return self._anchors[self._nearest[index]]
 
     def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """+1 for pairs of training videos that are similar, -1 for others, (P,).
+        """Computes +1 for pairs of similar training videos and -1 for other pairs, (P,).
 
         Args:
             first: Rows, (P,).
@@ -144,26 +120,10 @@ class AnchoredObjective(Objective):
 
 
 def check_anchors(data: HashingData, anchors: int) -> None:
-    """Refuses more anchors than there are training videos.
-
-    Raises:
-        AvnasError: So it is.
-    """
+    """Raises AvnasError if there are more anchors than training videos."""
     videos = len(data.splits["train"])
     if anchors > videos:
         raise AvnasError(
             f"objective.anchors={anchors}, but the training split has {videos} videos: take fewer, "
             f"for instance --objective.anchors={max(5, videos // 5)}"
         )
-
-
-def own_network(objective: Objective, network: HashNetwork, kind: type[FrameNetwork]) -> FrameNetwork:
-    """The network, which an objective can train if it is of a certain class.
-
-    Raises:
-        AvnasError: It is of another.
-    """
-    if not isinstance(network, kind):
-        wanted, given = kind.__name__, type(network).__name__
-        raise AvnasError(f"{type(objective).__name__} trains {wanted} networks alone, not {given}: --network={wanted}")
-    return network

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.networks import Route
@@ -23,7 +24,7 @@ class AVHStyle(SequenceNetwork):
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
-        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        modality: Input of the network; the published method is `visual`.
         hidden: Units of the LSTM in each direction.
         attention: Width of the attention's inner layer.
     """
@@ -38,23 +39,13 @@ class AVHStyle(SequenceNetwork):
         hidden: int = 512,
         attention: int = 256,
     ) -> None:
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
-        super().__init__({**dims, "modality": modality, "hidden": hidden, "attention": attention})
+        super().__init__(visual_dim, audio_dim, bits, modality)
         self.lstm = nn.LSTM(self.features_dim, hidden, batch_first=True, bidirectional=True)
         self.attention = nn.Sequential(nn.Linear(2 * hidden, attention), nn.Tanh(), nn.Linear(attention, 1, bias=False))
         self.hash = nn.Linear(2 * hidden, bits)
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         h, _ = self.lstm(self.features(visual, audio))  # (B, T, 2 H)
         weights = self.attention(h).softmax(dim=1)  # (B, T, 1)
         return torch.tanh(self.hash((weights * h).sum(dim=1)))

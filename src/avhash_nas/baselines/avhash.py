@@ -1,9 +1,10 @@
 """AVHash: three Transformer encoders, cross attention and gates (Zhou et al., ACM MM 2024; the authors' code)."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, Route
@@ -15,17 +16,17 @@ _EPS = 1e-12
 
 
 class BertEncoder(nn.Module):
-    """One layer of BERT over a sequence with a token of its own in front, and BERT's pooler on that token.
+    """One layer of BERT over a sequence with a leading trained token, and BERT's pooler on that token.
 
     The input is x plus positions, layer-normalized. The layer normalizes after each residual sum; its feed-forward
-    network has GELU and four times the width. BERT adds one more vector to all tokens (its type), which is part of the
-    positions here.
+    network has GELU and four times the width. BERT's type vector, which it adds to all tokens, is part of the positions
+    here.
 
     Args:
         width: W, of input and output.
         heads: Number of heads; divides the width.
-        frames: Most time steps of a sequence.
-        dropout: Of the input, of attention weights, and of the values of either branch.
+        frames: Largest number of time steps.
+        dropout: Dropout of the input, the attention weights, and the output of either branch.
     """
 
     def __init__(self, width: int, heads: int, frames: int, dropout: float) -> None:
@@ -44,24 +45,16 @@ class BertEncoder(nn.Module):
         nn.init.normal_(self.positions, std=0.02)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The steps, (B, T, W), and the pooled sequence, (B, W), values in (-1, 1).
-
-        Args:
-            x: Shape (B, T, W).
-        """
+        """Maps (B, T, W) to the encoded steps, (B, T, W), and the pooled sequence, (B, W), values in (-1, 1)."""
         x = self._layer(x, 1 + x.shape[1])
         return x[:, 1:], torch.tanh(self.pooler(x[:, 0]))
 
     def pool(self, x: Tensor) -> Tensor:
-        """The pooled sequence alone, without what the other tokens become.
-
-        Args:
-            x: Shape (B, T, W).
-        """
+        """Maps (B, T, W) to the pooled sequence only, (B, W), without encoding the other tokens."""
         return torch.tanh(self.pooler(self._layer(x, 1)[:, 0]))
 
     def _layer(self, x: Tensor, count: int) -> Tensor:
-        """What becomes of the first few tokens, (B, count, W)."""
+        """Encodes the first `count` tokens, (B, count, W)."""
         token = x.new_zeros(len(x), 1, x.shape[2])
         x = torch.cat([token, x], dim=1) + self.positions[: 1 + x.shape[1]]
         x = self.dropout(self.norm(x))
@@ -97,7 +90,7 @@ class PlainCrossAttention(nn.Module):
 
 
 class Views(NamedTuple):
-    """What AVHash makes of videos.
+    """The outputs of AVHash.
 
     Attributes:
         codes: Relaxed codes, shape (B, q).
@@ -118,19 +111,19 @@ class AVHash(HashNetwork):
 
     A gate is `operators.GatedAttention`. Trained by `AVHashLoss` with labels. What differs from the authors' code:
 
-    - They start all encoders from weights that they do not give (by the settings, BERT's); here the start is random.
-    - The token in front is a fixed vector from a file plus a trained position; their sum is one trained vector here.
-    - Their position tables have 512 rows and come with BERT's unused word tables; without all embeddings, and with a
-      linear layer that nothing uses, theirs has the 28.4 M parameters of the papers.
+    - Their encoders start from weights that are not released (by the settings, BERT's); here the start is random.
+    - Their leading token is a fixed vector from a file plus a trained position; here it is one trained vector.
+    - Their position tables have 512 rows, beside BERT's unused word tables. Without all embeddings, and with a linear
+      layer that nothing uses, their network has the papers' 28.4 M parameters.
 
     Args:
         visual_dim: Width of the frame features. Mapped to W by a fully connected layer where it differs from W.
         audio_dim: Width of the segment features, likewise.
-        frames: T, the most time steps of a video: each has a trained position.
+        frames: T, the largest number of time steps of a video; each has a trained position.
         bits: Code length q (the authors' code: 16).
         width: W.
         heads: Attention heads; they must divide W.
-        dropout: Of the encoders.
+        dropout: Dropout of the encoders.
 
     Raises:
         AvnasError: The heads do not divide the width.
@@ -157,10 +150,6 @@ class AVHash(HashNetwork):
             raise AvnasError(f"AVHash: {heads} heads do not divide the width {width}")
         self.bits = bits
         self.frames = frames
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits},
-            **{"width": width, "heads": heads, "dropout": dropout},
-        }
         self.visual_input = _input(visual_dim, width)
         self.audio_input = _input(audio_dim, width)
         self.visual = BertEncoder(width, heads, frames, dropout)
@@ -173,28 +162,19 @@ class AVHash(HashNetwork):
         self.gate = GatedAttention(width=width)
         self.hash = nn.Linear(width, bits)
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         return self.views(visual, audio).codes
 
     def views(self, visual: Tensor, audio: Tensor) -> Views:
-        """Relaxed codes and the pooled sequences of both modalities.
+        """Computes relaxed codes and the pooled sequences of both modalities.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
             audio: Segment features, shape (B, T, audio_dim).
 
         Raises:
-            AvnasError: T is more than the network has positions for.
+            AvnasError: T exceeds the number of positions of the network.
         """
         if visual.shape[1] > self.frames:
             raise AvnasError(f"AVHash: the network has {self.frames} positions and got {visual.shape[1]} time steps")
@@ -208,8 +188,8 @@ class AVHash(HashNetwork):
         return Views(torch.tanh(self.hash(pooled)), pooled_v, pooled_a)
 
     @property
+    @override
     def head(self) -> nn.Module:
-        """The fully connected layer."""
         return self.hash
 
 

@@ -1,20 +1,18 @@
-"""What AVHash is trained by: InfoNCE of the codes, of each modality, and between the modalities."""
-
-from collections.abc import Mapping
-from typing import cast
+"""AVHash's loss: InfoNCE of the codes, of each modality, and between the modalities."""
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from avhash_nas.baselines.avhash import AVHash, Views
-from avhash_nas.data import Batch, BatchSampling, HashingData, Triplets
+from avhash_nas.data import Batch, BatchSampling, Triplets
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork
-from avhash_nas.objectives import Objective, info_nce, info_nce_triplets
+from avhash_nas.networks import RoutedNetwork
+from avhash_nas.objectives import NetworkObjective, info_nce, info_nce_triplets
 
 
-class AVHashLoss(Objective):
+class AVHashLoss(NetworkObjective[AVHash]):
     """L = L_codes + w (L_aa + L_vv + L_av + L_va), each term InfoNCE by cosine (ACM MM 2024; the authors' code).
 
     L_aa and L_vv compare the pooled sequences of one modality, L_av an audio anchor with visual positives and
@@ -23,15 +21,17 @@ class AVHashLoss(Objective):
 
     Args:
         alignment: w; 50 as published.
-        temperature: What similarities are divided by, above 0.
-        paired: One positive and the negatives of its group for each anchor, as published. Otherwise, all that the batch
-            holds, for samplings such as `data.ClassBalanced`, which needs one pass for a video instead of one for each
-            of its roles: the four terms are then 4 times `info_nce` over the pooled sequences of both modalities
-            together, in which the other modality of the same video is a positive as well.
+        temperature: Divisor of the similarities, above 0.
+        paired: Compare each anchor with the positive and the negatives of its group, as published. Otherwise compare
+            all videos of the batch, for samplings such as `data.ClassBalanced`, which need one pass for a video instead
+            of one for each of its roles: the four terms are then 4 times `info_nce` over the pooled sequences of both
+            modalities together, in which the other modality of the same video is a positive as well.
 
     Raises:
         AvnasError: An option is out of its range.
     """
+
+    network_class = AVHash
 
     def __init__(self, alignment: float = 50.0, temperature: float = 0.1, *, paired: bool = True) -> None:
         super().__init__()
@@ -46,23 +46,8 @@ class AVHashLoss(Objective):
         self.paired = paired
         self.negatives = 0
 
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
-        """Look at the network.
-
-        Raises:
-            AvnasError: The network is no AVHash.
-        """
-        if not isinstance(network, AVHash):
-            raise AvnasError(
-                f"AVHashLoss compares the pooled sequences of an AVHash and cannot train {type(network).__name__}"
-            )
-
+    @override
     def sampling(self, chosen: BatchSampling) -> BatchSampling:
-        """Learn how many negatives a group has.
-
-        Raises:
-            AvnasError: The batches have no groups.
-        """
         if not self.paired:
             return chosen
         if not isinstance(chosen, Triplets):
@@ -73,17 +58,17 @@ class AVHashLoss(Objective):
         self.negatives = chosen.negatives
         return chosen
 
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The loss of the videos of all ranks."""
-        views = network.apply(lambda avhash: cast(AVHash, avhash).views(batch.visual, batch.audio))
+        views = network.apply(lambda avhash: self.own(avhash).views(batch.visual, batch.audio))
         return self.of_views(Views(*map(gather_rows, views)), gather_rows(batch.labels))
 
     def of_views(self, views: Views, labels: Tensor) -> Tensor:
-        """The loss of what the network has made of the videos.
+        """Computes the loss of the network's outputs.
 
         Args:
-            views: Of B videos; in the paired form whole groups of anchor, positive and negatives, in this order.
-            labels: Whether video b has class c, bool, shape (B, C); the paired form does not read them.
+            views: Outputs for B videos; in the paired form whole groups of anchor, positive and negatives, in order.
+            labels: Whether video b has class c, bool, shape (B, C); ignored in the paired form.
         """
         codes, visual, audio = views
         if not self.paired:

@@ -5,15 +5,15 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from avhash_nas.baselines.frame_network import FrameNetwork, FrameTransformer
-from avhash_nas.baselines.masked_reconstruction import MaskedReconstruction, PretrainedAnchors
+from avhash_nas.baselines.masked_reconstruction import AnchorPairLoss, MaskedReconstruction
 from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.data import Batch
-from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, Route, RoutedNetwork, hard_sign
-from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, triplet_margin
+from avhash_nas.objectives import triplet_margin
 
 _MARGIN = 0.5
 _TRIPLET = 0.1
@@ -22,15 +22,15 @@ _TRIPLET = 0.1
 class DKPH(FrameNetwork):
     """One transformer block, and one binary code from the hidden vectors of all frames by a linear map and `hard_sign`.
 
-    The released state holds two embedding tables that nothing uses; they are not built. Nor are the second, temporal
-    stream and the decoder, which are parts of `DKPHLoss`.
+    The released state holds two embedding tables that nothing uses; they are left out here. The second, temporal
+    stream and the decoder are parts of `DKPHLoss`.
 
     Args:
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
-        frames: T, time steps of every video.
+        frames: T, the number of time steps of every video.
         bits: Code length q.
-        modality: What is looked at.
+        modality: Input of the network.
         width: D, of the hidden vectors, even.
         dropout: See `FrameTransformer`.
 
@@ -54,72 +54,55 @@ class DKPH(FrameNetwork):
         width: int = 256,
         dropout: float = 0.1,
     ) -> None:
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits}
-        super().__init__({**dims, "modality": modality, "width": width, "dropout": dropout})
+        super().__init__(visual_dim, audio_dim, bits, modality, width, frames)
         self.encoder = FrameTransformer(self.features_dim, width, dropout)
         self.hash = nn.Linear(frames * width, bits)
 
+    @override
     def codes_of(self, hidden: Tensor) -> Tensor:
-        """One code for all frames, (B, q), -1 and +1.
-
-        Args:
-            hidden: (B, T, D).
-        """
         return hard_sign(self.hash(hidden.flatten(1)))
 
+    @override
     def codes_and_steps(
-        self,
-        visual: Tensor,  # noqa: ARG002
-        audio: Tensor,  # noqa: ARG002
-        route: Route | None = None,  # noqa: ARG002
-        positions: Tensor | None = None,  # noqa: ARG002
+        self, visual: Tensor, audio: Tensor, route: Route | None = None, positions: Tensor | None = None
     ) -> CodesAndSteps:
-        """There are no codes of time steps.
-
-        Raises:
-            AvnasError: Always.
-        """
-        raise AvnasError("DKPH codes whole videos and has no codes of time steps, which frames are reranked by")
+        """Always raises AvnasError: the network has no codes of time steps."""
+        raise AvnasError("DKPH codes whole videos: it has no codes of time steps, which reranking by frames needs")
 
 
-class DKPHReconstruction(MaskedReconstruction):
-    """Each frame is guessed from the video's code and, by the temporal stream, from q real values of its own."""
+class DKPHReconstruction(MaskedReconstruction[DKPH]):
+    """Reconstructs each frame from the video's code and from q real values of the frame, the temporal stream."""
 
     network_class = DKPH
 
-    def make_decoder(self, network: FrameNetwork) -> None:
-        """Makes the linear maps D -> q, of the temporal stream, and q -> F."""
+    @override
+    def make_decoder(self, network: DKPH) -> None:
         self.temporal = nn.Linear(network.width, network.bits)
         self.decoder = nn.Linear(network.bits, network.features_dim)
 
-    def guess(self, network: FrameNetwork, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, q) and the guessed frames (B, T, F).
-
-        Args:
-            network: With the parameters in use.
-            hidden: (B, T, D).
-        """
+    @override
+    def reconstruct(self, network: DKPH, hidden: Tensor) -> tuple[Tensor, Tensor]:
         codes = network.codes_of(hidden)
         return codes, self.decoder(codes[:, None] + self.temporal(hidden))
 
 
-class DKPHLoss(PretrainedAnchors):
+class DKPHLoss(AnchorPairLoss[DKPH]):
     """Masked frames; anchors of the videos' clusters, and triplets with these; similar and dissimilar pairs.
 
-    Stages, anchors and pairs are BTH's. The released code has neither the stage before, nor the Gaussian-adaptive graph
-    and the teacher of the paper: it reads anchors and pairs from files and refers to BTH for them. In place of what it
-    leaves open, the first stage here trains this network to guess masked frames.
+    Stages, anchors and pairs are those of BTH. The released code has neither the first stage, nor the paper's
+    Gaussian-adaptive graph and teacher: it reads anchors and pairs from files and refers to BTH for them. The first
+    stage here trains this network to reconstruct masked frames.
 
     In a dissimilar pair, the first video should be nearer to its own anchor than to the second's, by a margin of 0.5.
     The released code also adds the margin, a constant, for similar pairs.
 
     Args:
-        anchors: Clusters.
-        alignment: Weight of the distance to the nearest anchor, added up over a pair's two videos, and of 0.1 times the
-            triplets' hinge.
-        similarity: Weight of the pairs' `pair_similarity`.
-        mask_rate: Part of the frames that is masked, swapped or, though counted, kept.
-        legacy_inplace_mask: Guess the masked frames themselves, as the released code does; see `MaskedReconstruction`.
+        anchors: Number of clusters.
+        alignment: Weight of the distance to the nearest anchor, summed over a pair's two videos, and of 0.1 times the
+            hinge of the triplets.
+        similarity: Weight of `pair_similarity`.
+        mask_rate: Fraction of the frames that `mask_frames` selects.
+        legacy_inplace_mask: Reconstruct the masked frames, as the released code does; see `MaskedReconstruction`.
 
     Raises:
         AvnasError: An option is out of its range.
@@ -137,35 +120,25 @@ class DKPHLoss(PretrainedAnchors):
         legacy_inplace_mask: bool = False,
     ) -> None:
         part = DKPHReconstruction(mask_rate, legacy_inplace_mask=legacy_inplace_mask, anchors=anchors)
-        super().__init__(part, anchors)
-        self.alignment_weight = alignment
-        self.similarity_weight = similarity
+        super().__init__(part, anchors, similarity, alignment)
 
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The weighted sum for the pairs of the global batch.
-
-        Args:
-            network: What is trained.
-            batch: This rank's share.
-        """
-        codes, hidden, error = (gather_rows(each) for each in self.reconstruction.look(network, batch))
-        index = gather_rows(batch.index)
-        similarity = self.similarity(index[::2], index[1::2])
-        anchors = self.anchors_of(index)
-        triplets = anchor_triplets(hidden[::2], anchors[::2], anchors[1::2], similarity < 0)
-        near_anchors = 2 * anchor_alignment(hidden, anchors) + _TRIPLET * triplets
-        pairs = pair_similarity(codes[::2], codes[1::2], similarity)
-        return error.mean() + self.alignment_weight * near_anchors + self.similarity_weight * pairs
+        terms = self.terms(network, batch)
+        dissimilar = terms.similarity < 0
+        triplets = anchor_triplets(terms.hidden[::2], terms.anchors[::2], terms.anchors[1::2], dissimilar)
+        near_anchors = terms.alignment + _TRIPLET * triplets
+        return terms.error + self.alignment_weight * near_anchors + self.similarity_weight * terms.pairs
 
 
 def anchor_triplets(hidden: Tensor, own: Tensor, others: Tensor, dissimilar: Tensor) -> Tensor:
-    """Mean over the pairs of max(0, 0.5 + |h - n1| - |h - n2|), where a similar pair counts 0.
+    """Computes the mean over the pairs of max(0, 0.5 + |h - n1| - |h - n2|), where a similar pair counts 0.
 
     Args:
         hidden: Mean hidden vectors h of the pairs' first videos, (P, D).
         own: Their anchors n1, (P, D).
         others: Anchors n2 of the second videos, (P, D).
-        dissimilar: Which pairs are dissimilar, bool, (P,).
+        dissimilar: Whether a pair is dissimilar, bool, (P,).
 
     Returns:
         A scalar.

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.networks import Route
@@ -43,7 +44,7 @@ class DSVHStyle(SequenceNetwork):
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
-        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        modality: Input of the network; the published method is `visual`.
         width: D.
         blocks: Residual blocks.
     """
@@ -60,23 +61,13 @@ class DSVHStyle(SequenceNetwork):
         width: int = 512,
         blocks: int = 2,
     ) -> None:
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
-        super().__init__({**dims, "modality": modality, "width": width, "blocks": blocks})
+        super().__init__(visual_dim, audio_dim, bits, modality)
         self.input = nn.Linear(self.features_dim, width)
         self.blocks = nn.Sequential(*(TemporalBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         self.hash = nn.Linear(width, bits)
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         h = self.blocks(self.input(self.features(visual, audio)))
         return torch.tanh(self.hash(torch.relu(self.norm(h)).mean(dim=1)))

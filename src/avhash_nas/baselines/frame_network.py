@@ -1,31 +1,35 @@
-"""What BTH, DKPH and MCMSH have in common: a hidden vector for each frame, and a code from these."""
+"""The networks of BTH, DKPH and MCMSH: a hidden vector for each frame, and a code from these."""
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
-from avhash_nas.baselines.sequence_network import SequenceNetwork
+from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import Route
+from avhash_nas.networks import CodesAndSteps, Route
 from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.vit_block import sinusoids
 
 
 class FrameNetwork(SequenceNetwork):
-    """Features of frames -> hidden vectors of frames -> one code. A subclass makes `encoder` and `hash`.
+    """Features of frames -> hidden vectors of frames -> one code. A subclass creates `encoder` and `hash`.
 
     Args:
-        arguments: All arguments of the subclass, by name; with `frames` among them, videos must have so many time
-            steps.
+        visual_dim: Width of the frame features.
+        audio_dim: Width of the segment features.
+        bits: Code length q.
+        modality: Input of the network.
+        width: D, width of the hidden vectors.
+        frames: T, the required number of time steps; None for any.
 
     Attributes:
-        width: D, width of the hidden vectors.
+        width: D.
         encoder: From features (B, T, F) to hidden vectors (B, T, D).
         hash: Layer from hidden vectors to real values, before they become bits.
     """
@@ -33,47 +37,64 @@ class FrameNetwork(SequenceNetwork):
     encoder: nn.Module
     hash: nn.Linear
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        super().__init__(arguments)
-        self._frames: int | None = arguments.get("frames")
-        self.width: int = arguments["width"]
+    def __init__(
+        self, visual_dim: int, audio_dim: int, bits: int, modality: Modality, width: int, frames: int | None = None
+    ) -> None:
+        super().__init__(visual_dim, audio_dim, bits, modality)
+        self.width = width
+        self._frames = frames
 
-    def hidden(self, features: Tensor) -> Tensor:
-        """Hidden vectors, (B, T, D).
+    def hidden(self, features: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Computes hidden vectors, (B, T, D).
 
         Args:
             features: (B, T, F).
+            positions: Positions of the time steps in the whole video, (B, T); None for 0 to T - 1.
 
         Raises:
-            AvnasError: The videos have more or fewer time steps than the network is made for.
+            AvnasError: The videos have another number of time steps than the network requires.
         """
         steps = features.shape[1]
         if self._frames not in (None, steps):
             name = type(self).__name__
             raise AvnasError(f"this {name} network takes videos of {self._frames} time steps, got {steps}")
-        hidden: Tensor = self.encoder(features)
+        hidden: Tensor = self.encoder(features) if positions is None else self.encoder(features, positions)
         return hidden
 
     @abstractmethod
     def codes_of(self, hidden: Tensor) -> Tensor:
-        """Codes from hidden vectors, as training compares them, (B, q), values in [-1, 1].
+        """Computes the codes that training compares, (B, q), values in [-1, 1].
 
         Args:
             hidden: (B, T, D).
         """
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Codes.
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
+        return self.codes_of(self.hidden(self.features(visual, audio)))
+
+
+class FrameCodeNetwork(FrameNetwork):
+    """A network whose code is the mean of its frames' codes: BTH and MCMSH."""
+
+    @abstractmethod
+    def step_codes(self, hidden: Tensor) -> Tensor:
+        """Computes the codes of frames, (B, T, q), values in [-1, 1].
 
         Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in [-1, 1].
+            hidden: (B, T, D).
         """
-        return self.codes_of(self.hidden(self.features(visual, audio)))
+
+    @override
+    def codes_of(self, hidden: Tensor) -> Tensor:
+        return self.step_codes(hidden).mean(dim=1)
+
+    @override
+    def codes_and_steps(
+        self, visual: Tensor, audio: Tensor, route: Route | None = None, positions: Tensor | None = None
+    ) -> CodesAndSteps:
+        steps = self.step_codes(self.hidden(self.features(visual, audio), positions))
+        return CodesAndSteps(steps.mean(dim=1), steps)
 
 
 class FrameTransformer(nn.Module):
@@ -110,11 +131,11 @@ class FrameTransformer(nn.Module):
         )
 
     def forward(self, features: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Hidden vectors, (B, T, D).
+        """Computes hidden vectors, (B, T, D).
 
         Args:
             features: (B, T, F).
-            positions: Which time steps of the whole video these are, (B, T); the first T, if None.
+            positions: Positions of the time steps in the whole video, (B, T); None for 0 to T - 1.
         """
         if positions is None:
             positions = torch.arange(features.shape[1], device=features.device)
@@ -126,12 +147,12 @@ class FrameTransformer(nn.Module):
 
 @torch.inference_mode()
 def mean_hidden(data: HashingData, rows: NDArray[np.int64], network: FrameNetwork) -> NDArray[np.float32]:
-    """Hidden vectors in evaluation mode, averaged over the time steps of each video, (V, D).
+    """Computes the mean hidden vector of each video in evaluation mode, (V, D).
 
     Args:
         data: An open dataset.
         rows: The videos' rows, (V,).
-        network: Its encoder is used.
+        network: Provides the encoder.
     """
     device = next(network.parameters()).device
     with evaluating(network):

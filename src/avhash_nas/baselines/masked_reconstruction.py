@@ -1,30 +1,31 @@
-"""Frames guessed from codes while some are masked: the first stage, and a part of the loss, of BTH and DKPH."""
+"""Reconstruction of masked frames from codes: the first stage, and a part of the loss, of BTH and DKPH."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
-from avhash_nas.baselines.anchored import AnchoredObjective, check_anchors, own_network
-from avhash_nas.baselines.frame_network import FrameNetwork, mean_hidden
+from avhash_nas.baselines.anchored import AnchoredObjective, Network, check_anchors
+from avhash_nas.baselines.frame_network import mean_hidden
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from avhash_nas.objectives import Objective
+from avhash_nas.objectives import NetworkObjective, Objective, anchor_alignment, pair_similarity
 from avhash_nas.objectives.frame_masking import masked
 
 
 class MaskedView(NamedTuple):
-    """Videos of which some frames are masked.
+    """Videos with masked frames.
 
     Attributes:
         codes: (B, q).
         hidden: Mean of the hidden vectors, (B, D).
-        error: Squared error of the guessed frames, mean over all frames and features, (B,).
+        error: Squared error of the reconstructed frames, mean over all frames and features, (B,).
     """
 
     codes: Tensor
@@ -32,23 +33,18 @@ class MaskedView(NamedTuple):
     error: Tensor
 
 
-class MaskedReconstruction(Objective):
-    """Mean squared error of all frames, guessed from the code of a video of which some frames are masked.
+class MaskedReconstruction(NetworkObjective[Network]):
+    """Mean squared error of all frames, reconstructed from the code of a video with masked frames.
 
     Args:
-        rate: Part of the frames that `masked` takes, in [0, 1].
+        rate: Fraction of the frames that `masked` selects, in [0, 1].
         legacy_inplace_mask: Compare with the masked frames instead of the clean ones, as the released code does: it
-            masks the dataset itself, in place. That its data decay further with each look at a video is not imitated.
-        anchors: That the training after this one will want, refused early where there are fewer videos.
+            masks the dataset itself, in place. Its data decay further with each pass; this is not imitated.
+        anchors: Number of anchors of the stage behind this one, to refuse too small a dataset early.
 
     Raises:
         AvnasError: The rate is out of its range.
-
-    Attributes:
-        network_class: The networks that it trains.
     """
-
-    network_class: ClassVar[type[FrameNetwork]]
 
     def __init__(self, rate: float = 0.15, *, legacy_inplace_mask: bool = False, anchors: int = 0) -> None:
         super().__init__()
@@ -59,97 +55,101 @@ class MaskedReconstruction(Objective):
         self.anchors = anchors
 
     @abstractmethod
-    def make_decoder(self, network: FrameNetwork) -> None:
-        """Makes the layers that `guess` needs."""
+    def make_decoder(self, network: Network) -> None:
+        """Creates the layers that `reconstruct` needs."""
 
     @abstractmethod
-    def guess(self, network: FrameNetwork, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, q) and the frames that are guessed from them (B, T, F).
+    def reconstruct(self, network: Network, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes codes (B, q) and the frames reconstructed from them (B, T, F).
 
         Args:
-            network: With the parameters in use.
+            network: The network with the parameters in use.
             hidden: (B, T, D).
         """
 
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
-        """Makes the decoder.
-
-        Args:
-            data: The dataset.
-            network: The network that is trained.
-            prepared: Not used.
-
-        Raises:
-            AvnasError: The network is another method's, or there are fewer training videos than anchors.
-        """
+    @override
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
         check_anchors(data, self.anchors)
-        self.make_decoder(own_network(self, network, self.network_class))
+        self.make_decoder(self.own(network))
 
-    def look(self, network: RoutedNetwork, batch: Batch) -> MaskedView:
-        """Masks some frames of this rank's videos and guesses all.
+    def view(self, network: RoutedNetwork, batch: Batch) -> MaskedView:
+        """Masks some frames of this rank's videos and reconstructs all."""
+        return network.apply(lambda present: self._view(self.own(present), batch))
 
-        Args:
-            network: What is trained.
-            batch: This rank's share.
-        """
-        return network.apply(lambda present: self._look(cast(FrameNetwork, present), batch))
-
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The mean error.
+        return gather_rows(self.view(network, batch).error).mean()
 
-        Args:
-            network: What is trained.
-            batch: This rank's share.
-        """
-        return gather_rows(self.look(network, batch).error).mean()
-
-    def _look(self, network: FrameNetwork, batch: Batch) -> MaskedView:
+    def _view(self, network: Network, batch: Batch) -> MaskedView:
         frames = network.features(batch.visual, batch.audio)
         spoilt = masked(frames, self.rate)
         hidden = network.hidden(spoilt)
-        codes, guessed = self.guess(network, hidden)
+        codes, reconstructed = self.reconstruct(network, hidden)
         target = spoilt if self.legacy_inplace_mask else frames
-        return MaskedView(codes, hidden.mean(dim=1), (guessed - target).square().mean(dim=(1, 2)))
+        return MaskedView(codes, hidden.mean(dim=1), (reconstructed - target).square().mean(dim=(1, 2)))
 
 
-class PretrainedAnchors(AnchoredObjective):
-    """Clusters what a network has learned that was trained to guess masked frames.
+class PairTerms(NamedTuple):
+    """The terms that the losses of BTH and DKPH share, for the pairs of the global batch.
+
+    Attributes:
+        hidden: Mean hidden vectors, (2 P, D); the rows of a pair follow each other.
+        anchors: Targets of the videos' nearest anchors, (2 P, D).
+        similarity: +1 for similar pairs and -1 for others, (P,).
+        error: Mean error of the reconstructed frames, a scalar.
+        pairs: `pair_similarity` of the codes, a scalar.
+        alignment: Distance to the nearest anchor, summed over a pair's two videos, a scalar.
+    """
+
+    hidden: Tensor
+    anchors: Tensor
+    similarity: Tensor
+    error: Tensor
+    pairs: Tensor
+    alignment: Tensor
+
+
+class AnchorPairLoss(AnchoredObjective[Network]):
+    """The base class of the losses of BTH and DKPH: masked frames, pairs of videos, and their anchors.
+
+    Training has three stages: a network learns to reconstruct masked frames; its mean hidden vectors are clustered; a
+    new network is trained with the whole loss.
 
     Args:
-        reconstruction: Loss of that training, and a part of this one's.
-        anchors: Clusters.
+        reconstruction: Loss of the first stage, and a term of this one.
+        anchors: Number of clusters.
+        similarity: Weight of `pair_similarity`.
+        alignment: Weight of the distance to the nearest anchor, summed over a pair's two videos.
 
     Raises:
         AvnasError: There are fewer anchors than 5.
     """
 
-    def __init__(self, reconstruction: MaskedReconstruction, anchors: int) -> None:
+    def __init__(
+        self, reconstruction: MaskedReconstruction[Network], anchors: int, similarity: float, alignment: float
+    ) -> None:
         super().__init__(anchors)
         self.reconstruction = reconstruction
+        self.similarity_weight = similarity
+        self.alignment_weight = alignment
 
+    @override
     def pretraining(self) -> Objective:
-        """Masked frames alone."""
         return self.reconstruction
 
-    def latents(self, data: HashingData, network: FrameNetwork) -> NDArray[np.float32]:
-        """Mean hidden vectors, (V, D).
-
-        Args:
-            data: The dataset.
-            network: The network of the pretraining.
-        """
+    @override
+    def latents(self, data: HashingData, network: Network) -> NDArray[np.float32]:
         return mean_hidden(data, data.splits["train"], network)
 
+    @override
     def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
-        """Makes the decoder and finds the nearest anchors.
-
-        Args:
-            data: The dataset.
-            network: The network that is trained.
-            prepared: What `prepare` gave.
-
-        Raises:
-            AvnasError: The network is another method's, or a video is similar to all others.
-        """
         super().setup(data, network, prepared)
         self.reconstruction.setup(data, network, {})
+
+    def terms(self, network: RoutedNetwork, batch: Batch) -> PairTerms:
+        """Computes the shared terms for the pairs of the global batch."""
+        codes, hidden, error = (gather_rows(each) for each in self.reconstruction.view(network, batch))
+        index = gather_rows(batch.index)
+        similarity, anchors = self.similarity(index[::2], index[1::2]), self.anchors_of(index)
+        pairs = pair_similarity(codes[::2], codes[1::2], similarity)
+        return PairTerms(hidden, anchors, similarity, error.mean(), pairs, 2 * anchor_alignment(hidden, anchors))

@@ -1,4 +1,4 @@
-"""MC-MLP, the encoder of MCMSH: an MLP mixer with gates that look at all, some or the neighboring places."""
+"""MC-MLP, the encoder of MCMSH: an MLP mixer with gates over all, some or the neighboring positions."""
 
 from typing import Literal, TypeAlias
 
@@ -14,19 +14,19 @@ _POOLED_TO_A_THIRD = 3
 
 
 class Gate(nn.Module):
-    """x -> A x -> sigmoid(gate(A x)) * A x -> B of it, where A and B mix the places of a sequence linearly.
+    """B(sigmoid(gate(A x)) * A x), where A and B mix the positions of a sequence linearly.
 
-    The gate squeezes the channels by linear maps or convolutions along the places, with batch normalization and ReLU,
-    and widens them again. It is called LRD where it looks at the mean of all places (squeeze and excitation), MRD
-    where at means over parts, a third as many as there are places, each with its neighbors, and SRD where at each
-    place with its neighbors.
+    The gate reduces the channels by linear maps or convolutions over the positions, with batch normalization and ReLU,
+    and expands them again. Its input is the mean of all positions (`long`, the paper's LRD: squeeze and excitation),
+    means over N // 3 parts of the sequence (`middle`, MRD), or each position (`short`, SRD); the convolutions of the
+    last two cover three neighbors.
 
     Args:
-        places: N.
+        places: N, number of positions.
         channels: C.
-        reduction: r; the gate is squeezed to C // r channels.
-        reach: How far the gate looks: `long` LRD, `middle` MRD, `short` SRD.
-        groups: Of MRD's and SRD's convolutions.
+        reduction: r; the gate has C // r channels inside.
+        reach: Range of the gate.
+        groups: Groups of MRD's and SRD's convolutions.
     """
 
     def __init__(self, places: int, channels: int, reduction: int, reach: Reach, groups: int) -> None:
@@ -45,11 +45,7 @@ class Gate(nn.Module):
         self._start()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gated sequences, (B, C, N).
-
-        Args:
-            x: (B, C, N).
-        """
+        """Maps (B, C, N) to (B, C, N)."""
         x = self.mix_in(x)
         seen = x
         if self.reach == "long":
@@ -64,7 +60,7 @@ class Gate(nn.Module):
         return gated
 
     def _start(self) -> None:
-        """The released code's initial weights."""
+        """Initializes the weights as the released code does."""
         if self.reach == "long":
             nn.init.normal_(self.squeeze.weight, std=0.001)
             nn.init.normal_(self.widen.weight, std=0.001)
@@ -74,14 +70,7 @@ class Gate(nn.Module):
 
 
 class Gates(nn.Module):
-    """The sum of the three gates.
-
-    Args:
-        places: N.
-        channels: C.
-        reduction: r.
-        groups: Of the convolutions.
-    """
+    """The sum of the three gates, with the arguments of `Gate`."""
 
     def __init__(self, places: int, channels: int, reduction: int, groups: int) -> None:
         super().__init__()
@@ -90,25 +79,16 @@ class Gates(nn.Module):
         self.short = Gate(places, channels, reduction, "short", groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, C).
-
-        Args:
-            x: (B, N, C).
-        """
+        """Maps (B, N, C) to (B, N, C)."""
         x = x.mT.contiguous()
         summed: Tensor = self.long(x) + self.middle(x) + self.short(x)
         return summed.mT
 
 
 class Mixer(nn.Module):
-    """x + gates(MLP(x)); the MLP mixes the last dimension and is twice as wide inside.
+    """x + gates(MLP(x)); the MLP mixes the last dimension, is twice as wide inside, and has dropout after both layers.
 
-    Args:
-        places: N.
-        channels: C.
-        reduction: r of the gates.
-        groups: Of the gates' convolutions.
-        dropout: Behind both layers of the MLP.
+    The other arguments are those of `Gate`.
     """
 
     def __init__(self, places: int, channels: int, reduction: int, groups: int, dropout: float) -> None:
@@ -123,11 +103,7 @@ class Mixer(nn.Module):
         self.gates = Gates(places, channels, reduction, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, N, C).
-
-        Args:
-            x: (B, N, C).
-        """
+        """Maps (B, N, C) to (B, N, C)."""
         mixed: Tensor = x + self.gates(self.mlp(x))
         return mixed
 
@@ -139,7 +115,7 @@ class GatedMixer(nn.Module):
         features_dim: F.
         frames: T, at least 4.
         width: D, a multiple of 16.
-        dropout: Of the mixers' MLPs.
+        dropout: Dropout of the mixers' MLPs.
     """
 
     def __init__(self, features_dim: int, frames: int, width: int, dropout: float) -> None:
@@ -150,11 +126,7 @@ class GatedMixer(nn.Module):
         self.gates = Gates(frames, width, reduction=16, groups=width // 16)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Hidden vectors, (B, T, D).
-
-        Args:
-            features: (B, T, F).
-        """
+        """Maps features (B, T, F) to hidden vectors (B, T, D)."""
         x = torch.relu(self.embedding(features))
         x = self.over_time(x.mT).mT
         hidden: Tensor = self.gates(self.over_channels(x))

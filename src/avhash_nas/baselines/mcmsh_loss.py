@@ -1,49 +1,47 @@
-"""How MCMSH is trained: clusters, pairs and quadruplets of videos, no reconstruction."""
-
-from typing import cast
+"""MCMSH's loss: clusters, pairs and quadruplets of videos; no reconstruction."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from avhash_nas.baselines.anchored import AnchoredObjective
-from avhash_nas.baselines.frame_network import FrameNetwork
 from avhash_nas.baselines.mcmsh import MCMSH
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.data.sampling import Positions
 from avhash_nas.distributed import apply_to_all_rows, gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import RoutedNetwork, identity_sign
+from avhash_nas.objectives import anchor_alignment, pair_similarity, quadruplet
 from avhash_nas.objectives.frame_masking import masked
-from avhash_nas.objectives.pairwise import anchor_alignment, pair_similarity, quadruplet
 from avhash_nas.offline import PCA, pooled_features
 
 _VIDEOS = 5
 _OF_PAIR = 2
 
 
-class MCMSHLoss(AnchoredObjective):
+class MCMSHLoss(AnchoredObjective[MCMSH]):
     """Anchors of the videos' clusters, similar and dissimilar pairs, quantization, and quadruplets.
 
-    What is clustered are the mean features of videos. An anchor's target for the hidden vectors is its projection on
-    the anchors' D principal components; where the anchors span fewer dimensions, the others are 0.
+    The mean features of videos are clustered. The target of the hidden vectors is the projection of an anchor on the
+    first D principal components of all anchors; where the anchors span fewer dimensions, the other entries are 0.
 
-    With each video of a batch come four: one that makes a pair with it and is similar or not, with equal chances; one
-    that is similar, and two that are not. The second of these is drawn once more where it is similar to the first. As
-    released, frames are masked in the videos of the pair, and anchors and quantization are asked of these two alone.
-    Unlike there, the masking leaves the dataset alone, and the five go through the network in one batch, which batch
-    normalization sees whole. And the sign is a constant in the quantization: as released, the straight-through gradient
-    of the sign cancels that of the code, so that this term trains nothing, as with quantization=0 here.
+    Each video of a batch brings four others: one that forms a pair with it and is similar with probability 1/2; one
+    that is similar, and two that are dissimilar. The second of these is drawn once more if it is similar to the first.
+    As in the released code, only the two videos of the pair have masked frames and enter the anchor and quantization
+    terms. The released code differs in three points: it masks the dataset itself; it runs the five videos one after the
+    other, so that batch normalization sees them apart; and in its quantization term the straight-through gradient of
+    the sign cancels that of the code, so that the term trains nothing. Here the sign is a constant in that term.
 
     Args:
-        anchors: Clusters.
-        alignment: Weight of the distance to the nearest anchor, added up over a pair's two videos.
-        similarity: Weight of the pairs' `pair_similarity`.
-        quantization: Weight of the squared difference between code and sign, a mean over bits that is added up over a
-            pair's two videos.
+        anchors: Number of clusters.
+        alignment: Weight of the distance to the nearest anchor, summed over a pair's two videos.
+        similarity: Weight of `pair_similarity`.
+        quantization: Weight of the squared difference between code and sign: mean over bits, summed over a pair's two
+            videos.
         quadruplets: Weight of `quadruplet`.
-        mask_rate: Part of the frames that `masked` takes, in [0, 1].
+        mask_rate: Fraction of the frames that `masked` selects, in [0, 1].
 
     Raises:
         AvnasError: An option is out of its range.
@@ -70,35 +68,20 @@ class MCMSHLoss(AnchoredObjective):
         self.quadruplets_weight = quadruplets
         self.mask_rate = mask_rate
 
-    def latents(self, data: HashingData, network: FrameNetwork) -> NDArray[np.float32]:
-        """Mean features, (V, F).
-
-        Args:
-            data: The dataset.
-            network: Its modalities count.
-        """
+    @override
+    def latents(self, data: HashingData, network: MCMSH) -> NDArray[np.float32]:
         return pooled_features(data, data.splits["train"], network.modalities)
 
-    def targets(self, anchors: Tensor, network: FrameNetwork) -> Tensor:
-        """Principal components of the anchors, (A, width).
-
-        Args:
-            anchors: (A, F).
-            network: The network that is trained.
-        """
+    @override
+    def targets(self, anchors: Tensor, network: MCMSH) -> Tensor:
         centers = anchors.numpy()
         dims = min(network.width, *centers.shape)
         targets = torch.zeros(len(centers), network.width)
         targets[:, :dims] = torch.from_numpy(PCA.fit(centers, dims).apply(centers))
         return targets
 
+    @override
     def draw(self, positions: Positions, random: np.random.Generator) -> Positions:
-        """The four videos that come with each of some videos, (n, 4).
-
-        Args:
-            positions: Positions in the training split, (n,).
-            random: Where the draws come from.
-        """
         partner = self.graph.draw_pairs(positions, random)[:, 0]
         similar = self.graph.draw_similar(positions, random)
         dissimilar, other = (self.graph.draw_dissimilar(positions, random) for _ in range(2))
@@ -106,16 +89,11 @@ class MCMSHLoss(AnchoredObjective):
         other = np.where(self.graph.are_similar(dissimilar, other), again, other)
         return np.stack([partner, similar, dissimilar, other], axis=1)
 
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The weighted sum for the tuples of the global batch.
-
-        Args:
-            network: What is trained.
-            batch: This rank's share.
-        """
         place = apply_to_all_rows(_places, batch.index)
-        own = network.apply(lambda present: self._look(cast(FrameNetwork, present), batch, place < _OF_PAIR))
-        codes, hidden = (gather_rows(each).view(-1, _VIDEOS, each.shape[1]) for each in own)
+        views = network.apply(lambda present: self._view(self.own(present), batch, place < _OF_PAIR))
+        codes, hidden = (gather_rows(each).view(-1, _VIDEOS, each.shape[1]) for each in views)
         index = gather_rows(batch.index).view(-1, _VIDEOS)
         anchor, partner, similar, dissimilar, other = codes.unbind(dim=1)
         pair, pair_index = codes[:, :_OF_PAIR], index[:, :_OF_PAIR].flatten()
@@ -129,13 +107,13 @@ class MCMSHLoss(AnchoredObjective):
         )
         return loss
 
-    def _look(self, network: FrameNetwork, batch: Batch, of_pair: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes and mean hidden vectors of this rank's videos."""
+    def _view(self, network: MCMSH, batch: Batch, of_pair: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes codes and mean hidden vectors of this rank's videos."""
         frames = network.features(batch.visual, batch.audio)
         hidden = network.hidden(torch.where(of_pair[:, None, None], masked(frames, self.mask_rate), frames))
         return network.codes_of(hidden), hidden.mean(dim=1)
 
 
 def _places(index: Tensor) -> Tensor:
-    """Which of its tuple each video of a global batch is."""
+    """Computes the position of each video of a global batch in its tuple."""
     return torch.arange(len(index), device=index.device) % _VIDEOS

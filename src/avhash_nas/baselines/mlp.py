@@ -1,9 +1,8 @@
-"""The reference_score: mean pooling and a two-layer MLP."""
-
-from typing import Any
+"""The simplest baseline: mean pooling and a two-layer MLP."""
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.networks import BatchNorm, HashNetwork, Route
 
@@ -11,15 +10,15 @@ from avhash_nas.networks import BatchNorm, HashNetwork, Route
 class MeanPoolMLP(HashNetwork):
     """Averages each modality over time, concatenates, and maps by FC -> ReLU -> dropout -> FC -> tanh.
 
-    It knows nothing of time or of the interaction of modalities, and is hard to beat on small data.
+    It ignores time and the interaction of modalities, and is hard to beat on small data.
 
     Args:
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
         hidden: Width of the hidden layer.
-        dropout: Behind the hidden layer.
-        input_dropout: Of the pooled features, element by element.
+        dropout: Dropout after the hidden layer.
+        input_dropout: Elementwise dropout of the pooled features.
         balance: Batch-normalize every bit's value before tanh, for balanced bits.
     """
 
@@ -36,11 +35,6 @@ class MeanPoolMLP(HashNetwork):
     ) -> None:
         super().__init__()
         self.bits = bits
-        self._arguments: dict[str, Any] = {
-            **{"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits},
-            **{"hidden": hidden, "dropout": dropout, "input_dropout": input_dropout},
-            "balance": balance,
-        }
         self.layers = nn.Sequential(
             nn.Dropout(input_dropout),
             nn.Linear(visual_dim + audio_dim, hidden),
@@ -50,20 +44,12 @@ class MeanPoolMLP(HashNetwork):
             BatchNorm(bits, affine=False) if balance else nn.Identity(),
         )
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         return torch.tanh(self.layers(torch.cat([visual.mean(dim=1), audio.mean(dim=1)], dim=1)))
 
     @property
+    @override
     def head(self) -> nn.Module:
         """All layers: there is nothing before the pooling."""
         return self.layers

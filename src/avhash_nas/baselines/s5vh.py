@@ -14,16 +14,16 @@ _LAYERS = {"mini": 1, "small": 6, "base": 12}
 class S5VH(StepCodeNetwork):
     """The encoder of S5VH (Wang et al., AAAI 2025): bidirectional Mamba over the time steps, a binary code for each.
 
-    Self-supervised and visual as published; its objective, `SLG`, brings decoder and hash centers. With `modality=both`
-    the features of both modalities are concatenated. Sign(0) is +1 here, as in `ConMH`. The released code starts the
-    step sizes of its Mamba layers at softplus(0), as it starts all fully connected layers anew; here they start as in
-    Mamba.
+    The published method is self-supervised and visual; its objective, `SLG`, owns decoder and hash centers. With
+    `modality=both` the features of both modalities are concatenated. Sign(0) is +1 here, as in `ConMH`. The released
+    code reinitializes all fully connected layers, so that the step sizes of its Mamba layers start at softplus(0); here
+    they start as in Mamba.
 
     Args:
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
-        modality: What it looks at.
+        modality: Input of the network.
         size: 1, 6 (the published results) or 12 layers.
         width: D, even.
         drop_path: Probability that a video passes the last layer unchanged in training; it grows linearly from 0 in the
@@ -31,7 +31,7 @@ class S5VH(StepCodeNetwork):
         tied: One Mamba for both directions in each layer, as in the released code.
 
     Raises:
-        AvnasError: An option is none of its values.
+        AvnasError: An option has an invalid value.
     """
 
     default_components: ClassVar[Mapping[str, str]] = {
@@ -56,5 +56,4 @@ class S5VH(StepCodeNetwork):
         count = _LAYERS[size]
         rates = [drop_path * place / max(1, count - 1) for place in range(count)]
         layers = [BidirectionalMamba(width, drop_path=rate, tied=tied) for rate in rates]
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits, "modality": modality}
-        super().__init__({**dims, "size": size, "width": width, "drop_path": drop_path, "tied": tied}, layers)
+        super().__init__(visual_dim, audio_dim, bits, modality, width, layers)

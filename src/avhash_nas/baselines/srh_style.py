@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.networks import Route
@@ -20,28 +21,18 @@ class SRHStyle(SequenceNetwork):
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
         bits: Code length q.
-        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
+        modality: Input of the network; the published method is `visual`.
         hidden: Units of the LSTM.
     """
 
     def __init__(
         self, visual_dim: int, audio_dim: int, bits: int, *, modality: Modality = "visual", hidden: int = 448
     ) -> None:
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "bits": bits}
-        super().__init__({**dims, "modality": modality, "hidden": hidden})
+        super().__init__(visual_dim, audio_dim, bits, modality)
         self.lstm = nn.LSTM(self.features_dim, hidden, batch_first=True)
         self.hash = nn.Linear(hidden, bits)
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         h, _ = self.lstm(self.features(visual, audio))
         return torch.tanh(self.hash(h.amax(dim=1)))

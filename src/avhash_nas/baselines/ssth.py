@@ -4,6 +4,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.errors import AvnasError
@@ -11,20 +12,20 @@ from avhash_nas.networks import BatchNorm, CodesAndSteps, Route, hard_sign
 
 
 class PeepholeCell(nn.Module):
-    """An LSTM cell with peepholes, whose state is batch-normalized with statistics and affine of each time step.
+    """An LSTM cell with peepholes. Its state is batch-normalized, with separate statistics and affine per time step.
 
-    With x for what comes from the inputs, s for the sigmoid, and c the normalized state of the step before,
+    With the linearly mapped input x, the sigmoid s, and the normalized state c of the previous step,
 
         i = s(x_i + U_i h + p_i c),  f = s(x_f + U_f h + p_f c),
         c' = BN_t(f c + i tanh(x_g + U_g h)),  o = s(x_o + U_o h + p_o c').
 
-    The recurrent matrices start orthogonal, the peepholes at zero (the authors': uniform, of a width that is not in the
-    code).
+    The recurrent matrices start orthogonal, the peepholes at zero (in the authors' code, uniform, of a width that the
+    code does not give).
 
     Args:
         width: K, units.
-        steps: Time steps; each has its normalization.
-        momentum: Share of a batch in the running statistics.
+        steps: Number of time steps.
+        momentum: Weight of a batch in the running statistics.
     """
 
     def __init__(self, width: int, steps: int, momentum: float) -> None:
@@ -39,10 +40,10 @@ class PeepholeCell(nn.Module):
         """One step.
 
         Args:
-            x: What comes from the inputs to i, f, g and o, bias included, (B, 4 K) or (4 K,).
-            h: What the step before hands on, (B, K).
-            c: The normalized state of the step before, (B, K).
-            step: Number of the time step.
+            x: Mapped input of i, f, g and o, bias included, (B, 4 K) or (4 K,).
+            h: Output of the previous step, (B, K).
+            c: Normalized state of the previous step, (B, K).
+            step: Index of the time step.
 
         Returns:
             The output gate and the normalized state, (B, K) each.
@@ -54,7 +55,7 @@ class PeepholeCell(nn.Module):
 
 
 class LastState(NamedTuple):
-    """What an encoded video leaves.
+    """The state of the network after a video.
 
     Attributes:
         binary: Binarized outputs of all time steps, shape (B, T, K). The last one is the code.
@@ -68,20 +69,21 @@ class LastState(NamedTuple):
 
 
 class SSTH(SequenceNetwork):
-    """One layer of `PeepholeCell`, with as many units as bits; h_t = o_t c_t, and the next step is handed sign(h_t).
+    """One layer of `PeepholeCell`, with as many units as bits; h_t = o_t c_t, and the next step reads sign(h_t).
 
-    The code is the sign of the last h. It takes no tanh, as the state is normalized. The sign lets gradients through
-    where |h| < 1 (`networks.hard_sign`). Secondary sources describe two layers; the authors' code has one.
+    The code is the sign of the last h; relaxed codes are h clipped to [-1, 1], where the sign has a gradient
+    (`networks.hard_sign`). There is no tanh, as the state is normalized. Secondary sources describe two layers; the
+    authors' code has one.
 
     Trained by `SSTHLoss` on the features alone.
 
     Args:
         visual_dim: Width of the frame features.
         audio_dim: Width of the segment features.
-        frames: T; every time step has its normalization, so that videos of another length are refused.
+        frames: T, the number of time steps of every video: each has its own normalization.
         bits: Code length K (the authors' code: 256).
-        modality: What is looked at; the method is visual, and `both` concatenates the features of each time step.
-        momentum: Share of a batch in the running statistics of the normalization. They need some 3 / momentum steps.
+        modality: Input of the network; the published method is `visual`.
+        momentum: Weight of a batch in the running statistics, which converge in about 3 / momentum steps.
     """
 
     default_components: ClassVar = {
@@ -99,8 +101,7 @@ class SSTH(SequenceNetwork):
         modality: Modality = "visual",
         momentum: float = 0.01,
     ) -> None:
-        dims = {"visual_dim": visual_dim, "audio_dim": audio_dim, "frames": frames, "bits": bits}
-        super().__init__({**dims, "modality": modality, "momentum": momentum})
+        super().__init__(visual_dim, audio_dim, bits, modality)
         self.frames = frames
         self.momentum = momentum
         self.input = nn.Linear(self.features_dim, 4 * bits)
@@ -110,45 +111,25 @@ class SSTH(SequenceNetwork):
         with torch.no_grad():
             self.input.bias.copy_(lstm_bias(bits))
 
-    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:  # noqa: ARG002
-        """Relaxed codes: the last h, clipped to where the sign has a gradient.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-
-        Returns:
-            Shape (B, q), values in [-1, 1].
-        """
+    @override
+    def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
         return self.last_state(self.features(visual, audio)).h.clamp(-1, 1)
 
+    @override
     def codes_and_steps(
-        self,
-        visual: Tensor,
-        audio: Tensor,
-        route: Route | None = None,  # noqa: ARG002
-        positions: Tensor | None = None,  # noqa: ARG002
+        self, visual: Tensor, audio: Tensor, route: Route | None = None, positions: Tensor | None = None
     ) -> CodesAndSteps:
-        """Relaxed codes of videos, and the binarized outputs of the time steps.
-
-        Args:
-            visual: Frame features, shape (B, T, visual_dim).
-            audio: Segment features, shape (B, T, audio_dim).
-            route: Not used: there is nothing to choose.
-            positions: Not used: only whole videos can be encoded.
-        """
         state = self.last_state(self.features(visual, audio))
         return CodesAndSteps(state.h.clamp(-1, 1), state.binary)
 
     def last_state(self, x: Tensor) -> LastState:
-        """Encode videos.
+        """Encodes videos.
 
         Args:
             x: Features, shape (B, T, F).
 
         Raises:
-            AvnasError: T is not the number of time steps that the network was made for.
+            AvnasError: T is not the number of time steps of the network.
         """
         if x.shape[1] != self.frames:
             raise AvnasError(
@@ -165,15 +146,12 @@ class SSTH(SequenceNetwork):
         return LastState(torch.stack(binary, dim=1), h, c)
 
     @property
+    @override
     def head(self) -> nn.Module:
-        """All of it: the state of the cell is the code."""
+        """All layers: the state of the cell is the code."""
         return self
 
 
 def lstm_bias(width: int) -> Tensor:
-    """Biases of i, f, g and o at the start, (4 K,): 1 for the forget gate, else 0.
-
-    Args:
-        width: K.
-    """
+    """Initial biases of i, f, g and o, (4 K,): 1 for the forget gate, else 0."""
     return torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(width)

@@ -1,17 +1,17 @@
-"""What SSTH is trained by: the video rebuilt from its code, in both directions and on average."""
+"""SSTH's loss: reconstruction of the video from its code, in both directions and of its mean."""
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from avhash_nas.baselines.ssth import SSTH, LastState, PeepholeCell, lstm_bias
+from avhash_nas.baselines.ssth import SSTH, PeepholeCell, lstm_bias
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
-from avhash_nas.objectives import Objective
+from avhash_nas.objectives import NetworkObjective
 
 
 class Decoder(nn.Module):
@@ -19,9 +19,9 @@ class Decoder(nn.Module):
 
     Args:
         width: K, units.
-        features: F, width of what it rebuilds.
-        steps: Time steps that it gives.
-        momentum: As of `PeepholeCell`.
+        features: F, width of the reconstructed features.
+        steps: Number of time steps.
+        momentum: See `PeepholeCell`.
     """
 
     def __init__(self, width: int, features: int, steps: int, momentum: float) -> None:
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, code: Tensor, c: Tensor) -> Tensor:
-        """Features, (B, steps, F).
+        """Reconstructs features, (B, steps, F).
 
         Args:
             code: The binary code, shape (B, K).
@@ -45,20 +45,20 @@ class Decoder(nn.Module):
             o, c = self.cell(self.bias, h, c, step)
             h = o * torch.tanh(c)
             outputs.append(h)
-        rebuilt: Tensor = self.output(torch.stack(outputs, dim=1))
-        return rebuilt
+        features: Tensor = self.output(torch.stack(outputs, dim=1))
+        return features
 
 
-class SSTHLoss(Objective):
+class SSTHLoss(NetworkObjective[SSTH]):
     """Squared errors of three decoders that start from a video's last state (ACM MM 2016; the authors' BLSTM code).
 
         L = 1/3 sum_t ||x_t - y_t||^2 + 1/3 sum_t ||x_t - r_(T+1-t)||^2 + w/3 ||mean_t x_t - m||^2
 
-    y and r rebuild the frames in their order and in the reversed one, m rebuilds their mean in a single step. The loss
-    here is that sum divided by T F, and its mean over videos: a constant factor, which Adam does not feel. For the
-    same reason the authors' penalty of 1e-4 / 2 ||weights||^2 on the undivided sum over a batch is left out; it is
-    some 1e-11 of a mean. They train by momentum, each step's move clipped to 1e-4 for each weight; Adam at a learning
-    rate of 1e-4 moves about as far.
+    y and r reconstruct the frames in order and in reverse order, m reconstructs their mean in a single step. The loss
+    here is that sum divided by T F, averaged over videos; Adam is invariant to the constant factor. The authors'
+    penalty of 1e-4 / 2 ||weights||^2 on the undivided sum over a batch is left out: it would be about 1e-11 of the
+    mean. They train by momentum and clip each step to 1e-4 for each weight; Adam at a learning rate of 1e-4 moves about
+    as far.
 
     Args:
         mean_weight: w; 200 in the authors' code, where T is 25. Their later SSVH takes T.
@@ -67,6 +67,8 @@ class SSTHLoss(Objective):
         AvnasError: The weight is negative.
     """
 
+    network_class = SSTH
+
     def __init__(self, mean_weight: float = 200.0) -> None:
         super().__init__()
         if mean_weight < 0:
@@ -74,28 +76,17 @@ class SSTHLoss(Objective):
         self.mean_weight = mean_weight
         self.decoders = nn.ModuleDict()
 
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:  # noqa: ARG002
-        """Make the decoders.
+    @override
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+        own = self.own(network)
+        lengths = {"ahead": own.frames, "back": own.frames, "mean": 1}
+        for name, steps in lengths.items():
+            self.decoders[name] = Decoder(own.bits, own.features_dim, steps, own.momentum)
 
-        Raises:
-            AvnasError: The network is no SSTH.
-        """
-        if not isinstance(network, SSTH):
-            raise AvnasError(
-                f"SSTHLoss starts its decoders from the cell state of an SSTH and cannot train {type(network).__name__}"
-            )
-        lengths = {"ahead": network.frames, "back": network.frames, "mean": 1}
-        self.decoders = nn.ModuleDict(
-            {
-                name: Decoder(network.bits, network.features_dim, steps, network.momentum)
-                for name, steps in lengths.items()
-            }
-        )
-
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The mean over the videos of all ranks."""
-        x = cast(SSTH, network.network).features(batch.visual, batch.audio)
-        state: LastState = network.apply(lambda ssth: cast(SSTH, ssth).last_state(x))
+        x = self.own(network.network).features(batch.visual, batch.audio)
+        state = network.apply(lambda ssth: self.own(ssth).last_state(x))
         code = state.binary[:, -1]
         ahead, back, mean = (self.decoders[name](code, state.c) for name in ("ahead", "back", "mean"))
         frames = (x - ahead).square() + (x - back.flip(1)).square()  # (B, T, F)

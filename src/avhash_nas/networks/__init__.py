@@ -1,6 +1,6 @@
 """The audio-visual hashing network, as supernet and as plain network."""
 
-from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_graph
+from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_graph, prune
 from avhash_nas.networks.batch_norm import BatchNorm
 from avhash_nas.networks.binarizers import hard_sign, identity_sign
 from avhash_nas.networks.compiling import compile_network, uncompile_network
@@ -8,7 +8,6 @@ from avhash_nas.networks.hash_layer import HashLayer
 from avhash_nas.networks.hash_network import CodesAndSteps, HashNetwork
 from avhash_nas.networks.latency import LatencyTable, measure_latency, measure_network
 from avhash_nas.networks.modalities import features_dim, features_of, side_by_side
-from avhash_nas.networks.pruning import prune
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
 from avhash_nas.networks.routed_network import RoutedNetwork
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.operators.ssm import MambaMixer
@@ -12,15 +13,15 @@ from avhash_nas.operators.ssm import MambaMixer
 class BidirectionalMamba(nn.Module):
     """x + DropPath(Mamba_1(LN_1(x)) + flip(Mamba_2(flip(LN_2(x))))), without an MLP.
 
-    S5VH (Wang et al., AAAI 2025). Their released code puts the forward Mamba in the place of the backward one in every
-    pass, so that both directions share their weights; that is `tied`.
+    From S5VH (Wang et al., AAAI 2025). The released code replaces the backward Mamba by the forward one in every pass,
+    so that both directions share their weights; `tied` does the same.
 
     Args:
         width: D, of input and output.
         expand: Inner width of a Mamba as a multiple of D.
         states: N, states of each channel. The rank of the step size's projection is ceil(D / 16).
         drop_path: Probability that a video passes the layer unchanged in training.
-        tied: One Mamba for both directions; the two norms stay apart.
+        tied: One Mamba for both directions; the two norms stay separate.
 
     Raises:
         AvnasError: `drop_path` is not in [0, 1).
@@ -54,6 +55,6 @@ class BidirectionalMamba(nn.Module):
         kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.drop_path
         return branch * kept / (1 - self.drop_path)
 
+    @override
     def extra_repr(self) -> str:
-        """Names the settings in the module's printed form."""
         return f"drop_path={self.drop_path}, tied={self.backward_mixer is None}"

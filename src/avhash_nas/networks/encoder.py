@@ -9,31 +9,21 @@ from avhash_nas.networks.mixed_cell import MixedCell
 from avhash_nas.networks.route import Route
 from avhash_nas.space import SearchSpace
 
-# The cells in wiring order and whether they work at the inner width E (before Down) or at the model width D.
-CELLS = {
-    "M1": True,
-    "U1": True,
-    "M2": True,
-    "U2": True,
-    "D1": True,
-    "U3": False,
-    "M3": False,
-    "D2": False,
-    "U4": False,
-}
+CELLS = {**dict.fromkeys(("M1", "U1", "M2", "U2", "D1"), True), **dict.fromkeys(("U3", "M3", "D2", "U4"), False)}
+"""The cells in the order of the graph, and whether their width is the inner width E (before Down) instead of D."""
 
 
 class Encoder(GraphModule):
     """E1 = U3(Down(D1(M2(U1(M1(Up x))), U2(Up' x)))), then E2 = U4(D2(M3(E1), E1)).
 
-    Up and Up' are two matrices, as in the authors' code; like Down they have no bias. The paper does not say how they
-    start; here they start orthogonal, so that the linear path keeps all of its input.
+    Up and Up' are two matrices, as in the authors' code; like Down they have no bias. The paper does not state their
+    initialization; here it is orthogonal, so that the linear path loses nothing of its input.
 
     Args:
         modality: `visual` or `audio`: the prefix of the cells' names.
         space: Its cells `modality.M1` ... `modality.U4`, and `expand` for the inner width E = expand * D.
         width: D.
-        sizes: What operators may ask for besides their width.
+        sizes: Arguments of the operators, besides their width.
     """
 
     inputs = ("x",)
@@ -71,13 +61,5 @@ class Encoder(GraphModule):
             self.add_module(leaf, MixedCell(cell, {**sizes, "width": inner if is_inner else width}))
 
     def forward(self, x: Tensor, route: Route | None) -> Tensor:
-        """Encode one modality.
-
-        Args:
-            x: Shape (B, T, D).
-            route: What each cell runs.
-
-        Returns:
-            Shape (B, T, D).
-        """
+        """Maps (B, T, D) to (B, T, D)."""
         return self.run_graph((x,), route)

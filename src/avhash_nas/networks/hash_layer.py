@@ -19,17 +19,17 @@ class HashLayer(nn.Module):
     Args:
         width: D.
         bits: q.
-        hidden: Width of a hidden layer between pooling and FC, with ReLU and dropout behind it; 0 for the paper's
-            plain FC.
-        dropout: Of the hidden layer.
+        hidden: Width of a hidden layer between pooling and FC, followed by ReLU and dropout; 0 for the paper's plain
+            FC.
+        dropout: Dropout of the hidden layer.
         norm: Batch-normalize the pooled features, without scale and shift. Not in the paper.
-        balance: Normalize every bit's value over the batch before tanh (batch normalization without scale and shift),
-            so that each bit is +1 for about half of the videos. Not in the paper.
+        balance: Batch-normalize the value of every bit before tanh, without scale and shift, so that each bit is +1 for
+            about half of the videos. Not in the paper.
         binary_steps: Code each time step by sign(LayerNorm(FC(h_t))), with the gradient of `hard_sign`, and average
             these codes over time: the code layer of ConMH and S5VH.
 
     Raises:
-        AvnasError: Both `balance` and `binary_steps` are asked for.
+        AvnasError: Both `balance` and `binary_steps` are set.
     """
 
     def __init__(
@@ -57,24 +57,13 @@ class HashLayer(nn.Module):
         self.step_norm = nn.LayerNorm(bits) if binary_steps else None
 
     def forward(self, h: Tensor) -> Tensor:
-        """Relaxed code of each video.
-
-        Args:
-            h: Shape (B, T, D).
-
-        Returns:
-            Shape (B, q), values in (-1, 1).
-        """
+        """Maps (B, T, D) to the relaxed code of each video, (B, q), values in [-1, 1]."""
         if self.step_norm is not None:
             return self._binary(h).mean(dim=1)
         return self._relaxed(h.mean(dim=1))
 
     def codes_and_steps(self, h: Tensor) -> CodesAndSteps:
-        """Relaxed codes of each video and of each time step.
-
-        Args:
-            h: Shape (B, T, D).
-        """
+        """Maps (B, T, D) to relaxed codes of each video and of each time step."""
         if self.step_norm is not None:
             steps = self._binary(h)
             return CodesAndSteps(steps.mean(dim=1), steps)

@@ -1,10 +1,12 @@
-"""What every hashing network has in common: relaxed codes, packed codes, saving and loading."""
+"""The base class of all hashing networks: relaxed codes, packed codes, saving and loading."""
 
+import functools
 import hashlib
 import importlib
+import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -23,7 +25,7 @@ from avhash_nas.networks.route import Route
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block; behind it every module is in its former mode again."""
+    """Sets evaluation mode within the block; afterwards every module is in its former mode again."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -48,34 +50,39 @@ class CodesAndSteps(NamedTuple):
 class HashNetwork(nn.Module, ABC):
     """A network from the features of a video to a q-bit code.
 
-    A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments and keeps all arguments, as
-    JSON values, in `_arguments`, or returns them from `arguments()`; that is what makes `save_pretrained` and
-    `from_pretrained` work. `head` names its last layers.
+    A subclass takes `visual_dim`, `audio_dim` and `bits` among its constructor's arguments. The arguments are recorded
+    for `save_pretrained` and `from_pretrained`; a subclass with an argument that is not a JSON value overrides
+    `arguments` and `from_arguments`.
 
     Attributes:
         bits: q.
-        modalities: What it looks at, `visual`, `audio` or both.
-        default_components: Classes that other options of the command line take where nothing else is named, by option:
-            `{"objective": "package.module.Class"}`. It is how a method brings its own loss and sampling.
+        modalities: What the network reads: `visual`, `audio` or both.
+        default_components: Classes that other options of the command line default to, by option:
+            `{"objective": "package.module.Class"}`. A method names its own loss and sampling here.
     """
 
     bits: int
     modalities: tuple[str, ...] = ("visual", "audio")
     default_components: ClassVar[Mapping[str, str]] = {}
     config_format: ClassVar[int] = 1
-    _arguments: Mapping[str, Any]
+    _arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__init__" in vars(cls):
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
     def forward(self, visual: Tensor, audio: Tensor, route: Route | None = None) -> Tensor:
-        """Relaxed codes.
+        """Computes relaxed codes.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
             audio: Segment features, shape (B, T, audio_dim).
-            route: What a supernet runs; networks without choices ignore it.
+            route: A choice for every cell of a supernet; networks without choices ignore it.
 
         Returns:
-            Shape (B, q), values in (-1, 1).
+            Shape (B, q), values in [-1, 1]; their sign is the code.
         """
 
     @property
@@ -84,7 +91,7 @@ class HashNetwork(nn.Module, ABC):
         """The layers from the pooled representation to the code, which a recipe may train at another rate."""
 
     def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values; by default what the constructor has kept in `_arguments`."""
+        """The constructor's arguments as JSON values."""
         return dict(self._arguments)
 
     @classmethod
@@ -94,7 +101,7 @@ class HashNetwork(nn.Module, ABC):
 
     @torch.inference_mode()
     def encode(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Codes of videos, computed in evaluation mode: b = Sign(f), Sign(0) = +1 (Eq. 35), packed 8 bits to a byte.
+        """Computes the codes of videos in evaluation mode: b = Sign(f), Sign(0) = +1 (Eq. 35), packed 8 bits to a byte.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
@@ -113,27 +120,27 @@ class HashNetwork(nn.Module, ABC):
         route: Route | None = None,
         positions: Tensor | None = None,  # noqa: ARG002
     ) -> CodesAndSteps:
-        """Relaxed codes of videos and of each of their time steps; differentiable.
+        """Computes relaxed codes of videos and of each of their time steps; differentiable.
 
-        Here, the code of a time step is that of a video which is this one time step alone; a network may know better.
+        By default the code of a time step is that of a video which consists of this time step alone.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim); of a masked view, those of the visible time steps.
             audio: Segment features, shape (B, T, audio_dim), likewise.
-            route: What a supernet runs.
-            positions: Which time steps of the whole video are given, shape (B, T), int64, ascending in each row; all,
-                if None. Networks that do not mark positions ignore it.
+            route: A choice for every cell of a supernet.
+            positions: Positions of the time steps in the whole video, shape (B, T), int64, ascending in each row; None
+                for 0 to T - 1. Networks without position vectors ignore it.
         """
         alone: Tensor = self(visual.flatten(0, 1)[:, None], audio.flatten(0, 1)[:, None], route)
         codes: Tensor = self(visual, audio, route)
         return CodesAndSteps(codes, alone.view(*visual.shape[:2], -1))
 
     def start_epoch(self, epoch: int) -> None:
-        """Told before each epoch of training, counted from 0, for networks that change as training goes on."""
+        """Called before each epoch of training, counted from 0, for networks with an epoch-dependent parameter."""
 
     @torch.inference_mode()
     def time_steps(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """A relaxed code for each time step, computed in evaluation mode, for reranking by frames.
+        """Computes a relaxed code for each time step in evaluation mode, for frame-level reranking.
 
         Args:
             visual: Frame features, shape (B, T, visual_dim).
@@ -146,10 +153,10 @@ class HashNetwork(nn.Module, ABC):
             return self.codes_and_steps(visual, audio).steps
 
     def fingerprint(self) -> str:
-        """What tells this network's codes from another's: a digest of its class, arguments and weights.
+        """A digest of class, arguments and weights, which identifies the network that made a set of codes.
 
-        Codes of networks with different fingerprints cannot be compared. It does not depend on device or file format,
-        and is the same for a network that was saved and loaded.
+        Codes of networks with different fingerprints cannot be compared. Device and file format do not change it, nor
+        does saving and loading.
 
         Returns:
             16 hexadecimal digits of SHA-256.
@@ -168,10 +175,10 @@ class HashNetwork(nn.Module, ABC):
         return digest.hexdigest()[:16]
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `config.json`, each whole or not at all; no pickle.
+        """Writes `model.safetensors` and `config.json`, each atomically; no pickle.
 
         Args:
-            folder: Made if missing.
+            folder: Created if missing.
         """
         folder = Path(folder)
         kind = type(self)
@@ -186,10 +193,10 @@ class HashNetwork(nn.Module, ABC):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read what `save_pretrained` wrote, in evaluation mode.
+        """Loads a network that `save_pretrained` wrote, in evaluation mode.
 
         Raises:
-            AvnasError: A file is missing or damaged, or the folder holds a network that is no `cls`.
+            AvnasError: A file is missing or damaged, or the folder holds a network of another class than `cls`.
         """
         folder = Path(folder)
         config = read_json(folder / "config.json")
@@ -212,12 +219,33 @@ class HashNetwork(nn.Module, ABC):
         return network.eval()
 
 
+def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that records its arguments by name, defaults included.
+
+    The record of a subclass replaces that of its base, unless it takes `*args`, which have no names.
+    """
+    signature = inspect.signature(init)
+    kinds = {parameter.kind: name for name, parameter in signature.parameters.items()}
+
+    @functools.wraps(init)
+    def recording(self: HashNetwork, *args: Any, **keywords: Any) -> None:
+        init(self, *args, **keywords)
+        if inspect.Parameter.VAR_POSITIONAL not in kinds:
+            bound = signature.bind(self, *args, **keywords)
+            bound.apply_defaults()
+            _, *named = bound.arguments.items()
+            self._arguments = dict(named)
+            self._arguments |= self._arguments.pop(kinds.get(inspect.Parameter.VAR_KEYWORD, ""), {})
+
+    return recording
+
+
 def _import_class(path: str, source: Path) -> type[Any]:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        network_class = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise AvnasError(f"{source}: network class {path!r} cannot be imported: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, HashNetwork)):
+    if not (isinstance(network_class, type) and issubclass(network_class, HashNetwork)):
         raise AvnasError(f"{source}: {path!r} is not a HashNetwork")
-    return found
+    return network_class

@@ -1,4 +1,4 @@
-"""How a network starts before it is trained."""
+"""Initialization of networks."""
 
 import torch
 from torch import nn
@@ -11,15 +11,16 @@ _SMALLEST_MAP = 32
 
 @torch.no_grad()
 def identity_init_(body: nn.Module) -> None:
-    """Start a body so that its simplest route passes the input on undistorted.
+    """Initializes a body so that its simplest route is the identity.
 
     Linear maps start orthogonal and without bias, the residual branches of operators at zero, and in each encoder
-    Up' = Up and Down = transpose of Up / 2, so that Down(Up x + Up' x) = x. Few training videos cannot teach a deep
-    body much, but can spoil it: from this start the hash layer sees the pooled features at once, and a small
+    Up' = Up and Down = transpose of Up / 2, so that Down(Up x + Up' x) = x. Few training videos improve a deep body
+    little and can damage it: from this start the hash layer gets the pooled features at once, and a small
     `Recipe.body_lr` lets the body follow slowly. Not in the paper.
 
     Args:
-        body: All of a network but its hash layer. Maps from or to fewer than 32 features (gates, step sizes) stay.
+        body: A network without its hash layer. Maps from or to fewer than 32 features (gates, step sizes) stay
+            unchanged.
     """
     for module in body.modules():
         if isinstance(module, nn.Linear) and min(module.weight.shape) >= _SMALLEST_MAP:

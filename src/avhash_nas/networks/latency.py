@@ -1,4 +1,4 @@
-"""How long each candidate takes for one video: a table measured on one machine."""
+"""Latency of each candidate: a table measured on one machine."""
 
 import statistics
 import time
@@ -17,24 +17,24 @@ from avhash_nas.networks.encoder import CELLS
 from avhash_nas.space import Architecture, Cell, SearchSpace
 
 SIZES = ("width", "heads", "states", "rank")
-"""Arguments of the network that decide how long a candidate takes."""
+"""Arguments of the network that determine the latency of a candidate."""
 
 
 @dataclass(frozen=True)
 class LatencyTable:
     """Seconds for one video, by context and candidate.
 
-    Cells of one kind at one width hold the same operators, so that they share their times: `M@1536` stands for M1 and
-    M2 of both encoders at D = 768 and expand 2. The time of a network is taken to be the sum over its cells and its
-    fixed part, as if nothing ran side by side; `check` says how well that holds.
+    Cells of one kind at one width hold the same operators and share their latencies: the context `M@1536` covers M1 and
+    M2 of both encoders at D = 768 and expand 2. The latency of a network is the sum over its cells and its fixed part,
+    as if nothing ran in parallel; `check` compares the sum with measured networks.
 
     Attributes:
-        network: width, heads, states and rank of the networks that it holds for.
-        expand: Of the spaces that it holds for.
+        network: width, heads, states and rank of the measured networks.
+        expand: E / D of the measured space.
         cells: Seconds for one video by context and candidate.
-        fixed: Seconds for one video of what no choice changes: `visual` and `audio`, the maps of an encoder's input, Up
-            and Down; `hash`, the hash layer.
-        conditions: What else the times depend on: machine, device, threads, batch, time steps, repeats, versions.
+        fixed: Seconds for one video of the parts without choices: `visual` and `audio`, an encoder's input projection,
+            Up and Down; `hash`, the hash layer.
+        conditions: Other conditions of the measurement: machine, device, threads, batch, time steps, repeats, versions.
         check: Whole networks, each as {"cells": ..., "table": seconds, "measured": seconds}.
     """
 
@@ -47,24 +47,24 @@ class LatencyTable:
     table_format: ClassVar[int] = 1
 
     def seconds(self, space: SearchSpace) -> dict[str, tuple[float, ...]]:
-        """Time of each candidate, in the cell's order, by cell name.
+        """Returns the latencies of each cell's candidates, in order, by cell name.
 
         Raises:
             AvnasError: The table was measured for another inner width, or lacks a cell or a candidate.
         """
         if space.expand != self.expand:
             raise AvnasError(f"it was measured at expand {self.expand}, the space has expand {space.expand}")
-        found = {}
+        seconds = {}
         for cell in space.cells:
-            place = context(cell, self.network["width"], space.expand)
-            times = self.cells.get(place, {})
+            key = context(cell, self.network["width"], space.expand)
+            times = self.cells.get(key, {})
             if missing := [name for name in cell.candidates if name not in times]:
-                raise AvnasError(f"it has no time of {', '.join(missing)} at {place}, for cell {cell.name}")
-            found[cell.name] = tuple(times[name] for name in cell.candidates)
-        return found
+                raise AvnasError(f"it has no time of {', '.join(missing)} at {key}, for cell {cell.name}")
+            seconds[cell.name] = tuple(times[name] for name in cell.candidates)
+        return seconds
 
     def fixed_seconds(self, space: SearchSpace) -> float:
-        """Time of what no choice changes.
+        """Returns the latency of the parts without choices.
 
         Raises:
             AvnasError: The table was measured without one of the space's modalities.
@@ -74,16 +74,16 @@ class LatencyTable:
         return sum(self.fixed[name] for name in (*space.modalities, "hash"))
 
     def total(self, space: SearchSpace, architecture: Architecture) -> float:
-        """Time of one architecture of a space: the sum over its cells and the fixed part."""
+        """Returns the latency of an architecture: the sum over its cells and the fixed part."""
         seconds = self.seconds(space)
         chosen = space.indices(architecture)
-        return self.fixed_seconds(space) + sum(seconds[name][place] for name, place in chosen.items())
+        return self.fixed_seconds(space) + sum(seconds[name][position] for name, position in chosen.items())
 
     def check_network(self, arguments: Mapping[str, Any]) -> None:
-        """Make sure that the table was measured for networks of these sizes.
+        """Checks that the table was measured for networks of these sizes.
 
         Args:
-            arguments: Of the network's constructor; those that it does not take are not compared.
+            arguments: Arguments of the network's constructor; absent sizes are not compared.
 
         Raises:
             AvnasError: A size differs.
@@ -93,21 +93,21 @@ class LatencyTable:
                 raise AvnasError(f"it was measured at {name} {self.network[name]}, the network has {arguments[name]}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The form that JSON files hold."""
+        """Returns the content of the JSON file."""
         return {
             "format": self.table_format,
             "unit": "seconds per video",
             "network": dict(self.network),
             "expand": self.expand,
             "conditions": dict(self.conditions),
-            "cells": {place: dict(times) for place, times in self.cells.items()},
+            "cells": {key: dict(times) for key, times in self.cells.items()},
             "fixed": dict(self.fixed),
-            "check": [dict(each) for each in self.check],
+            "check": [dict(entry) for entry in self.check],
         }
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a JSON file.
+        """Reads a JSON file.
 
         Raises:
             AvnasError: The file cannot be read or holds something else.
@@ -119,7 +119,7 @@ class LatencyTable:
             )
         try:
             network = {name: int(data["network"][name]) for name in SIZES}
-            cells = {place: _times(times) for place, times in data["cells"].items()}
+            cells = {key: _times(times) for key, times in data["cells"].items()}
             return cls(
                 *(network, data["expand"], cells, _times(data["fixed"])), data["conditions"], tuple(data["check"])
             )
@@ -127,21 +127,21 @@ class LatencyTable:
             raise AvnasError(f"{path}: a damaged latency table: {type(error).__name__}: {error}") from error
 
 
-def _times(found: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by name, each a number that is not negative."""
-    for name, seconds in found.items():
-        if not seconds >= 0:
-            raise ValueError(f"{name} takes {seconds} seconds")
-    return {name: float(seconds) for name, seconds in found.items()}
+def _times(seconds: Mapping[str, Any]) -> dict[str, float]:
+    """Checks seconds by name: numbers that are not negative."""
+    for name, value in seconds.items():
+        if not value >= 0:
+            raise ValueError(f"{name} takes {value} seconds")
+    return {name: float(value) for name, value in seconds.items()}
 
 
 def context(cell: Cell, width: int, expand: int | None) -> str:
-    """What the time of a cell's candidates depends on: kind of operation and width.
+    """Returns the kind and the width of a cell, on which the latencies of its candidates depend.
 
     Args:
         cell: The cell.
         width: D.
-        expand: E / D; None where there is no Up and Down.
+        expand: E / D; None for a space without Up and Down.
 
     >>> context(Cell("visual.M1", ("skip",)), 768, 2), context(Cell("visual.M3", ("skip",)), 768, 2)
     ('M@1536', 'M@768')
@@ -150,29 +150,29 @@ def context(cell: Cell, width: int, expand: int | None) -> str:
 
 
 def cell_width(cell: Cell, width: int, expand: int | None) -> int:
-    """Width of a cell's inputs: E in the cells before Down, D in the others."""
+    """Returns the width of a cell's inputs: E in the cells before Down, D in the others."""
     return width * (expand or 1) if CELLS.get(cell.name.rpartition(".")[2], False) else width
 
 
 Run = Callable[[], Tensor]
 Progress = Callable[[int, int], None]
-"""Told how many of how many timings are done."""
+"""Called with the number of finished timings and of all timings."""
 
 _TWO_INPUTS = "DIF"
 
 
-def _untold(done: int, total: int) -> None:
-    """Nobody wants to know."""
+def _ignore(done: int, total: int) -> None:
+    """The default of `progress`."""
 
 
 def representatives(space: SearchSpace, width: int) -> dict[str, Cell]:
-    """By context, its first cell with the candidates of all cells of that context."""
-    found: dict[str, Cell] = {}
+    """Returns, by context, its first cell with the candidates of all cells of that context."""
+    merged: dict[str, Cell] = {}
     for cell in space.cells:
-        place = context(cell, width, space.expand)
-        first = found.get(place, cell)
-        found[place] = Cell(first.name, tuple(dict.fromkeys((*first.candidates, *cell.candidates))))
-    return found
+        key = context(cell, width, space.expand)
+        first = merged.get(key, cell)
+        merged[key] = Cell(first.name, tuple(dict.fromkeys((*first.candidates, *cell.candidates))))
+    return merged
 
 
 def measure_latency(
@@ -184,22 +184,21 @@ def measure_latency(
     repeats: int = 20,
     warmup: int = 3,
     device: str = "cpu",
-    progress: Progress = _untold,
+    progress: Progress = _ignore,
 ) -> LatencyTable:
-    """Time every candidate of every context of a space once, and the fixed part.
+    """Measures every candidate of every context of a space, and the fixed part.
 
-    A network makes the operators, so that they are those which a search runs: evaluation mode, no gradient, float32.
-    Each round runs all of them once, so that a slow moment of the machine meets all alike; a time is the median over
-    the rounds, divided by the batch. What a candidate does in between others' layers, such as finding its weights in a
-    cache, differs a little from a real pass: see `measure_network`.
+    The operators are those of a real network, in evaluation mode, without gradients, in float32. Each round runs all
+    operators once, so that a slow phase of the machine affects them alike; a latency is the median over the rounds,
+    divided by the batch. Cache effects between layers differ a little from a real pass: see `measure_network`.
 
     Args:
-        space: What is measured.
-        arguments: Of AudioVisualNetwork, without the space; width, heads, states and rank are recorded.
+        space: The space to measure.
+        arguments: Arguments of AudioVisualNetwork, without the space; width, heads, states and rank are recorded.
         batch: Videos in a pass.
         frames: T.
-        repeats: Rounds that count.
-        warmup: Rounds before them.
+        repeats: Number of measured rounds.
+        warmup: Number of rounds before them.
         device: torch's name of the device.
         progress: Called after each timing.
 
@@ -208,15 +207,15 @@ def measure_latency(
     """
     width = int(arguments["width"])
     chosen = representatives(space, width)
-    kept = {cell.name: cell for cell in chosen.values()}
+    measured = {cell.name: cell for cell in chosen.values()}
     small = SearchSpace(
-        tuple(kept.get(cell.name, Cell(cell.name, cell.candidates[:1])) for cell in space.cells), space.expand
+        tuple(measured.get(cell.name, Cell(cell.name, cell.candidates[:1])) for cell in space.cells), space.expand
     )
     network = AudioVisualNetwork(space=small, **arguments).to(device).eval()
     runs: dict[tuple[str, str], Run] = {
-        (place, name): _bound(operator, batch, frames, cell_width(cell, width, space.expand), cell.kind, device)
-        for place, cell in chosen.items()
-        for name, operator in zip(cell.candidates, _operators(network, cell))
+        (key, name): _bound(operator, batch, frames, cell_width(cell, width, space.expand), cell.kind, device)
+        for key, cell in chosen.items()
+        for name, operator in zip(cell.candidates, network.get_submodule(f"{cell.name}.operators").children())
     }
     fixed = _fixed_runs(network, batch, frames, arguments, device)
     runs |= {("fixed", name): run for name, run in fixed.items()}
@@ -224,9 +223,7 @@ def measure_latency(
     return LatencyTable(
         network={name: network.arguments()[name] for name in SIZES},
         expand=space.expand,
-        cells={
-            place: {name: medians[place, name] / batch for name in cell.candidates} for place, cell in chosen.items()
-        },
+        cells={key: {name: medians[key, name] / batch for name in cell.candidates} for key, cell in chosen.items()},
         fixed={name: medians["fixed", name] / batch for name in fixed},
         conditions={"device": device, "batch": batch, "frames": frames, "repeats": repeats, "dtype": "float32"},
     )
@@ -235,29 +232,20 @@ def measure_latency(
 def measure_network(
     table: LatencyTable, space: SearchSpace, architecture: Architecture, arguments: Mapping[str, Any]
 ) -> LatencyTable:
-    """Time one whole network under the table's conditions, and note it beside what the table says of it.
-
-    Returns:
-        The table with one more `check`.
-    """
+    """Measures one whole network under the table's conditions and returns the table with one more `check`."""
     network = AudioVisualNetwork(space=space.fix(architecture), **arguments)
     device, batch = str(table.conditions["device"]), int(table.conditions["batch"])
     network.to(device).eval()
     shape = batch, int(table.conditions["frames"])
     inputs = [torch.randn(*shape, int(arguments[f"{name}_dim"]), device=device) for name in ("visual", "audio")]
     runs: dict[tuple[str, str], Run] = {("whole", "network"): lambda: network(*inputs)}
-    (seconds,) = _medians(runs, int(table.conditions["repeats"]), 3, device, _untold).values()
+    (seconds,) = _medians(runs, int(table.conditions["repeats"]), 3, device, _ignore).values()
     entry = {**architecture.to_dict(), "table": table.total(space, architecture), "measured": seconds / batch}
     return replace(table, check=(*table.check, entry))
 
 
-def _operators(network: nn.Module, cell: Cell) -> list[nn.Module]:
-    """The operators of a cell's candidates, in their order."""
-    return list(network.get_submodule(f"{cell.name}.operators").children())
-
-
 def _bound(operator: nn.Module, batch: int, frames: int, width: int, kind: str, device: str) -> Run:
-    """The operator with inputs to run on."""
+    """Binds random inputs to an operator."""
     inputs = [torch.randn(batch, frames, width, device=device) for _ in range(2 if kind in _TWO_INPUTS else 1)]
     return lambda: operator(*inputs)
 
@@ -265,7 +253,7 @@ def _bound(operator: nn.Module, batch: int, frames: int, width: int, kind: str, 
 def _fixed_runs(
     network: AudioVisualNetwork, batch: int, frames: int, arguments: Mapping[str, Any], device: str
 ) -> dict[str, Run]:
-    """What runs whatever is chosen, by encoder, and the hash layer."""
+    """The parts without choices: by encoder, and the hash layer."""
     width = int(arguments["width"])
     expand = network.space.expand or 1
     narrow = torch.randn(batch, frames, width, device=device)
@@ -290,21 +278,21 @@ def _fixed_runs(
 def _medians(
     runs: Mapping[tuple[str, str], Run], repeats: int, warmup: int, device: str, progress: Progress
 ) -> dict[tuple[str, str], float]:
-    """Median seconds of each run over the rounds."""
+    """Measures the median seconds of each run over the rounds."""
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
     for turn in range(-warmup, repeats):
-        for place, (key, run) in enumerate(runs.items()):
+        for position, (key, run) in enumerate(runs.items()):
             _wait(device)
             started = time.perf_counter()
             run()
             _wait(device)
             if turn >= 0:
                 seconds[key].append(time.perf_counter() - started)
-            progress((turn + warmup) * len(runs) + place + 1, (repeats + warmup) * len(runs))
+            progress((turn + warmup) * len(runs) + position + 1, (repeats + warmup) * len(runs))
     return {key: statistics.median(times) for key, times in seconds.items()}
 
 
 def _wait(device: str) -> None:
-    """Let a GPU finish what it was given."""
+    """Waits until a GPU is idle."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)

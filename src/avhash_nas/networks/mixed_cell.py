@@ -1,4 +1,4 @@
-"""A cell of the network with the operators that it can become."""
+"""A cell of the network with its candidate operators."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -7,58 +7,57 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.kernels import Filter, mixture
+from avhash_nas.kernels import mixture
 from avhash_nas.networks.route import Mixture, Route
 from avhash_nas.operators import Operator, find_operator
 from avhash_nas.space import Cell
 
 
-def mix(
-    operators: Sequence[nn.Module], weights: Sequence[Tensor], live: Sequence[bool], inputs: Sequence[Tensor]
+def weighted_sum(
+    operators: Sequence[nn.Module], weights: Sequence[Tensor], requires_grad: Sequence[bool], inputs: Sequence[Tensor]
 ) -> Tensor:
     """Computes sum_k weights[k] * operators[k](*inputs), Eq. 39.
 
     Operators that are filters over time (`Operator.as_filter`) run as one, whose taps are the weighted sum of theirs.
 
     Args:
-        operators: The candidates that run, in any number.
+        operators: The candidates, in any number.
         weights: A scalar for each.
-        live: Whether gradients reach an operator's parameters and, through it, the inputs. The others are run without
-            a graph; only their weights get gradients.
-        inputs: What every operator reads.
+        requires_grad: Whether gradients reach an operator's parameters and, through it, the inputs. Other operators run
+            without a graph, and only their weights get gradients.
+        inputs: Inputs of every operator.
     """
-    filters = {place: found for place, found in _filters(operators, inputs) if live[place]} if len(inputs) == 1 else {}
+    filters = {}
+    if len(inputs) == 1:
+        for position, operator in enumerate(operators):
+            merged = operator.as_filter(inputs[0]) if isinstance(operator, Operator) else None
+            if merged is not None and requires_grad[position]:
+                filters[position] = merged
     if len(filters) < 2:
         filters = {}
-    others = [place for place in range(len(operators)) if place not in filters]
-    terms = [_run(operators[place], inputs, live[place]) for place in others]
+    others = [position for position in range(len(operators)) if position not in filters]
+    terms = [_run(operators[position], inputs, requires_grad[position]) for position in others]
     x = inputs[0] if filters else None
-    filter_weights = [weights[place] for place in filters]
-    return mixture([weights[place] for place in others], terms, x, filter_weights, [*filters.values()])
+    filter_weights = [weights[position] for position in filters]
+    return mixture([weights[position] for position in others], terms, x, filter_weights, [*filters.values()])
 
 
-def _filters(operators: Sequence[nn.Module], inputs: Sequence[Tensor]) -> list[tuple[int, Filter]]:
-    """The operators that are filters, by place."""
-    found = [operator.as_filter(inputs[0]) if isinstance(operator, Operator) else None for operator in operators]
-    return [(place, each) for place, each in enumerate(found) if each is not None]
-
-
-def _run(operator: nn.Module, inputs: Sequence[Tensor], live: bool) -> Tensor:
-    with torch.set_grad_enabled(live and torch.is_grad_enabled()):
+def _run(operator: nn.Module, inputs: Sequence[Tensor], requires_grad: bool) -> Tensor:
+    with torch.set_grad_enabled(requires_grad and torch.is_grad_enabled()):
         output: Tensor = operator(*inputs)
-    return output if live else output.detach()  # it may be an input itself
+    return output if requires_grad else output.detach()  # it may be an input itself
 
 
 class MixedCell(nn.Module):
-    """The candidates of one cell. It holds no sampled state: the route says what runs.
+    """The candidates of one cell. It holds no sampled state: the route selects what runs.
 
     Args:
         cell: The cell.
-        sizes: What an operator's constructor may ask for by name: width, model_width, hidden, expand, heads, states,
+        sizes: Arguments of the operators' constructors by name: width, model_width, hidden, expand, heads, states,
             rank, dropout.
 
     Raises:
-        AvnasError: A candidate is unknown, cannot fill this kind of cell, or asks for something else.
+        AvnasError: A candidate is unknown, does not fit this kind of cell, or has another argument.
     """
 
     def __init__(self, cell: Cell, sizes: Mapping[str, float]) -> None:
@@ -69,28 +68,29 @@ class MixedCell(nn.Module):
         )
 
     def forward(self, *inputs: Tensor, route: Route | None) -> Tensor:
-        """Run the route's choice for this cell.
+        """Runs the route's choice for this cell.
 
         Args:
-            *inputs: One or two tensors (B, T, width), as the kind of cell has it.
-            route: Needed when the cell has several candidates.
+            *inputs: One or two tensors (B, T, width), depending on the kind of cell.
+            route: Required when the cell has several candidates.
 
         Returns:
             Shape (B, T, width).
 
         Raises:
-            AvnasError: The cell has several candidates and the route leaves it out or does not fit it.
+            AvnasError: The cell has several candidates, and the route has no valid choice for it.
         """
         chosen = self.chosen(route)
         if isinstance(chosen, Mixture):
-            return self._mix(list(self.operators.values()), chosen, inputs)
-        return self._run(chosen, inputs)
+            return self._mix(chosen, inputs)
+        output: Tensor = chosen(*inputs)
+        return output
 
     def chosen(self, route: Route | None) -> nn.Module | Mixture:
-        """What a route runs in this cell: one operator, which is the only one where there is no choice, or a mixture.
+        """Returns what a route runs in this cell: the chosen or the only operator, or a mixture.
 
         Raises:
-            AvnasError: The cell has several candidates and the route leaves it out or does not fit it.
+            AvnasError: The cell has several candidates, and the route has no valid choice for it.
         """
         operators = list(self.operators.values())
         if len(operators) == 1:
@@ -105,38 +105,34 @@ class MixedCell(nn.Module):
             raise AvnasError(f"cell {self.cell.name}: the route chooses {choice} of {len(self.operators)} candidates")
         return choice
 
-    def _mix(self, operators: list[nn.Module], mixture: Mixture, inputs: tuple[Tensor, ...]) -> Tensor:
+    def _mix(self, mixture: Mixture, inputs: tuple[Tensor, ...]) -> Tensor:
+        operators = list(self.operators.values())
         positions = mixture.candidates if mixture.candidates is not None else tuple(range(len(operators)))
         if len(positions) != len(mixture.weights):
             raise AvnasError(
                 f"cell {self.cell.name}: {len(mixture.weights)} weights for {len(positions)} candidates that run",
             )
         running = [operators[self._position(position)] for position in positions]
-        live = [position not in mixture.detached for position in positions]
-        return mix(running, mixture.weights.unbind(), live, inputs)
-
-    @staticmethod
-    def _run(operator: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        output: Tensor = operator(*inputs)
-        return output
+        requires_grad = [position not in mixture.detached for position in positions]
+        return weighted_sum(running, mixture.weights.unbind(), requires_grad, inputs)
 
 
 def build_operator(kind: str, name: str, sizes: Mapping[str, float]) -> Operator:
-    """Construct the operator of a candidate, giving its constructor what it asks for by name.
+    """Constructs the operator of a candidate, with those sizes that its constructor takes by name.
 
     Raises:
-        AvnasError: The constructor asks for something that is not in `sizes`.
+        AvnasError: The constructor requires an argument that is not in `sizes`.
     """
     operator = find_operator(kind, name)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(operator).parameters
-    wanted = {key: value for key, value in parameters.items() if value.kind not in variadic}
-    missing = [key for key, value in wanted.items() if key not in sizes and value.default is inspect.Parameter.empty]
+    taken = {key: value for key, value in parameters.items() if value.kind not in variadic}
+    missing = [key for key, value in taken.items() if key not in sizes and value.default is inspect.Parameter.empty]
     if missing:
         raise AvnasError(f"operator {name}: asks for {', '.join(missing)}; a network offers {', '.join(sizes)}")
-    return operator(**{key: sizes[key] for key in wanted if key in sizes})
+    return operator(**{key: sizes[key] for key in taken if key in sizes})
 
 
 def _key(name: str) -> str:
-    """Name of a candidate's module: nn.ModuleDict takes no dots."""
+    """Name of a candidate's module: nn.ModuleDict does not accept dots."""
     return name.replace(".", "_")

@@ -1,4 +1,4 @@
-"""What a network looks at: frames, sound, or both as one sequence of features."""
+"""The input of a network: visual features, audio features, or both as one sequence."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from avhash_nas.errors import AvnasError
 
 
 def side_by_side(visual: Tensor, audio: Tensor) -> Tensor:
-    """Features of both modalities at each time step, each brought to mean square 1 there.
+    """Concatenates the features of both modalities at each time step, each scaled to mean square 1 there.
 
-    Extractors differ in scale: unscaled, a loss over both would be one over the louder of them.
+    Extractors differ in scale: without scaling, the modality of larger values would dominate a loss over both.
 
     Args:
         visual: Frame features, shape (..., visual dim).
         audio: Segment features, shape (..., audio dim).
 
     Returns:
-        Shape (..., visual dim + audio dim). Features that are all zero stay so.
+        Shape (..., visual dim + audio dim). All-zero features stay zero.
     """
-    return torch.cat([functional.normalize(each, dim=-1) * each.shape[-1] ** 0.5 for each in (visual, audio)], dim=-1)
+    return torch.cat([functional.normalize(x, dim=-1) * x.shape[-1] ** 0.5 for x in (visual, audio)], dim=-1)
 
 
 def features_of(modalities: Sequence[str], visual: Tensor, audio: Tensor) -> Tensor:
-    """The features of what is looked at, those of both modalities `side_by_side`.
+    """Selects the features of the modalities; those of both are joined by `side_by_side`.
 
     Args:
         modalities: `visual`, `audio` or both.
@@ -36,7 +36,7 @@ def features_of(modalities: Sequence[str], visual: Tensor, audio: Tensor) -> Ten
         Shape (..., F).
 
     Raises:
-        AvnasError: No modality is looked at, or an unknown one.
+        AvnasError: The modalities are empty, or one is unknown.
     """
     check_modalities(modalities)
     if len(modalities) == 2:
@@ -55,10 +55,6 @@ def features_dim(modalities: Sequence[str], visual_dim: int, audio_dim: int) -> 
 
 
 def check_modalities(modalities: Sequence[str]) -> None:
-    """Refuses any but `visual`, `audio` and both.
-
-    Raises:
-        AvnasError: There is another one, or none.
-    """
+    """Raises AvnasError unless the modalities are `visual`, `audio` or both."""
     if not modalities or set(modalities) - {"visual", "audio"}:
         raise AvnasError(f"modalities: expected visual, audio or both, got {', '.join(modalities) or 'none'}")

@@ -1,4 +1,4 @@
-"""What one forward pass of a supernet runs, as a value."""
+"""Routes: which candidates one forward pass of a supernet runs, as a value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Mixture:
     Args:
         weights: One weight for each candidate that runs, shape (n,); gradients reach it.
         candidates: Positions of the candidates that run, n of them; all of the cell's when None.
-        detached: Positions of those whose output is only scored: their weight gets a gradient, their parameters none.
+        detached: Positions of the candidates of which only the weight gets a gradient, not the parameters.
     """
 
     weights: Tensor
@@ -22,19 +22,19 @@ class Mixture:
 
 
 Choice = int | Mixture
-"""For one cell: the position of the candidate that runs alone, or a mixture."""
+"""For one cell: the position of a single candidate, or a mixture."""
 
 Route = Mapping[str, Choice]
-"""A choice for every cell, by the cell's name. A route serves a whole step: anchors, positives and negatives."""
+"""A choice for every cell, by name. One route serves a whole training step: anchors, positives and negatives."""
 
 Routes = Route | tuple[Route, ...]
 """One route, or several whose losses or scores are averaged."""
 
 
 def mixture_route(weights: Mapping[str, Tensor]) -> Route:
-    """The route that runs every candidate of every cell.
+    """Returns the route that runs every candidate of every cell.
 
     Args:
-        weights: For each cell the weights of its candidates, shape (n,).
+        weights: Weights of each cell's candidates, shape (n,).
     """
     return {cell: Mixture(cell_weights) for cell, cell_weights in weights.items()}

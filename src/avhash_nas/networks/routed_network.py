@@ -1,4 +1,4 @@
-"""A network as one training step runs it."""
+"""A network with the route and parameters of one training step."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
@@ -13,12 +13,12 @@ R = TypeVar("R")
 
 
 class RoutedNetwork(NamedTuple):
-    """A network with what it runs: all that an objective needs of it.
+    """A network with a route and parameters: the form in which objectives get it.
 
     Attributes:
-        network: The network; call it through the methods here, which know the route and the parameters.
-        route: What a supernet runs.
-        parameters: In place of the network's own, by name; the network stays as it is.
+        network: The network; call it through the methods here, which apply the route and the parameters.
+        route: A choice for every cell of a supernet.
+        parameters: Replacements for the network's own parameters, by name; the network stays unchanged.
     """
 
     network: HashNetwork
@@ -26,16 +26,16 @@ class RoutedNetwork(NamedTuple):
     parameters: Mapping[str, Tensor] | None = None
 
     def codes(self, visual: Tensor, audio: Tensor) -> Tensor:
-        """Relaxed codes, as `HashNetwork.forward` gives them, (B, q)."""
+        """Computes relaxed codes as `HashNetwork.forward` does, (B, q)."""
         codes: Tensor = self.apply(lambda network: network(visual, audio, self.route))
         return codes
 
     def codes_and_steps(self, visual: Tensor, audio: Tensor, positions: Tensor | None = None) -> CodesAndSteps:
-        """Relaxed codes of videos and of their time steps, as `HashNetwork.codes_and_steps` gives them."""
+        """Computes relaxed codes of videos and of their time steps, as `HashNetwork.codes_and_steps` does."""
         return self.apply(lambda network: network.codes_and_steps(visual, audio, self.route, positions))
 
     def apply(self, function: Callable[[HashNetwork], R]) -> R:
-        """What a function of the network gives under these parameters."""
+        """Calls a function of the network with these parameters in place."""
         if self.parameters is None:
             return function(self.network)
         named = {f"network.{name}": value for name, value in self.parameters.items()}
@@ -44,7 +44,7 @@ class RoutedNetwork(NamedTuple):
 
 
 class _Applied(nn.Module):
-    """Hands a network to a function within a module's call, where `functional_call` puts parameters in place."""
+    """Calls a function of a network within a module's forward, where `functional_call` replaces parameters."""
 
     def __init__(self, network: HashNetwork) -> None:
         super().__init__()

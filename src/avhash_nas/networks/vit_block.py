@@ -9,8 +9,8 @@ from avhash_nas.operators.attention import multi_head_attention
 class ViTBlock(nn.Module):
     """x + MHA(LN(x)), then x + MLP(LN(x)): normalized before each branch, without dropout, as in masked autoencoders.
 
-    Queries and values have a bias, keys have none, which would change nothing: it adds the same to all scores of a
-    query.
+    Queries and values have a bias; keys have none, as it would add the same to all scores of a query and change
+    nothing.
 
     Args:
         width: D, of input and output.
@@ -41,11 +41,7 @@ class ViTBlock(nn.Module):
 
 
 def start_linear_layers(module: nn.Module) -> None:
-    """Starts fully connected layers as masked autoencoders do: Glorot's uniform weights, biases of zero.
-
-    Args:
-        module: All `nn.Linear` within it are started anew.
-    """
+    """Initializes all `nn.Linear` of a module as masked autoencoders do: Glorot's uniform weights, zero biases."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -54,10 +50,10 @@ def start_linear_layers(module: nn.Module) -> None:
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Fixed position vectors: sin(p / 10000^(2i/D)) at entry 2i, the cosine of the same at 2i + 1.
+    """Computes fixed position vectors: sin(p / 10000^(2i/D)) at entry 2i, the cosine of the same at 2i + 1.
 
     Args:
-        positions: Numbers of time steps, of any shape.
+        positions: Indices of time steps, any shape.
         width: D, even.
 
     Returns:

@@ -1,6 +1,6 @@
-"""Losses that shape the codes: a pure function and a thin module of each."""
+"""Losses: a pure function and a thin module of each."""
 
-from avhash_nas.objectives.base import CodeObjective, Objective
+from avhash_nas.objectives.base import CodeObjective, NetworkObjective, Objective
 from avhash_nas.objectives.batch_triplet import BatchTriplet, batch_triplet
 from avhash_nas.objectives.debiased_contrastive import debiased_contrastive
 from avhash_nas.objectives.frame_masking import mask_frames
@@ -15,6 +15,7 @@ __all__ = [
     "CodeObjective",
     "InfoNCE",
     "MaskedContrastive",
+    "NetworkObjective",
     "Objective",
     "TripletInfoNCE",
     "anchor_alignment",

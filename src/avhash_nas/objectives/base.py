@@ -1,14 +1,18 @@
-"""What every objective has in common: a network and a batch of videos in, one number out."""
+"""The base classes of all losses: a network and a batch of videos in, one number out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.data import Batch, BatchSampling, HashingData
 from avhash_nas.distributed import gather_rows
+from avhash_nas.errors import AvnasError
 from avhash_nas.networks import HashNetwork, RoutedNetwork
+
+Network = TypeVar("Network", bound=HashNetwork)
 
 
 class Objective(nn.Module, ABC):
@@ -18,31 +22,31 @@ class Objective(nn.Module, ABC):
     (`--objective=InfoNCE --objective.temperature=0.2`), and implements `loss`. A loss over codes and labels alone is a
     `CodeObjective`. A stage works on a copy of the objective, in the order:
 
-    1. `prepare(data, network, seed)` once, before training: offline work such as clustering. What it gives is kept in
+    1. `prepare(data, network, seed)` once, before training: offline work such as clustering. The result is stored in
        the stage's folder, and computed once for all ranks and restarts.
-    2. `setup(data, network, prepared)` on every rank and at every start: make parameters of its own, such as a decoder
-       that only training needs. The optimizer trains them with the weights, and checkpoints hold them.
-    3. `sampling(chosen)`: which videos meet in a batch, if the objective has a say in it.
-    4. `start_epoch(epoch)` before each epoch, then `loss` in each step, random by torch's generator alone.
+    2. `setup(data, network, prepared)` on every rank and at every start: create the objective's own parameters, such as
+       a decoder that only training needs. The optimizer trains them with the weights, and checkpoints hold them.
+    3. `sampling(chosen)`: choose which videos share a batch.
+    4. `start_epoch(epoch)` before each epoch, then `loss` in each step; all randomness comes from torch's generator.
 
     Attributes:
-        default_components: Classes that other options of the command line take where nothing else is named, by option:
+        default_components: Classes that other options of the command line default to, by option:
             `{"data.sampling": "avhash_nas.data.Shuffled"}`.
     """
 
     default_components: ClassVar[Mapping[str, str]] = {}
 
     def pretraining(self) -> "Objective | None":
-        """The objective of a stage before this one, whose network `prepare` is given; by default there is none."""
+        """Returns the objective of a stage before this one, whose network `prepare` gets; None by default."""
         return None
 
     def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Offline work before training; nothing by default.
 
         Args:
-            data: The dataset; only the training split is to be used.
-            network: The network of the pretraining, or the one that is about to be trained.
-            seed: For everything random.
+            data: The dataset; only the training split may be used.
+            network: The network of the pretraining stage, or else the one to be trained.
+            seed: Seed of everything random.
 
         Returns:
             Tensors by name, for `setup`.
@@ -50,46 +54,74 @@ class Objective(nn.Module, ABC):
         return {}
 
     def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
-        """Make parameters and buffers of its own, torch's random numbers being seeded; nothing by default.
+        """Creates the objective's own parameters and buffers, with torch's generator seeded; none by default.
 
         Args:
             data: The dataset.
-            network: The network that is trained.
-            prepared: What `prepare` gave.
+            network: The network to be trained.
+            prepared: The result of `prepare`.
 
         Raises:
             AvnasError: The objective cannot train this network on these data.
         """
 
     def sampling(self, chosen: BatchSampling) -> BatchSampling:
-        """How training batches are drawn, asked after `setup`.
+        """Returns the sampling of training batches; called after `setup`.
 
         Args:
-            chosen: What the user, or `default_components`, chose.
+            chosen: The choice of the user or of `default_components`.
         """
         return chosen
 
     def start_epoch(self, epoch: int) -> None:
-        """Told before each epoch, counted from 0; a resumed run is told the epoch that it is in."""
+        """Called before each epoch, counted from 0; a resumed run calls it with its current epoch."""
 
     @abstractmethod
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
         """Computes the loss of the global batch, which is the same on all ranks (see `avhash_nas.distributed`).
 
         Args:
-            network: What is trained, in its present mode.
-            batch: This rank's share.
+            network: The network in training, in its current mode.
+            batch: This rank's share of the batch.
 
         Returns:
-            A scalar. It has a graph even where the batch gives it nothing to compare.
+            A scalar. It has a graph even if the batch has nothing to compare.
         """
 
 
-class CodeObjective(Objective):
-    """A loss over relaxed codes and labels alone. A subclass implements `forward`."""
+class NetworkObjective(Objective, Generic[Network]):
+    """A loss that reads more than codes from one class of networks.
 
+    Attributes:
+        network_class: That class.
+    """
+
+    network_class: type[Network]
+
+    def own(self, network: HashNetwork) -> Network:
+        """Returns the network as one of its class.
+
+        Raises:
+            AvnasError: The network has another class.
+        """
+        if not isinstance(network, self.network_class):
+            expected = self.network_class.__name__
+            raise AvnasError(
+                f"{type(self).__name__} trains {expected} networks only, not {type(network).__name__}: "
+                f"--network={expected}"
+            )
+        return network
+
+    @override
+    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+        self.own(network)
+
+
+class CodeObjective(Objective):
+    """A loss over relaxed codes and labels only. A subclass implements `forward`."""
+
+    @override
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
-        """The loss of the codes of all ranks' videos."""
         loss: Tensor = self(gather_rows(network.codes(batch.visual, batch.audio)), gather_rows(batch.labels))
         return loss
 
@@ -102,5 +134,5 @@ class CodeObjective(Objective):
             labels: Whether video b has class c, bool, shape (B, C).
 
         Returns:
-            The loss, a scalar. It has a graph even where the batch gives it nothing to compare.
+            A scalar. It has a graph even if the batch has nothing to compare.
         """

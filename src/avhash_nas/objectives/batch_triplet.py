@@ -20,6 +20,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives.base import CodeObjective
@@ -85,12 +86,12 @@ class BatchTriplet(CodeObjective):
         self.margin = margin
         self.selection: Selection = selection
 
+    @override
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Computes `batch_triplet` of codes (B, q) and bool labels (B, C)."""
         return batch_triplet(codes, labels, self.margin, self.selection)
 
+    @override
     def extra_repr(self) -> str:
-        """Names the settings in the module's printed form."""
         return f"margin={self.margin}, selection={self.selection!r}"
 
 

@@ -12,6 +12,7 @@ is anchor, positive and negative at once: one forward pass per video instead of 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.objectives.base import CodeObjective
@@ -117,12 +118,12 @@ class InfoNCE(CodeObjective):
         _check_temperature(temperature)
         self.temperature = temperature
 
+    @override
     def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Computes `info_nce` of codes (B, q) and bool labels (B, C)."""
         return info_nce(codes, labels, self.temperature)
 
+    @override
     def extra_repr(self) -> str:
-        """Names the settings in the module's printed form."""
         return f"temperature={self.temperature}"
 
 
@@ -144,12 +145,12 @@ class TripletInfoNCE(CodeObjective):
         self.negatives = negatives
         self.temperature = temperature
 
-    def forward(self, codes: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 - the order of the rows says it all
-        """Computes `info_nce_triplets` of codes (A * (2 + negatives), q); the labels are not read."""
+    @override
+    def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
         return info_nce_triplets(codes, self.negatives, self.temperature)
 
+    @override
     def extra_repr(self) -> str:
-        """Names the settings in the module's printed form."""
         return f"negatives={self.negatives}, temperature={self.temperature}"
 
 

@@ -1,4 +1,6 @@
-"""Which videos are similar, which are not: neighbors by way of anchors, without a matrix of all pairs."""
+"""Similar and dissimilar videos by an anchor graph, without a matrix of all pairs."""
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from avhash_nas.errors import AvnasError
 
 _NEAREST = (3, 4, 5)
 _VIDEOS_AT_ONCE = 1024
+_CACHED_ROWS = 1024
 
 
 class AnchorGraph:
@@ -15,18 +18,18 @@ class AnchorGraph:
 
     From BTH (Li et al., CVPR 2021); the graph is that of "Hashing with Graphs" (Liu et al., ICML 2011). A video's
     weights Z on its s nearest anchors are a softmax over -distance^2 / (2 h^2), where h is the mean distance to the
-    s-th nearest anchor over the square root of 2. With the affinity A_s = Z diag(sum of Z)^-1 Z^T of two videos, they
-    are similar when A_3 is above the threshold; dissimilar, a hard negative, when A_5 is and neither A_4 nor A_3; else
-    unrelated. The released code fills V x V matrices (8.3 GB each at the size of FCVID). Here rows are put together
-    from the videos that share an anchor when they are asked for; what is kept grows with V.
+    s-th nearest anchor over the square root of 2. The affinity of two videos is A_s = Z diag(sum of Z)^-1 Z^T. They are
+    similar when A_3 is above the threshold; dissimilar, a hard negative, when A_5 is and neither A_4 nor A_3; else
+    unrelated. The released code fills V x V matrices (8.3 GB each for FCVID). Here a row is computed on demand from the
+    videos that share an anchor; memory grows with V.
 
-    The released code also counts a video as similar to itself and draws it as its own partner; here that happens only
-    where it is similar to no other.
+    The released code also counts a video as similar to itself and draws it as its own partner; here it does so only
+    for a video without any similar one.
 
     Args:
         x: One vector for each video, (V, F).
         anchors: Centers of clusters of such vectors, (A, F); at least 5.
-        threshold: Smallest affinity that counts.
+        threshold: Affinity above which videos are related.
 
     Attributes:
         nearest: The 5 nearest anchors of each video, nearest first, (V, 5).
@@ -43,8 +46,11 @@ class AnchorGraph:
         self.threshold = threshold
         self.nearest, squared = _nearest_anchors(x, anchors, max(_NEAREST))
         self._close, self._middle, self._wide = (_Affinity(self.nearest[:, :s], squared[:, :s]) for s in _NEAREST)
-        crowded = np.flatnonzero(self._close.at_most() >= len(x))
-        for position in crowded.tolist():
+        # A batch asks for the rows of the same videos several times.
+        self._similar = lru_cache(_CACHED_ROWS)(self.similar)
+        self._dissimilar = lru_cache(_CACHED_ROWS)(self.dissimilar)
+        suspects = np.flatnonzero(self._close.at_most() >= len(x))
+        for position in suspects.tolist():
             if len(self.similar(position)) == len(x) - 1:
                 raise AvnasError(f"AnchorGraph: video {position} is similar to all others: take more anchors")
 
@@ -52,84 +58,67 @@ class AnchorGraph:
         return len(self.nearest)
 
     def similar(self, position: int) -> Positions:
-        """Videos that are similar to one, ascending, without itself.
-
-        Args:
-            position: The video, from 0.
-        """
-        found = self._close.above(position, self.threshold)
-        others: Positions = found[found != position]
+        """Returns the videos similar to a video, ascending, without itself."""
+        videos = self._close.above(position, self.threshold)
+        others: Positions = videos[videos != position]
         return others
 
     def dissimilar(self, position: int) -> Positions:
-        """Videos at a middle distance of one, ascending.
-
-        Args:
-            position: The video, from 0.
-        """
+        """Returns the videos dissimilar to a video, ascending: those at a middle distance."""
         nearer = np.union1d(self._middle.above(position, self.threshold), self._close.above(position, self.threshold))
         return np.setdiff1d(self._wide.above(position, self.threshold), nearer, assume_unique=True)
 
     def are_similar(self, first: Positions, second: Positions) -> NDArray[np.bool_]:
-        """Whether the videos of each pair are similar; a video is to itself.
-
-        Args:
-            first: (n,).
-            second: (n,).
-        """
+        """Tells whether the videos of each pair, (n,) and (n,), are similar; a video is similar to itself."""
         similar: NDArray[np.bool_] = np.logical_or(
             self._close.of_pairs(first, second) > self.threshold, first == second
         )
         return similar
 
     def draw_similar(self, positions: Positions, random: np.random.Generator) -> Positions:
-        """For each video one that is similar to it, uniformly; itself, where there is none.
+        """Draws uniformly, for each video, one that is similar to it; the video itself if there is none.
 
         Args:
             positions: The videos, (n,).
-            random: Where the draws come from: one number for each video.
+            random: Generator, of which one number is drawn for each video.
         """
         chances = random.random(len(positions))
         drawn = positions.astype(np.int64)
         for number, (position, chance) in enumerate(zip(positions.tolist(), chances, strict=True)):
-            choices = self.similar(position)
+            choices = self._similar(position)
             if len(choices):
                 drawn[number] = choices[int(chance * len(choices))]
         return drawn
 
     def draw_dissimilar(self, positions: Positions, random: np.random.Generator) -> Positions:
-        """For each video one that is dissimilar to it, uniformly; where there is none, one that is unrelated.
+        """Draws uniformly, for each video, one that is dissimilar to it; an unrelated one if there is none.
 
         Args:
             positions: The videos, (n,).
-            random: Where the draws come from: one number for each video.
+            random: Generator, of which one number is drawn for each video.
         """
         chances = random.random(len(positions))
         drawn = np.empty(len(positions), np.int64)
         for number, (position, chance) in enumerate(zip(positions.tolist(), chances, strict=True)):
-            choices = self.dissimilar(position)
+            choices = self._dissimilar(position)
             if len(choices):
                 drawn[number] = choices[int(chance * len(choices))]
             else:
-                related = np.union1d(self.similar(position), position)
+                related = np.union1d(self._similar(position), position)
                 rank = int(chance * (len(self) - len(related)))
                 drawn[number] = rank + np.searchsorted(related - np.arange(len(related)), rank, side="right")
         return drawn
 
     def draw_pairs(self, positions: Positions, random: np.random.Generator) -> Positions:
-        """For each video, a similar or a dissimilar one, each with the probability 1/2; `are_similar` tells which.
-
-        Args:
-            positions: The videos, (n,).
-            random: Where the draws come from.
+        """Draws, for each video, a similar or a dissimilar one with probability 1/2 each; see `are_similar`.
 
         Returns:
-            (n, 1), as ``data.Tuples`` takes partners.
+            (n, 1), the form of partners in `data.Tuples`.
         """
-        wanted = random.random(len(positions)) < 0.5
+        similar = random.random(len(positions)) < 0.5
         drawn = np.empty(len(positions), np.int64)
-        drawn[wanted] = self.draw_similar(positions[wanted], random)
-        drawn[~wanted] = self.draw_dissimilar(positions[~wanted], random)
+        drawn[similar] = self.draw_similar(positions[similar], random)
+        drawn[~similar] = self.draw_dissimilar(positions[~similar], random)
         return drawn[:, None]
 
 
@@ -155,22 +144,22 @@ class _Affinity:
         self._starts = np.concatenate([[0], np.bincount(anchors.ravel(), minlength=anchors.max() + 1).cumsum()])
 
     def above(self, position: int, threshold: float) -> Positions:
-        """Videos whose affinity to one is above a threshold, ascending."""
-        held = [slice(self._starts[anchor], self._starts[anchor + 1]) for anchor in self._anchors[position]]
-        terms = zip(self._weights[position], held, strict=True)
+        """Returns the videos whose affinity to a video is above a threshold, ascending."""
+        groups = [slice(self._starts[anchor], self._starts[anchor + 1]) for anchor in self._anchors[position]]
+        terms = zip(self._weights[position], groups, strict=True)
         values = np.concatenate([weight * self._members_weights[members] for weight, members in terms])
-        videos, place = np.unique(np.concatenate([self._members[members] for members in held]), return_inverse=True)
+        videos, place = np.unique(np.concatenate([self._members[members] for members in groups]), return_inverse=True)
         above: Positions = videos[np.bincount(place, values) > threshold]
         return above
 
     def of_pairs(self, first: Positions, second: Positions) -> NDArray[np.float64]:
-        """The affinity of each pair, (n,)."""
+        """Computes the affinity of each pair, (n,)."""
         shared = self._anchors[first][:, :, None] == self._anchors[second][:, None, :]
         affinity: NDArray[np.float64] = np.einsum("ns,nst,nt->n", self._weights[first], shared, self._weights[second])
         return affinity
 
     def at_most(self) -> NDArray[np.int64]:
-        """No video has a positive affinity to more videos than this, itself included, (V,)."""
+        """Computes an upper bound of the number of videos with a positive affinity to each, itself included, (V,)."""
         most: NDArray[np.int64] = np.diff(self._starts)[self._anchors].sum(1)
         return most
 
@@ -178,7 +167,7 @@ class _Affinity:
 def _nearest_anchors(
     x: NDArray[np.floating], anchors: NDArray[np.floating], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The nearest anchors of each video and the squared distances, (V, count); of equal ones the first."""
+    """Finds the nearest anchors of each video and the squared distances, (V, count); ties go to the first anchor."""
     anchors = anchors.astype(np.float64)
     norms = (anchors**2).sum(1)
     nearest = np.empty((len(x), count), np.int64)
@@ -186,10 +175,10 @@ def _nearest_anchors(
     for start in range(0, len(x), _VIDEOS_AT_ONCE):
         videos = x[start : start + _VIDEOS_AT_ONCE].astype(np.float64)
         left = ((videos**2).sum(1)[:, None] + norms - 2 * videos @ anchors.T).clip(0)
-        every = np.arange(len(videos))
-        for place in range(count):
+        rows = np.arange(len(videos))
+        for rank in range(count):
             chosen = left.argmin(1)
-            nearest[start : start + len(videos), place] = chosen
-            squared[start : start + len(videos), place] = left[every, chosen]
-            left[every, chosen] = np.inf
+            nearest[start : start + len(videos), rank] = chosen
+            squared[start : start + len(videos), rank] = left[rows, chosen]
+            left[rows, chosen] = np.inf
     return nearest, squared

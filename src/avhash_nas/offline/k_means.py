@@ -35,19 +35,19 @@ def k_means(
     *,
     spherical: bool = False,
 ) -> Clustering:
-    """Clusters points by Lloyd's algorithm, the best of some random starts.
+    """Clusters points by Lloyd's algorithm and keeps the best of some random starts.
 
-    On one thread (OMP_NUM_THREADS=1) the result is a function of the arguments; several threads may add up in another
-    order. FAISS splits a large cluster where one has run empty, and does not look after its last iteration: a center
-    without points is then moved to the point that is farthest from its own center.
+    On one thread (OMP_NUM_THREADS=1) the result depends on the arguments only; several threads may sum in another
+    order. FAISS splits a large cluster when another becomes empty, but not after its last iteration: a center without
+    points is then moved to the point that is farthest from its own center.
 
     Args:
         x: Points, (V, F), all finite.
         clusters: Number of clusters, from 1 to V.
         seed: Seed of the starts.
         iterations: Iterations of each start.
-        restarts: Starts; the one of the smallest inertia is kept.
-        spherical: Put the points and the centers on the unit sphere.
+        restarts: Number of starts; the one with the smallest inertia is kept.
+        spherical: Normalize points and centers to unit length.
 
     Raises:
         AvnasError: There are fewer points, or fewer distinct points, than clusters; or a point is not finite.
@@ -83,7 +83,7 @@ def k_means(
 
 
 def _assign(points: NDArray[np.float32], centers: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The nearest center of each point and the squared distance to it."""
+    """Finds the nearest center of each point and the squared distance to it."""
     index = _faiss().IndexFlatL2(points.shape[1])
     index.add(centers)
     distances, nearest = index.search(points, 1)
@@ -94,4 +94,4 @@ def _faiss() -> Any:
     try:
         return importlib.import_module("faiss")
     except ImportError as error:
-        raise MissingExtraError("faiss", "rivals", "k-means") from error
+        raise MissingExtraError("faiss", "baselines", "k-means") from error

@@ -1,4 +1,4 @@
-"""One hash center, all others fixed: a binary quadratic programme, by the Lp-box ADMM and bit flips."""
+"""One hash center with all others fixed: a binary quadratic program, solved by the Lp-box ADMM and bit flips."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,74 +15,66 @@ _GROWTH = 1.2
 
 
 @dataclass(frozen=True, eq=False)
-class CentreProblem:
+class CenterProblem:
     """Find a code b of K bits that minimizes mean(H b) + weight * ||H b - s||^2 with H b <= K - 2 * separation.
 
-    The first term keeps the code away from the others, the second gives it the wanted inner product with each; the
-    constraint is a Hamming distance of at least `separation` from each.
+    The first term keeps the code away from the others, the second pulls its inner products to their targets; the
+    constraint is a Hamming distance of at least `separation` from each other code.
 
     Args:
         others: H, the other codes, +-1, (N, K).
-        wanted: s, the wanted inner products, from -K to K, (N,).
+        targets: s, the target inner products, from -K to K, (N,).
         separation: Smallest Hamming distance to another code.
-        weight: Of the second term, above 0.
+        weight: Weight of the second term, above 0.
     """
 
     others: Vector
-    wanted: Vector
+    targets: Vector
     separation: int
     weight: float = 1.0
 
     @property
     def largest(self) -> int:
-        """The largest inner product with another code that the separation allows."""
+        """Returns the largest inner product with another code that the separation allows."""
         return int(self.others.shape[1]) - 2 * self.separation
 
     @cached_property
     def gram(self) -> Vector:
-        """H^T H, (K, K)."""
+        """Computes H^T H, (K, K)."""
         gram: Vector = self.others.T @ self.others
         return gram
 
     @cached_property
     def linear(self) -> Vector:
-        """The objective is weight * b^T H^T H b + linear^T b and a constant, (K,)."""
-        linear: Vector = self.others.mean(0) - 2 * self.weight * (self.others.T @ self.wanted)
+        """Computes the linear part, (K,): the objective is weight * b^T H^T H b + linear^T b + constant."""
+        linear: Vector = self.others.mean(0) - 2 * self.weight * (self.others.T @ self.targets)
         return linear
 
     def objective(self, code: Vector) -> float:
-        """What is minimized.
-
-        Args:
-            code: b, (K,).
-        """
+        """Computes the value to be minimized for a code b, (K,)."""
         products = self.others @ code
-        return float(products.mean() + self.weight * ((products - self.wanted) ** 2).sum())
+        return float(products.mean() + self.weight * ((products - self.targets) ** 2).sum())
 
     def excess(self, code: Vector) -> float:
-        """By how much inner products are too large, added up; 0 for a code that keeps the separation.
-
-        Args:
-            code: b, (K,).
-        """
+        """Computes the sum by which inner products are too large; 0 for a code b, (K,), that keeps the separation."""
         return float((self.others @ code - self.largest).clip(0).sum())
 
 
-def lp_box_admm(problem: CentreProblem, start: Vector) -> Vector:
-    """A real point near a good code, by the Lp-box ADMM (Wu and Ghanem, TPAMI 2019) as S5VH uses it.
+def lp_box_admm(problem: CenterProblem, start: Vector) -> Vector:
+    """Finds a real point near a good code by the Lp-box ADMM (Wu and Ghanem, TPAMI 2019), as in S5VH.
 
-    The corners of the cube are where the box [-1, 1]^K meets the sphere of radius sqrt(K): b is split into a copy in
+    The codes are the intersection of the box [-1, 1]^K with the sphere of radius sqrt(K): b is split into a copy in
     each, and a slack variable takes the inequality; dual steps have the factor (1 + sqrt(5)) / 2. The released code
     starts each problem from random duals and spends thousands of iterations on it, with a penalty that grows from 5e-5
-    to 1e9 by 1.07; here duals start at zero, the penalty is relative to the curvature 2 * weight * N of the objective,
-    and 30 iterations suffice, as `solve` looks at the codes around.
+    to 1e9 by 1.07. Here duals start at zero, the penalty is relative to the curvature 2 * weight * N of the objective,
+    and 30 iterations suffice, as `solve` also searches the neighboring codes.
 
     Args:
-        problem: What to solve.
-        start: The code to start from, (K,).
+        problem: The problem to solve.
+        start: Initial code, (K,).
 
     Returns:
-        (K,); its signs are the code.
+        (K,); the signs are the code.
     """
     others, bits = problem.others, problem.others.shape[1]
     identity = np.eye(bits)
@@ -95,7 +87,7 @@ def lp_box_admm(problem: CentreProblem, start: Vector) -> Vector:
     for _ in range(_ROUNDS):
         pull = penalty * (box + sphere) + others.T @ (penalty * (problem.largest - slack) - to_slack)
         right = pull - to_box - to_sphere - problem.linear
-        # One eigendecomposition would do for all rounds, but on a busy machine its threads wait for each other.
+        # One eigendecomposition would serve all rounds, but on a busy machine its threads wait for each other.
         system: Vector = 2 * penalty * identity + (penalty + 2 * problem.weight) * problem.gram
         b = np.linalg.solve(system, right).astype(np.float64, copy=False)
         products = others @ b
@@ -111,14 +103,11 @@ def lp_box_admm(problem: CentreProblem, start: Vector) -> Vector:
     return b
 
 
-def improve(problem: CentreProblem, code: Vector) -> Vector:
-    """Flips one bit or two as long as that helps, the best flips first.
+def improve(problem: CenterProblem, code: Vector) -> Vector:
+    """Flips one or two bits of a code, +-1, (K,), as long as that helps, the best flips first.
 
-    A code that breaks the separation is first led, by single flips, to one that breaks it less; it may get stuck there.
-
-    Args:
-        problem: What to solve.
-        code: +-1, (K,).
+    A code that breaks the separation is first improved by single flips to one that breaks it less; the search may stop
+    there.
     """
     code = _towards_separation(problem, code)
     if problem.excess(code) > 0:
@@ -128,15 +117,14 @@ def improve(problem: CentreProblem, code: Vector) -> Vector:
     return code
 
 
-def solve(problem: CentreProblem, start: Vector) -> Vector:
-    """A good code that keeps the separation: the best of two, improved from the ADMM's point and from the start.
+def solve(problem: CenterProblem, start: Vector) -> Vector:
+    """Finds a good code that keeps the separation: `improve` from the ADMM's point and from the start, the better one.
 
-    Of 470 random problems of 4 to 8 bits and 3 to 8 centers it found the best of all codes in 461; improving the start
-    alone did in 433, the ADMM's point rounded, without flips, in 313 (in 90 it
-    breaks the separation).
+    Of 470 random problems of 4 to 8 bits and 3 to 8 centers this solves 461 optimally; improving only the start solves
+    433, and rounding the ADMM's point without flips 313 (in 90 it breaks the separation).
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         start: A code that keeps the separation, +-1, (K,).
     """
     rounded = np.where(lp_box_admm(problem, start) >= 0, 1.0, -1.0)
@@ -144,7 +132,7 @@ def solve(problem: CentreProblem, start: Vector) -> Vector:
     return min((code for code in candidates if problem.excess(code) == 0), key=problem.objective)
 
 
-def _towards_separation(problem: CentreProblem, code: Vector) -> Vector:
+def _towards_separation(problem: CenterProblem, code: Vector) -> Vector:
     excess = problem.excess(code)
     while excess > 0:
         flipped = (problem.others @ code)[:, None] - 2 * problem.others * code
@@ -158,23 +146,23 @@ def _towards_separation(problem: CentreProblem, code: Vector) -> Vector:
     return code
 
 
-def _better_neighbor(problem: CentreProblem, code: Vector) -> Vector | None:
-    """The best code within two flips that keeps the separation and is better than this one; None, if there is none."""
+def _better_neighbor(problem: CenterProblem, code: Vector) -> Vector | None:
+    """Finds the best code within two flips that keeps the separation and is better; None if there is none."""
     gradient = 2 * problem.weight * (problem.gram @ code) + problem.linear
     single = -2 * code * gradient + 4 * problem.weight * np.diag(problem.gram)
     change = single[:, None] + single + 8 * problem.weight * np.outer(code, code) * problem.gram
     np.fill_diagonal(change, single)
     change[_too_near(problem, code)] = np.inf
     best = int(change.argmin())
-    if change.flat[best] >= -1e-9 * problem.weight * len(problem.others):  # what rounding may leave of 0
+    if change.flat[best] >= -1e-9 * problem.weight * len(problem.others):  # rounding errors of 0
         return None
     neighbor = code.copy()
     neighbor[list(set(divmod(best, len(code))))] *= -1
     return neighbor
 
 
-def _too_near(problem: CentreProblem, code: Vector) -> NDArray[np.bool_]:
-    """Which two flips, or on the diagonal which one, break the separation, (K, K)."""
+def _too_near(problem: CenterProblem, code: Vector) -> NDArray[np.bool_]:
+    """Tells which two flips, or on the diagonal which single flip, break the separation, (K, K)."""
     margin = problem.largest - problem.others @ code
     nearer = problem.others * code < 0  # flips that bring another code nearer, its inner product up by 2
     pairs = nearer[margin < 4].astype(np.float64)

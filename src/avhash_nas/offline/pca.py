@@ -17,9 +17,9 @@ class PCA:
 
     Args:
         mean: Mean of the fitted points, (F,).
-        components: Orthonormal directions in the order of falling variance, (D, F). The entry of largest absolute
-            value in each is positive.
-        variances: Variance of the fitted points along each, (D,), with the divisor V.
+        components: Orthonormal directions by falling variance, (D, F). The entry of largest absolute value in each is
+            positive.
+        variances: Variance of the fitted points along each direction, (D,), with the divisor V.
     """
 
     mean: NDArray[np.float64]
@@ -28,7 +28,7 @@ class PCA:
 
     @classmethod
     def fit(cls, x: NDArray[np.floating], dims: int) -> Self:
-        """Finds the directions by an eigendecomposition of the covariance.
+        """Computes the directions by an eigendecomposition of the covariance.
 
         Args:
             x: Points, (V, F).
@@ -51,16 +51,9 @@ class PCA:
         return cls(mean, components * signs[:, None], variances[::-1][:dims].clip(0))
 
     def apply(self, x: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Coordinates along the components.
-
-        Args:
-            x: Points, (V, F).
-
-        Returns:
-            (V, D), float32.
-        """
+        """Maps points (V, F) to their coordinates along the components, (V, D), float32."""
         reduced = np.empty((len(x), len(self.components)), np.float32)
         for start in range(0, len(x), _POINTS_AT_ONCE):
-            some = slice(start, start + _POINTS_AT_ONCE)
-            reduced[some] = (x[some] - self.mean) @ self.components.T
+            block = slice(start, start + _POINTS_AT_ONCE)
+            reduced[block] = (x[block] - self.mean) @ self.components.T
         return reduced

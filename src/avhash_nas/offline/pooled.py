@@ -1,4 +1,4 @@
-"""One vector for each video: the mean over its time steps."""
+"""Mean features of videos."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from avhash_nas.networks import features_of
 def pooled_features(
     data: HashingData, rows: NDArray[np.int64], modalities: Sequence[str] = ("visual", "audio")
 ) -> NDArray[np.float32]:
-    """Means over time of `networks.features_of`, read in pieces.
+    """Computes the means over time of `networks.features_of`, reading in pieces.
 
     Args:
         data: An open dataset.
@@ -24,7 +24,7 @@ def pooled_features(
         (V, F), float32.
 
     Raises:
-        AvnasError: No modality is taken.
+        AvnasError: The modalities are empty.
     """
     means = [features_of(modalities, piece.visual, piece.audio).mean(dim=1) for piece in data.pieces(rows)]
     return torch.cat(means).numpy()

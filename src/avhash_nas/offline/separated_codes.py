@@ -1,4 +1,4 @@
-"""Codes that lie well apart, without regard to meaning: where the search for hash centers starts."""
+"""Codes with a smallest distance between any two: the start of the search for hash centers."""
 
 import math
 from collections.abc import Iterator
@@ -11,15 +11,16 @@ from avhash_nas.errors import AvnasError
 Codes = NDArray[np.float64]
 
 _BLOCK = 512
-_VAIN_BLOCKS = 40
+_PATIENCE = 40
 _BITS_TO_LIST = 24
 
 
 def separation_bound(bits: int, centers: int) -> int:
-    """The Hamming distance that S5VH asks of any two of its hash centers, after Gilbert and Varshamov.
+    """Computes the smallest Hamming distance that S5VH requires of its hash centers, after Gilbert and Varshamov.
 
-    It is the smallest d with C(K, 0) + ... + C(K, d - 1) >= 2^K / N. Their theorem promises N codes at the distance
-    d - 1; at d they exist for nearly all settings in use, but need not (there are at most 20 codes of 8 bits at 3).
+    It is the smallest d with C(K, 0) + ... + C(K, d - 1) >= 2^K / N. Their theorem guarantees N codes at the distance
+    d - 1. At d such codes exist for nearly all settings in use, but not always: at most 20 codes of 8 bits have
+    distance 3.
 
     Args:
         bits: K, at least 1.
@@ -41,26 +42,26 @@ def separation_bound(bits: int, centers: int) -> int:
 
 
 def separated_codes(bits: int, centers: int, separation: int, random: np.random.Generator) -> Codes:
-    """Codes of which any two differ in so many bits or more.
+    """Finds codes of which any two differ in at least `separation` bits.
 
-    Of a stream of candidates, each is taken that is far enough from those taken before. Where K is a power of two, the
-    rows of the Hadamard matrix come first and then their negatives; these 2 K codes differ in K / 2 bits or all. What
-    is missing is drawn at random, half of the bits set, until 20,000 draws in a row bring nothing. Where that falls
-    short, up to 24 bits, all codes are gone through in the order of their numbers, which often gives more.
+    From a stream of candidates, it takes each one that is far enough from those taken before. If K is a power of two,
+    the candidates begin with the rows of the Hadamard matrix and their negatives; these 2 K codes differ in K / 2 bits
+    or all. The others are drawn at random, with half of the bits set, until 20,000 draws in a row are rejected. If
+    that is not enough, up to 24 bits, all codes are tried in the order of their numbers, which often yields more.
 
     Args:
         bits: K.
-        centers: N, how many.
-        separation: The smallest distance.
-        random: Where the draws come from.
+        centers: N, number of codes.
+        separation: Smallest distance.
+        random: Generator of the draws.
 
     Returns:
         (N, K), +-1.
 
     Raises:
-        AvnasError: So many were not found.
+        AvnasError: Not enough codes were found.
     """
-    taken = _spread(_candidates(bits, random), bits, centers, separation, _VAIN_BLOCKS)
+    taken = _spread(_candidates(bits, random), bits, centers, separation, _PATIENCE)
     if len(taken) < centers and bits <= _BITS_TO_LIST:
         taken = max(taken, _spread(_all_codes(bits), bits, centers, separation, 2**bits), key=len)
     if len(taken) < centers:
@@ -72,19 +73,19 @@ def separated_codes(bits: int, centers: int, separation: int, random: np.random.
 
 
 def _spread(blocks: Iterator[Codes], bits: int, centers: int, separation: int, patience: int) -> Codes:
-    """Takes candidates that are far enough from all taken, in their order, until so many blocks hold none."""
+    """Takes candidates in order that are far enough from all taken, until `patience` blocks in a row hold none."""
     taken = np.empty((centers, bits))
-    count = vain = 0
+    count = rejected = 0
     largest = bits - 2 * separation
     for block in blocks:
         free: NDArray[np.bool_] = np.all(block @ taken[:count].T <= largest, axis=1)
-        vain = 0 if free.any() else vain + 1
+        rejected = 0 if free.any() else rejected + 1
         while count < centers and free.any():
             first = int(free.argmax())
             taken[count] = block[first]
             count += 1
             free &= block @ block[first] <= largest
-        if count == centers or vain == patience:
+        if count == centers or rejected == patience:
             break
     return taken[:count]
 

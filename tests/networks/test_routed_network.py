@@ -15,7 +15,7 @@ def videos():
     return torch.randn(3, 5, 8), torch.randn(3, 5, 6)
 
 
-def test_other_parameters_stand_in_and_get_the_gradient(videos):
+def test_replaced_parameters_get_the_gradient(videos):
     network, other = MeanPoolMLP(8, 6, 16, hidden=4).eval(), MeanPoolMLP(8, 6, 16, hidden=4).eval()
     parameters = {name: each.detach().clone().requires_grad_() for name, each in other.named_parameters()}
     routed = RoutedNetwork(network, parameters=parameters)
@@ -29,7 +29,7 @@ def test_other_parameters_stand_in_and_get_the_gradient(videos):
     assert all(each.grad is None for each in network.parameters())
 
 
-def test_the_route_is_run(videos):
+def test_routed_network_runs_the_route(videos):
     space = load_space("full")
     network = AudioVisualNetwork(8, 6, 16, space, width=8, heads=2, states=4).eval()
     for draw in range(2):
@@ -39,7 +39,7 @@ def test_the_route_is_run(videos):
         torch.testing.assert_close(steps.atanh().mean(1).tanh(), network(*videos, route), rtol=1e-4, atol=1e-5)
 
 
-def test_codes_of_binary_steps_are_their_mean_and_pass_gradients(videos):
+def test_binary_step_codes_average_and_pass_gradients(videos):
     network = AudioVisualNetwork(8, 6, 16, load_space("arch-1"), width=8, heads=2, states=4, binary_steps=True)
     codes, steps = network.eval().codes_and_steps(*videos)
     assert steps.shape == (3, 5, 16)

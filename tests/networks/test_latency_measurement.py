@@ -27,7 +27,7 @@ def with_cells(**changes):
     )
 
 
-def test_a_context_is_represented_by_all_candidates_of_its_cells():
+def test_representatives_merge_candidates_of_a_context():
     space = with_cells(visual_M1=("skip", "ffn"), audio_M2=("conv3", "skip"), visual_M3=("mlp",))
     found = representatives(space, 4)
     assert found["M@8"] == Cell("visual.M1", ("skip", "ffn", "conv3"))
@@ -35,7 +35,7 @@ def test_a_context_is_represented_by_all_candidates_of_its_cells():
     assert len(found) == 9
 
 
-def test_a_time_is_the_median_for_one_video(known_times):
+def test_latency_is_the_median_per_video(known_times):
     space = with_cells(visual_M1=(QUICK, SLOW), visual_U3=("skip", SLOW), F=(SLOW, "add"))
     table = measure_latency(space, SIZES, batch=5, frames=3, repeats=9, warmup=2)
     assert table.cells["M@8"] == {QUICK: 2 / 5, SLOW: 8 / 5, "skip": 0.0}
@@ -46,7 +46,7 @@ def test_a_time_is_the_median_for_one_video(known_times):
     assert table.conditions == {"device": "cpu", "batch": 5, "frames": 3, "repeats": 9, "dtype": "float32"}
 
 
-def test_a_whole_network_is_noted_beside_the_sum_of_the_table(known_times):
+def test_measured_network_is_recorded_with_the_sum_of_the_table(known_times):
     space = with_cells(visual_M1=("skip", SLOW), visual_U3=("skip", SLOW))
     table = measure_latency(space, SIZES, batch=5, frames=3, repeats=3, warmup=1)
     slow = space.architecture({cell.name: len(cell.candidates) - 1 for cell in space.cells})
@@ -58,7 +58,7 @@ def test_a_whole_network_is_noted_beside_the_sum_of_the_table(known_times):
 
 
 @pytest.mark.parametrize("preset", ["full", "authors", "audio", "transformer"])
-def test_the_table_holds_for_the_space_that_was_measured(preset):
+def test_measured_table_covers_its_space(preset):
     space = load_space(preset)
     table = measure_latency(space, SIZES, batch=2, frames=3, repeats=1, warmup=0)
     table.check_network(SIZES)
@@ -68,7 +68,7 @@ def test_the_table_holds_for_the_space_that_was_measured(preset):
     assert all(seconds > 0 for times in table.cells.values() for seconds in times.values())
 
 
-def test_progress_is_told_after_every_timing():
+def test_progress_is_called_after_every_timing():
     told = []
     space = with_cells(visual_M1=("skip", "ffn", "mlp"))
     measure_latency(space, SIZES, batch=2, frames=3, repeats=2, warmup=1, progress=lambda *counts: told.append(counts))
@@ -76,6 +76,6 @@ def test_progress_is_told_after_every_timing():
     assert told == [(done, 3 * each) for done in range(1, 3 * each + 1)]
 
 
-def test_sizes_that_a_candidate_refuses():
+def test_invalid_sizes_are_refused():
     with pytest.raises(AvnasError, match="3 heads do not divide the width 8"):
         measure_latency(load_space("full"), {**SIZES, "heads": 3}, batch=2, frames=3, repeats=1)

@@ -39,17 +39,17 @@ class Watched(GraphModule):
         return Part()
 
 
-def test_the_walk_lets_go_of_what_no_later_step_reads():
+def test_run_graph_frees_outputs_after_their_last_reader():
     wired = Watched()
     assert wired.run_graph((torch.tensor(3.0),), None) == (6 + 36) * 36
     assert wired.alive == {"twice": set(), "square": {"twice"}, "sum": {"twice", "square"}, "out": {"square", "sum"}}
 
 
-def test_the_flat_wiring_holds_every_cell_once_behind_what_it_reads(make):
+def test_flat_graph_has_every_cell_once_after_its_inputs(make):
     for preset, count in (("full", 22), ("visual", 11), ("audio", 11), ("transformer", 22)):
         network = make(preset)
         known, cells = {"visual_features", "audio_features"}, []
-        for step in network.steps():
+        for step in network.flat_graph():
             assert set(step.inputs) <= known
             assert step.module not in known
             known.add(step.module)
@@ -60,15 +60,15 @@ def test_the_flat_wiring_holds_every_cell_once_behind_what_it_reads(make):
         assert step.module == "hash"
 
 
-def test_the_flat_wiring_is_known_without_a_network(make):
+def test_network_graph_equals_the_flat_graph_of_a_network(make):
     for preset in ("full", "visual", "audio"):
         network = make(preset)
-        assert network_graph(network.space.modalities) == tuple(network.steps())
+        assert network_graph(network.space.modalities) == tuple(network.flat_graph())
 
 
-def test_the_flat_wiring_is_that_of_the_parts(make):
-    steps = dict(make("full").steps())
+def test_flat_graph_joins_the_graphs_of_the_parts(make):
+    steps = dict(make("full").flat_graph())
     assert steps["visual.up"] == ("visual_input",)
     assert steps["audio.D2"] == ("audio.M3", "audio.U3")
     assert steps["I2"] == ("audio.U4", "visual.U4")
-    assert dict(make("audio").steps())["S"] == ("audio.U4",)
+    assert dict(make("audio").flat_graph())["S"] == ("audio.U4",)

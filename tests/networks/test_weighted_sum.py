@@ -34,7 +34,7 @@ def both(monkeypatch, work):
     """What some work gives as it is, and with the plain mixture."""
     fast = work()
     with monkeypatch.context() as patched:
-        patched.setattr(mixed_cell, "mix", networks_mixture.mix)
+        patched.setattr(mixed_cell, "weighted_sum", networks_mixture.weighted_sum)
         return fast, work()
 
 
@@ -45,7 +45,7 @@ def mixture_weights(space, seed=2):
 @pytest.mark.parametrize(
     ("preset", "training"), [("full", False), ("full", True), ("authors", True), ("visual", False), ("audio", True)]
 )
-def test_a_network_gives_the_plain_values_and_gradients(monkeypatch, make, preset, training):
+def test_network_equals_the_plain_mixture_in_values_and_gradients(monkeypatch, make, preset, training):
     """In training, too: dropout masks are drawn in the candidates' order."""
     network = make(preset).double().train(training)
     features = [draw(4, 5, 8).requires_grad_(), draw(4, 5, 6).requires_grad_()]
@@ -87,7 +87,7 @@ def test_partial_and_detached_mixtures(monkeypatch, candidates, detached):
 
 
 @pytest.mark.parametrize("place", ["visual.M1", "visual.D1"])
-def test_a_third_partys_operator_in_a_mixture(monkeypatch, place):
+def test_third_party_operator_in_a_mixture(monkeypatch, place):
     """Two of them and what can be merged, on one input and on two."""
     path = f"{Doubled.__module__}.Doubled"
     names = ("skip", path, "conv3") if place.endswith("M1") else ("add", path, "hadamard")
@@ -119,7 +119,7 @@ def test_second_derivatives_of_a_mixture(monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
 
 
-def test_under_autocast_a_mixture_stays_near_its_float32_self(monkeypatch):
+def test_mixture_under_autocast_is_close_to_float32(monkeypatch):
     torch.manual_seed(0)
     cell = MixedCell(Cell("visual.M1", NAMES), SIZES).eval()
     weights, x = draw(8).float().requires_grad_(), draw(2, 4, 6).float().requires_grad_()
@@ -133,7 +133,7 @@ def test_under_autocast_a_mixture_stays_near_its_float32_self(monkeypatch):
         torch.testing.assert_close(one, other, rtol=0.05, atol=0.1)
 
 
-def test_what_is_only_scored_keeps_no_graph(monkeypatch):
+def test_detached_candidates_have_no_graph(monkeypatch):
     """A detached candidate runs without one, which saves its memory; what runs live keeps its own."""
     torch.manual_seed(0)
     cell = MixedCell(Cell("visual.M1", NAMES), SIZES)

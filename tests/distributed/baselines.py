@@ -1,4 +1,4 @@
-"""Steps of rival methods that the tests let ranks take together. Called without ranks, the twin of one process."""
+"""Steps of baselines that several ranks compute together. Called without ranks, the twin of one process."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from avhash_nas.objectives import Objective
 from distributed.tasks import share
 
 
-def made(name: str) -> tuple[HashNetwork, Objective]:
+def make(name: str) -> tuple[HashNetwork, Objective]:
     """A small network and its objective, in double precision."""
     torch.manual_seed(0)
     network: HashNetwork
@@ -27,7 +27,7 @@ def made(name: str) -> tuple[HashNetwork, Objective]:
 
 def step(rank: int, name: str) -> list[Tensor]:
     """Loss, gradients and buffers of a step on eight videos, cut unevenly and through groups."""
-    network, objective = made(name)
+    network, objective = make(name)
     generator = torch.Generator().manual_seed(1)
     visual, audio = (torch.randn(8, 3, dim, generator=generator, dtype=torch.float64) for dim in (3, 2))
     whole = (visual, audio, torch.eye(4, dtype=torch.bool).repeat(2, 1), torch.arange(8))

@@ -10,7 +10,7 @@ def simplest() -> SearchSpace:
     return SearchSpace(tuple(Cell(cell.name, (simple[cell.kind],)) for cell in load_space("full").cells))
 
 
-def test_a_lazy_start_hands_the_pooled_input_to_the_hash_layer() -> None:
+def test_identity_init_passes_the_pooled_input_to_the_hash_layer() -> None:
     torch.manual_seed(0)
     network = AudioVisualNetwork(64, 64, 16, simplest(), width=64, heads=4, identity_init=True).eval().double()
     visual, audio = torch.randn(5, 7, 64).double(), torch.randn(5, 7, 64).double()
@@ -23,14 +23,14 @@ def test_a_lazy_start_hands_the_pooled_input_to_the_hash_layer() -> None:
     torch.testing.assert_close(seen[0], expected, rtol=1e-5, atol=1e-5)  # drawn orthogonal in float32
 
 
-def test_an_ordinary_start_does_not() -> None:
+def test_default_init_is_not_the_identity() -> None:
     torch.manual_seed(0)
     network = AudioVisualNetwork(64, 64, 16, simplest(), width=64, heads=4).eval().double()
     visual = torch.randn(5, 7, 64).double()
     assert not torch.allclose(network.visual(visual, None), 2 * visual, rtol=0.1)
 
 
-def test_every_route_of_a_lazy_supernet_can_be_trained() -> None:
+def test_every_route_trains_after_identity_init() -> None:
     torch.manual_seed(0)
     space = load_space("full")
     network = AudioVisualNetwork(32, 48, 16, space, width=32, heads=4, identity_init=True, balance=True)
