@@ -107,24 +107,8 @@ def test_nothing_imports_upwards(name):
             assert layer(other) < layer(own), f"{name}:{line}: {own} must not import {target}"
 
 
-KNOWN_CIRCLES = {
-    "avhash_nas.cli.query": "imports from itself",
-}
-"""Modules on import circles that remain, with the reason."""
-
-
-@pytest.mark.parametrize("circle", import_circles(), ids=lambda circle: circle[0])
-def test_no_import_circles(circle):
-    """Imports within functions count: they would hide a circle."""
-    known = [KNOWN_CIRCLES[name] for name in circle if name in KNOWN_CIRCLES]
-    if known:
-        pytest.xfail(known[0])
-    raise AssertionError(f"circle of imports: {', '.join(circle)}")
-
-
-def test_known_circles_exist():
-    """A circle that is gone must leave the list."""
-    assert KNOWN_CIRCLES.keys() <= {name for circle in import_circles() for name in circle}
+def test_no_module_lies_on_a_circle_of_imports():
+    assert import_circles() == []
 
 
 def test_the_walk_sees_late_imports_and_imports_for_types():
