@@ -37,7 +37,7 @@ def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) ->
             "part": part,
             "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
             "weight_decay": recipe.weight_decay if decays else 0.0,
-            "factor": recipe.lr_multiplier,
+            "lr_multiplier": recipe.lr_multiplier,
         }
         for (part, decays), parameters in groups.items()
     ]
