@@ -122,15 +122,15 @@ class SearchStrategy(ABC):
         Deterministic given the state, the seed and the evaluator's results.
         """
 
-    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:  # noqa: ARG002
+    def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
         """Routes that a validation scores, by name; the derived architecture by default."""
         return {"derived": self.space.indices(self.derive())}
 
-    def summary(self, progress: SearchProgress) -> dict[str, float]:  # noqa: ARG002
+    def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Values that describe the state, logged at each validation; the derived number of skips by default."""
         return {"skips": float(sum(candidate == "skip" for candidate in self.derive().values()))}
 
-    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:
         """Present probabilities of the candidates of each cell; none by default.
 
         Returns:
