@@ -3,6 +3,7 @@
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 
 from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
 from avhash_nas.networks import AudioVisualNetwork
@@ -53,7 +54,7 @@ def make_trainer():
             max_epochs=epochs,
             accelerator="cpu",
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(each, Checkpoint) for each in options.get("callbacks", [])),
             enable_progress_bar=False,
             enable_model_summary=False,
             **options,

@@ -134,7 +134,10 @@ def test_clipping_and_accumulation_work_as_lightning_users_know_them(make_module
     assert unmoved == [True] * 3 + [False] * 3
 
 
-@pytest.mark.parametrize("network", [MeanPoolMLP(8, 6, 8), AudioVisualNetwork(8, 6, 8, load_space("full"), width=8, heads=2)])
+FULL_SUPERNET = AudioVisualNetwork(8, 6, 8, load_space("full"), width=8, heads=2)
+
+
+@pytest.mark.parametrize("network", [MeanPoolMLP(8, 6, 8), FULL_SUPERNET])
 def test_strategy_for_another_space_than_the_networks_is_refused(network, space):
     strategy = AVNAS()
     strategy.setup_search(space, 0)

@@ -15,9 +15,7 @@ def test_third_party_strategy_passes(check):
 
 def test_optional_check_of_repeated_evaluations():
     testing.no_architecture_is_evaluated_twice(Marginal)
-    with pytest.raises(
-        AssertionError, match=r"search\(\) requests the score of an architecture twice: Architecture\(visual"
-    ):
+    with pytest.raises(AssertionError, match=r"search\(\) requests the score of an architecture twice: Arch"):
         testing.no_architecture_is_evaluated_twice(broken.AsksTwice)
     interruptions.interrupted_evaluation_gives_the_same(broken.AsksTwice)
 
@@ -36,12 +34,12 @@ def test_optional_check_of_repeated_evaluations():
         (
             determinism.derived_architecture_fits_the_space,
             broken.DerivesByChance,
-            r"derive\(\), after setup_search\(\), changes global",
+            r"after setup_search\(\), changes global",
         ),
         (
             determinism.derived_architecture_fits_the_space,
             broken.ChoosesByChance,
-            r"search\(\) changes global random numbers",
+            r"search\(\) changes global random",
         ),
         (
             determinism.queries_are_pure,
@@ -59,7 +57,7 @@ def test_optional_check_of_repeated_evaluations():
         (
             determinism.queries_are_pure,
             broken.UnevenProbabilities,
-            r"are not probabilities of visual.U1: \[0.5, 0.75\]",
+            r"not probabilities of visual.U1: \[0.5, 0.75\]",
         ),
         (determinism.queries_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
         (
@@ -89,7 +87,7 @@ def test_optional_check_of_repeated_evaluations():
         (
             interruptions.interrupted_evaluation_gives_the_same,
             broken.ChoosesAnotherEachTime,
-            "differs when interrupted after",
+            "differs when interrupted",
         ),
         (interruptions.interrupted_evaluation_gives_the_same, broken.AsksForMoreEachTime, r"requests \+\d+ scores"),
         (toy.one_cell_is_solved, broken.FindsNothing, "only conv3 can solve the problem; derived was skip"),

@@ -14,7 +14,7 @@ from avhash_nas.data.batch import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json, write_whole
 from avhash_nas.pipeline import RunFolder
-from avhash_nas.pipeline.evaluate import nest
+from avhash_nas.pipeline.evaluate import scores_by_k
 from avhash_nas.random_streams import seeded
 from avhash_nas.training import Augmentation, Interrupted, Recipe
 from avhash_nas.training.augmentation import segment_steps
@@ -175,7 +175,7 @@ def test_a_damaged_state_is_named(content: bytes, tmp_path: Path) -> None:
 
 def test_the_first_signal_is_remembered_and_the_second_interrupts() -> None:
     request = StopRequest()
-    request.polite = True
+    request.deferred = True
     request(signal.SIGTERM, None)
     assert request.signum == signal.SIGTERM
     with pytest.raises(Interrupted) as stopped:
@@ -213,7 +213,7 @@ def test_nest_picks_one_prefix() -> None:
         "val/derived/map@100_retrieved": 0.125,
         "val/supernet/recall@100": 0.75,
     }
-    assert nest(logged, "val/supernet/") == {"map@100": {"retrieved": 0.5, "k": 0.25}}
+    assert scores_by_k(logged, "val/supernet/") == {"map@100": {"retrieved": 0.5, "k": 0.25}}
 
 
 def test_a_run_folder_is_written_at_its_begin_only(tmp_path: Path) -> None:
