@@ -35,7 +35,8 @@ def stopped_search_gives_the_same(make: Make) -> None:
                 run(recorder.strategy, SHORT, folder, [*recorder.callbacks, *stops], stop)
                 break
             except Interrupted:
-                recorder.strategy, within = make(), not within
+                recorder.watch(make())
+                within = not within
     different = difference(shared_search(make).outcome(), recorder.outcome())
     assert different is None, f"a search that was stopped differs: {different}"
 

@@ -49,7 +49,7 @@ class SearchRecorder:
     """Records what happens around a strategy.
 
     Attributes:
-        strategy: The strategy, whose `architecture_step` is wrapped; after an interruption assign a new one.
+        strategy: The strategy that is recorded; its `architecture_step` is wrapped.
         steps: Every weight step.
         scores: Logged values of each validation, by epoch.
         jointly_trained: Names of the architecture parameters that the weights' optimizer trains.
@@ -61,17 +61,12 @@ class SearchRecorder:
         self.scores: dict[int, dict[str, float]] = {}
         self.jointly_trained: set[str] = set()
         self.kept: dict[str, Any] | None = None
-        self.strategy = strategy
+        self.watch(strategy)
         self.callbacks: tuple[Callback, ...] = (_BeforeStep(self), _AfterStep(self))
 
-    @property
-    def strategy(self) -> SearchStrategy:
-        """The strategy of the search."""
-        return self._strategy
-
-    @strategy.setter
-    def strategy(self, strategy: SearchStrategy) -> None:
-        self._strategy = strategy
+    def watch(self, strategy: SearchStrategy) -> None:
+        """Record this strategy from now on, as after an interruption."""
+        self.strategy = strategy
         own_step = strategy.architecture_step
 
         def recorded(context: SearchContext, batch: Batch, progress: SearchProgress) -> None:
