@@ -41,13 +41,11 @@ class SearchProgress:
 
 
 class Searchable(Protocol):
-    """What a strategy may use of the module that trains the supernet; HashingModule implements it.
+    """What a strategy may use of the module that trains the supernet; HashingModule implements it."""
 
-    Attributes:
-        network: The supernet.
-    """
-
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """The supernet."""
 
     def receive(self, batch: Batch) -> Batch:
         """Move a batch to the module's device and convert it to its precision."""

@@ -230,7 +230,7 @@ class HashingModule(L.LightningModule):
         schedules = [group.pop("lr_multiplier", lambda _: 1.0) for group in groups]
         fused = self._trainer is None or can_fuse(self.trainer)
         optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
-        multipliers = [partial(self._lr_multiplier, schedule) for schedule in schedules]
+        multipliers: list[Callable[[int], float]] = [partial(self._lr_multiplier, schedule) for schedule in schedules]
         scheduler = LambdaLR(optimizer, multipliers)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
