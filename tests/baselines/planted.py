@@ -65,8 +65,7 @@ def trained_map(
     if sampling is not None:
         data.sampling = sampling
     torch.manual_seed(0)
-    module = HashingModule(network, objective, Recipe(**recipe))
-    module.prepared_from = prepared_from
+    module = HashingModule(network, objective, Recipe(**recipe), pretrained=prepared_from)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = L.Trainer(
         max_epochs=module.recipe.epochs,

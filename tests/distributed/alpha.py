@@ -7,9 +7,9 @@ from avhash_nas.data import Batch
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.space import Cell, SearchSpace, load_space
 from avhash_nas.strategies import DARTS, GDAS, SearchProgress
-from avhash_nas.strategies.virtual_step import VirtualStep
 from avhash_nas.training import HashingModule, Recipe
 from distributed.tasks import share
+from strategies.contexts import context_of
 
 KEPT = {"visual.M1": ("skip", "mlp", "conv3"), "audio.D1": ("add", "hadamard"), "F": ("add", "gated_attention")}
 
@@ -32,8 +32,6 @@ def searched(rank: int, name: str) -> list[Tensor]:
     strategy.setup_search(space, 0)
     strategy.architecture.double()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.1, eps=1e-3)
-    strategy.weight_step = VirtualStep(optimizer, clip=0.5)
-    strategy.architecture_batch = lambda module, progress: batch(rank, 5 + progress.batch)  # type: ignore[method-assign]
     grads: list[Tensor] = []
     step = strategy.optimizer.step
 
@@ -43,5 +41,6 @@ def searched(rank: int, name: str) -> list[Tensor]:
 
     strategy.optimizer.step = noted  # type: ignore[method-assign, assignment]
     for number in range(2):
-        strategy.architecture_step(module, batch(rank, number), SearchProgress(0, number, 1, 2))
+        context = context_of(module, batch(rank, 5 + number), optimizer, clip=0.5)
+        strategy.architecture_step(context, batch(rank, number), SearchProgress(0, number, 1, 2))
     return [*(alpha.detach() for alpha in strategy.architecture.logits), *grads]

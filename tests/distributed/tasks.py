@@ -127,5 +127,5 @@ def overwritten(rank: int, run: Path) -> tuple[bool, list[str]]:
     folder.open({"bits": 8}, overwrite=True)
     finished = folder.finished
     time.sleep(0.2 * (rank == 0))
-    folder.begin()
+    folder.start()
     return finished, sorted(path.name for path in run.iterdir())

@@ -1,4 +1,4 @@
-"""Searches with a known optimum: a steered module of one cell and a handful of weights, and the loop of a Trainer."""
+"""Searches with a known optimum: a module of one cell and a few weights, and the loop of a Trainer."""
 
 import torch
 from torch import nn
@@ -7,14 +7,14 @@ from avhash_nas.data import Batch
 from avhash_nas.networks import Mixture
 from avhash_nas.space import Cell, SearchSpace
 from avhash_nas.strategies import SearchProgress
-from avhash_nas.strategies.virtual_step import VirtualStep
+from strategies.contexts import context_of
 
 SPACE = SearchSpace((Cell("T", ("self_attention", "self_ssm")),))
-"""The names say nothing here: there are a first and a second candidate."""
+"""The names do not matter: there are a first and a second candidate."""
 
 
 class OneCell:
-    """A module to steer whose loss is that of the candidates, weighed by the route."""
+    """A module whose loss is that of the candidates, weighted by the route."""
 
     def __init__(self, weights):
         self.network = nn.ParameterDict(weights)
@@ -79,22 +79,21 @@ class Tug(OneCell):
 
 
 def search(strategy, module, train, held_out, steps=200, lr=0.2):
-    """What a Trainer does with a strategy, without one: the strategy's step, its route, a step of the weights."""
+    """The loop of a Trainer: the strategy's step, its route, a step of the weights."""
     strategy.setup_search(SPACE, 0)
     groups = strategy.parameter_groups()
     optimizer = torch.optim.AdamW(
         [
             {"params": list(module.network.parameters())},
-            *({k: v for k, v in g.items() if k != "factor"} for g in groups),
+            *({k: v for k, v in g.items() if k != "lr_multiplier"} for g in groups),
         ],
         lr=lr,
         weight_decay=0.0,
     )
-    strategy.architecture_batch = lambda module, progress: held_out
-    strategy.weight_step = VirtualStep(optimizer)
+    context = context_of(module, held_out, optimizer)
     for step in range(steps):
         progress = SearchProgress(0, step, 1, steps)
-        strategy.architecture_step(module, train, progress)
+        strategy.architecture_step(context, train, progress)
         optimizer.zero_grad()
         module.loss(train, strategy.route(progress)).backward()
         optimizer.step()

@@ -3,6 +3,7 @@
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 
 from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
 from avhash_nas.networks import AudioVisualNetwork
@@ -22,10 +23,12 @@ def space():
 
 @pytest.fixture
 def make_module(space):
-    def make(space=space, dropout=0.0, recipe=None, seed=0, **options):
+    def make(space=space, dropout=0.0, recipe=None, seed=0, strategy=None, **options):
         torch.manual_seed(0)
         network = AudioVisualNetwork(8, 6, 8, space, width=8, heads=2, states=2, rank=2, dropout=dropout)
-        return HashingModule(network, recipe=recipe or Recipe(lr=0.01), seed=seed, **options)
+        if strategy is not None:
+            strategy.setup_search(space, seed)
+        return HashingModule(network, recipe=recipe or Recipe(lr=0.01), seed=seed, strategy=strategy, **options)
 
     return make
 
@@ -44,15 +47,14 @@ def make_data(tiny_root, tmp_path_factory):
 
 @pytest.fixture
 def make_trainer():
-    """A Trainer as a user would make it, sanity check of the validation included."""
+    """A Trainer as a user would make it, with the sanity check of the validation."""
 
-    def make(strategy, epochs=2, **options):
+    def make(epochs=2, **options):
         return L.Trainer(
             max_epochs=epochs,
             accelerator="cpu",
-            callbacks=[strategy, *options.pop("callbacks", [])],
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=any(isinstance(each, Checkpoint) for each in options.get("callbacks", [])),
             enable_progress_bar=False,
             enable_model_summary=False,
             **options,

@@ -52,10 +52,10 @@ def batches(count):
 
 def searching(make_module, space, **options):
     """A module in double precision with AVNAS attached, as Lightning finds it before training."""
-    module = make_module(space, recipe=Recipe(lr=0.003, weight_decay=0.1, eps=1e-6)).double()
-    strategy = spread(begun(space, **options))
-    strategy.architecture.double()
-    module.attach(strategy.architecture, strategy.parameter_groups())
+    strategy = AVNAS(**options)
+    recipe = Recipe(lr=0.003, weight_decay=0.1, eps=1e-6)
+    module = make_module(space, recipe=recipe, strategy=strategy).double()
+    spread(strategy).architecture.double()
     return module, strategy
 
 
@@ -103,7 +103,7 @@ class TestJointStep:
             module, strategy = searching(make_module, space, **ALPHA)
             if two:
                 (group,) = strategy.parameter_groups()
-                module.attach(strategy.architecture, [])
+                strategy.parameter_groups = list
                 optimizers = [module.configure_optimizers()["optimizer"], torch.optim.AdamW([group], eps=1e-6)]
             else:
                 optimizers = [module.configure_optimizers()["optimizer"]]

@@ -23,7 +23,7 @@ def makes():
                 yield pytest.param(make, id="-".join([name, *variant[:1]] if number else [name]), marks=marks)
 
 
-@pytest.mark.parametrize("check", [*testing.CHECKS, testing.no_architecture_is_judged_twice])
+@pytest.mark.parametrize("check", [*testing.CHECKS, testing.no_architecture_is_evaluated_twice])
 @pytest.mark.parametrize("make", list(makes()))
 def test_conforms(make, check):
     check(make)

@@ -1,10 +1,12 @@
 """DARTS: the step of alpha in both orders, what it leaves alone, its halves of the data, and its options."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from avhash_nas.data import Batch
@@ -18,6 +20,7 @@ from avhash_nas.training import Augmentation, Recipe
 from distributed import alpha
 from reference.strategies_darts import exact_hypergradient, rule_of
 from strategies.bilevel import RoteOrRule, Tug, search
+from strategies.contexts import context_of
 
 QUICK = (partial(DARTS, lr=0.05), partial(DARTS, order=2, lr=0.05), partial(DARTS, auxiliary_skip=True, lr=0.05))
 """For the conformance checks: options that suit short searches."""
@@ -33,16 +36,17 @@ class Watched(DARTS):
         super().__init__(**options)
         self.alphas, self.differences, self.rows, self.held_out = [], [], [], []
 
-    def architecture_batch(self, module, progress):
-        batch = super().architecture_batch(module, progress)
-        self.held_out.append(batch.index.tolist())
-        return batch
+    def architecture_step(self, context, batch, progress):
+        module = context.module
 
-    def architecture_step(self, module, batch, progress):
+        def held_out(number):
+            self.held_out.append((held := context.held_out(number)).index.tolist())
+            return held
+
         before = self.snapshot(module)
         for parameter in module.network.parameters():
             parameter.grad = torch.ones_like(parameter)
-        super().architecture_step(module, batch, progress)
+        super().architecture_step(replace(context, held_out=held_out), batch, progress)
         self.differences += [
             name for name, value in self.snapshot(module).items() if not torch.equal(value, before[name])
         ]
@@ -67,19 +71,15 @@ def drawn(space, seed=3):
 
 def ready(make_module, space, *, dropout=0.0, steps=2, **options):
     """A module in double precision that has taken some steps of its optimizer, and a strategy with a held-out batch."""
-    module = make_module(space, dropout=dropout, recipe=Recipe(lr=0.003, weight_decay=0.1, eps=1e-3)).double()
     strategy = DARTS(init_scale=1.0, **options)
-    strategy.setup_search(space, 0)
-    strategy.architecture.double()
-    module.attach(strategy.architecture, strategy.parameter_groups())
+    recipe = Recipe(lr=0.003, weight_decay=0.1, eps=1e-3)
+    module = make_module(space, dropout=dropout, recipe=recipe, strategy=strategy).double()
     optimizer = module.configure_optimizers()["optimizer"]
-    strategy.weight_step = VirtualStep(optimizer)
-    strategy.architecture_batch = lambda module, progress: drawn(space, seed=4)
     for _ in range(steps):
         optimizer.zero_grad()
         module.loss(drawn(space), strategy.route(START)).backward()
         optimizer.step()
-    return module, strategy, optimizer
+    return module, strategy, context_of(module, drawn(space, seed=4), optimizer)
 
 
 def mixed(strategy, space):
@@ -91,11 +91,11 @@ def mixed(strategy, space):
 class TestFirstOrder:
     def test_it_is_adam_on_the_held_out_loss(self, make_module, space):
         settings = {"lr": 0.02, "betas": (0.5, 0.99), "weight_decay": 0.05}
-        module, strategy, _ = ready(make_module, space, **settings)
+        module, strategy, context = ready(make_module, space, **settings)
         twin = copy.deepcopy(strategy.architecture)
         adam = torch.optim.Adam(twin.parameters(), **settings)
         for _ in range(3):
-            strategy.architecture_step(module, drawn(space), START)
+            strategy.architecture_step(context, drawn(space), START)
             adam.zero_grad()
             route = mixture_route(
                 {c.name: torch.softmax(v, 0) for c, v in zip(space.choices, twin.logits, strict=True)}
@@ -124,7 +124,8 @@ class TestSecondOrder:
         return SearchSpace(tuple(Cell(c.name, kept.get(c.name, c.candidates[:1])) for c in full.cells))
 
     def test_it_is_the_exact_hypergradient_under_the_same_dropout_masks(self, make_module, smooth, monkeypatch):
-        module, strategy, optimizer = ready(make_module, smooth, order=2, dropout=0.2, lr=1.0, betas=(0.0, 0.0))
+        module, strategy, context = ready(make_module, smooth, order=2, dropout=0.2, lr=1.0, betas=(0.0, 0.0))
+        optimizer = context.weight_optimizer.optimizer
         weights, alphas = dict(module.network.named_parameters()), list(strategy.architecture.logits)
 
         def on(batch):
@@ -139,9 +140,9 @@ class TestSecondOrder:
         seen = []
         strategy.optimizer.step = lambda: seen.extend(alpha.grad.clone() for alpha in alphas)
         torch.manual_seed(1)
-        strategy.architecture_step(module, drawn(smooth), START)
+        strategy.architecture_step(context, drawn(smooth), START)
         torch.manual_seed(2)
-        strategy.architecture_step(module, drawn(smooth), START)
+        strategy.architecture_step(context, drawn(smooth), START)
         found, other_masks = torch.cat(seen[: len(alphas)]), torch.cat(seen[len(alphas) :])
         exact = torch.cat(exact)
         assert (found - exact).norm() / exact.norm() < 1e-7
@@ -152,28 +153,24 @@ class TestSecondOrder:
         [{}, {"gradient_clip_val": 0.05}, {"gradient_clip_val": 0.002, "gradient_clip_algorithm": "value"}],
         ids=["free", "by norm", "by value"],
     )
-    def test_the_virtual_step_is_the_one_that_follows(self, make_module, make_data, make_trainer, clip):
+    def test_virtual_step_equals_the_next_weight_step(self, make_module, make_data, make_trainer, monkeypatch, clip):
         """Where alpha does not move and nothing is random, to rounding; with the schedule's rate of that step."""
-        strategy = Watched(order=2, lr=0.0)
-        recipe = Recipe(lr=0.01, weight_decay=0.3, schedule="cosine", warmup=0.4, body_lr=0.5)
-        module = make_module(recipe=recipe)
         virtual, real = [], []
+        step = VirtualStep.__call__
 
-        def noted(weights, gradient):
-            after, pull_back = noted.step(weights, gradient)
+        def recorded(virtual_step, weights, gradient):
+            after, pull_back = step(virtual_step, weights, gradient)
             virtual.append(after)
             return after, pull_back
 
-        class Spy(Watched):
-            def on_train_start(self, trainer, module):
-                super().on_train_start(trainer, module)
-                noted.step, self.weight_step = self.weight_step, noted
-
+        class Spy(Callback):
             def on_train_batch_end(self, trainer, module, *_):
                 real.append({name: p.detach().clone() for name, p in module.network.named_parameters()})
 
-        strategy = Spy(order=2, lr=0.0)
-        make_trainer(strategy, 2, limit_val_batches=0, **clip).fit(module, datamodule=make_data())
+        monkeypatch.setattr(VirtualStep, "__call__", recorded)
+        recipe = Recipe(lr=0.01, weight_decay=0.3, schedule="cosine", warmup=0.4, body_lr=0.5)
+        module = make_module(recipe=recipe, strategy=DARTS(order=2, lr=0.0))
+        make_trainer(2, callbacks=[Spy()], limit_val_batches=0, **clip).fit(module, datamodule=make_data())
         assert len(virtual) == len(real) == 6
         for expected, taken in zip(virtual, real, strict=True):
             for name, weight in taken.items():
@@ -183,11 +180,11 @@ class TestSecondOrder:
     def test_without_a_learning_rate_of_the_weights_it_is_the_first_order(self, make_module, space):
         grads = []
         for order in (1, 2):
-            module, strategy, optimizer = ready(make_module, space, order=order)
-            for group in optimizer.param_groups:
+            _, strategy, context = ready(make_module, space, order=order)
+            for group in context.weight_optimizer.optimizer.param_groups:
                 group["lr"] = 0.0
             strategy.optimizer.step = lambda s=strategy: grads.append([a.grad.clone() for a in s.architecture.logits])
-            strategy.architecture_step(module, drawn(space), START)
+            strategy.architecture_step(context, drawn(space), START)
         assert all(map(torch.equal, *grads))
 
     @pytest.mark.parametrize(
@@ -199,24 +196,21 @@ class TestSecondOrder:
     )
     def test_what_it_cannot_unroll_is_refused(self, make_module, make_data, make_trainer, options, recipe, message):
         with pytest.raises(AvnasError, match=message):
-            make_trainer(DARTS(order=2), 1, **options).fit(make_module(), datamodule=make_data())
+            make_trainer(1, **options).fit(make_module(strategy=DARTS(order=2)), datamodule=make_data())
 
 
 @ORDERS
 class TestTwoLevels:
     def test_each_step_leaves_the_other_side_alone_to_the_bit(self, make_module, make_data, make_trainer, order):
-        strategy = Watched(order=order, lr=0.05)
-        module = make_module(
-            dropout=0.2, augmentation=Augmentation(noise=0.1), recipe=Recipe(lr=0.01, weight_decay=0.1)
-        )
-        seen = []
+        strategy, seen = Watched(order=order, lr=0.05), []
+        recipe = Recipe(lr=0.01, weight_decay=0.1)
+        module = make_module(dropout=0.2, augmentation=Augmentation(noise=0.1), recipe=recipe, strategy=strategy)
 
-        class Spy(Watched):
-            def on_train_batch_end(self, *_):
-                seen.append([logits.detach().clone() for logits in self.architecture.logits])
+        class Spy(Callback):
+            def on_train_batch_end(self, trainer, module, *_):
+                seen.append([logits.detach().clone() for logits in module.architecture.logits])
 
-        strategy = Spy(order=order, lr=0.05)
-        make_trainer(strategy, 2, limit_val_batches=0).fit(module, datamodule=make_data())
+        make_trainer(2, callbacks=[Spy()], limit_val_batches=0).fit(module, datamodule=make_data())
         assert strategy.differences == []
         assert len(seen) == 6
         for left, found in zip(strategy.alphas, seen, strict=True):
@@ -244,8 +238,8 @@ class TestTwoLevels:
             checkpoint = None
             for epochs in stops:
                 strategy = DARTS(order=order, lr=0.05)
-                module = make_module(dropout=0.2, recipe=Recipe(lr=0.01, weight_decay=0.1))
-                trainer = make_trainer(strategy, epochs, limit_val_batches=0)
+                module = make_module(dropout=0.2, recipe=Recipe(lr=0.01, weight_decay=0.1), strategy=strategy)
+                trainer = make_trainer(epochs, limit_val_batches=0)
                 trainer.fit(module, datamodule=make_data(), ckpt_path=checkpoint, weights_only=True)
                 checkpoint = tmp_path / f"{len(states)}-{epochs}.ckpt"
                 trainer.save_checkpoint(checkpoint)
@@ -257,18 +251,18 @@ class TestTwoLevels:
             assert all(torch.equal(value, resumed_alphas[place][name]) for name, value in state.items())
 
     def test_two_gradients_on_one_batch_are_equal(self, make_module, space, order):
-        module, strategy, _ = ready(make_module, space, order=order, dropout=0.2)
+        _, strategy, context = ready(make_module, space, order=order, dropout=0.2)
         grads = []
         strategy.optimizer.step = lambda: grads.append([a.grad.clone() for a in strategy.architecture.logits])
         for _ in range(2):
             torch.manual_seed(1)
-            strategy.architecture_step(module, drawn(space), START)
+            strategy.architecture_step(context, drawn(space), START)
         assert all(map(torch.equal, *grads))
 
 
 def test_alpha_and_weights_see_different_halves_of_every_class(make_module, make_data, make_trainer):
     strategy, data = Watched(), make_data()
-    make_trainer(strategy, 4, limit_val_batches=0).fit(make_module(), datamodule=data)
+    make_trainer(4, limit_val_batches=0).fit(make_module(strategy=strategy), datamodule=data)
     weights, alpha = ({row for rows in noted for row in rows} for noted in (strategy.rows, strategy.held_out))
     train = set(data.splits["train"].tolist())
     assert weights.isdisjoint(alpha)
@@ -281,24 +275,24 @@ def test_alpha_and_weights_see_different_halves_of_every_class(make_module, make
 class TestSchedule:
     def test_alpha_is_frozen_during_warm_up(self, make_module, make_data, make_trainer):
         strategy = Watched(lr=0.05, warmup=0.5, weight_decay=0.1)
-        make_trainer(strategy, 4, limit_val_batches=0).fit(make_module(), datamodule=make_data())
+        make_trainer(4, limit_val_batches=0).fit(make_module(strategy=strategy), datamodule=make_data())
         first = strategy.alphas[0]
         assert [all(map(torch.equal, first, alphas)) for alphas in strategy.alphas] == [True] * 6 + [False] * 6
         assert len(strategy.held_out) == 6
 
     def test_once_hardened_one_path_is_trained_and_alpha_rests(self, make_module, make_data, make_trainer):
         strategy = Watched(lr=0.05, discretize_at=0.5)
-        make_trainer(strategy, 4, limit_val_batches=0).fit(make_module(), datamodule=make_data())
+        make_trainer(4, limit_val_batches=0).fit(make_module(strategy=strategy), datamodule=make_data())
         assert len(strategy.held_out) == 6
         progress = SearchProgress(2, 0, 4, 3)
         assert strategy.route(progress) == strategy.space.indices(strategy.derive())
         assert all(isinstance(choice, Mixture) for choice in strategy.route(SearchProgress(1, 2, 4, 3)).values())
 
     def test_the_learning_rate_falls_with_the_temperature(self, make_module, space):
-        module, strategy, _ = ready(make_module, space, lr=0.1, temperature=0.01)
+        _, strategy, context = ready(make_module, space, lr=0.1, temperature=0.01)
         rates = []
         for epoch in (0, 5):
-            strategy.architecture_step(module, drawn(space), SearchProgress(epoch, 0, 10, 4))
+            strategy.architecture_step(context, drawn(space), SearchProgress(epoch, 0, 10, 4))
             rates += [group["lr"] for group in strategy.optimizer.param_groups]
         assert rates == pytest.approx([0.1, 0.01])
 
@@ -378,7 +372,7 @@ def test_the_state_at_the_end_is_kept_unless_asked_otherwise():
         ({"betas": (0.5, 1.0)}, r"strategy\.betas must lie in \[0, 1\), got \(0\.5, 1\.0\)"),
         (
             {"warmup": 0.5, "discretize_at": 0.5},
-            r"strategy\.harden lies above warmup \(0\.5\) and is at most 1, got 0\.5",
+            r"strategy\.discretize_at must be above warmup \(0\.5\) and at most 1, got 0\.5",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from avhash_nas.data import ClassBalanced, HashingData, write_synthetic
 from avhash_nas.errors import AvnasError
@@ -24,7 +24,8 @@ from avhash_nas.strategies.single_path import uniform_path
 from avhash_nas.training import HashingModule, Interrupted, Recipe
 from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches, stop_requests
 from reference.strategies_enas import all_paths, expected_reward, policy_entropy
-from strategies.judges import SpyJudge
+from strategies.contexts import context_of
+from strategies.evaluators import SpyEvaluator
 
 QUICK = (
     partial(ENAS, lr=0.05, controller_steps=4, samples=4, best_of=5),
@@ -188,9 +189,9 @@ def test_a_bandit_is_solved_in_all_22_cells(options):
     space = load_space("full")
     target = space.indices(space.sample(np.random.default_rng(5)))
     module, strategy = Bandit(target), begun(space, hidden=32, **options)
-    strategy._val_batch = lambda number: None
+    strategy._val_batches = lambda context: lambda number: None
     for epoch in range(6):
-        strategy.architecture_step(module, None, SearchProgress(epoch, 0, 6, 4))
+        strategy.architecture_step(context_of(module), None, SearchProgress(epoch, 0, 6, 4))
     assert module.stops == 5 * 30
     assert space.indices(strategy.derive()) == target
     rewards, entropies = ([phase[name] for phase in strategy.phases] for name in ("reward", "entropy"))
@@ -199,8 +200,8 @@ def test_a_bandit_is_solved_in_all_22_cells(options):
     assert strategy.phases[-1]["best"] == 0
 
 
-class SearchRecorder(Callback):
-    """Notes the weights, their modes and gradients, and the controller, whenever a batch starts."""
+class WeightRecorder(Callback):
+    """Records the weights, their modes and gradients, and the controller, whenever a batch starts."""
 
     def __init__(self):
         self.seen = []
@@ -212,13 +213,20 @@ class SearchRecorder(Callback):
                 epoch=trainer.current_epoch,
                 batch=batch_idx,
                 rows=batch.index.tolist(),
-                route=module.route,
+                route=None,
                 weights={name: tensor.clone() for name, tensor in network.state_dict().items()},
                 modes=[part.training for part in network.modules()],
                 gradients=[parameter.grad for parameter in network.parameters()],
                 controller={name: tensor.clone() for name, tensor in module.architecture.state_dict().items()},
             )
         )
+
+
+class AfterStep(WeightRecorder, Checkpoint):
+    """The same after the strategy's own step, as Lightning calls a Checkpoint last; also the weight step's route."""
+
+    def on_train_batch_end(self, trainer, module, *_):
+        self.seen[-1].route = module.route
 
 
 def same(one, other):
@@ -228,8 +236,8 @@ def same(one, other):
 
 def searched(make_module, make_data, make_trainer, strategy, epochs=3, **options):
     """A search that was watched before and after the strategy's own hook."""
-    before, after, module, data = SearchRecorder(), SearchRecorder(), make_module(), make_data()
-    trainer = make_trainer(before, epochs, callbacks=[strategy, after], **options)
+    before, after, module, data = WeightRecorder(), AfterStep(), make_module(strategy=strategy), make_data()
+    trainer = make_trainer(epochs, callbacks=[before, after], **options)
     trainer.fit(module, datamodule=data)
     return SimpleNamespace(module=module, data=data, trainer=trainer, before=before.seen, after=after.seen)
 
@@ -240,11 +248,12 @@ SMALL = {"controller_steps": 2, "samples": 3, "lr": 0.01, "hidden": 8, "probes":
 class TestWhoLearnsWhen:
     @pytest.fixture
     def run(self, space, make_data, make_trainer):
-        def module():
+        def module(strategy):
             torch.manual_seed(0)
             network = AudioVisualNetwork(8, 6, 8, space, width=8, heads=2, states=2, rank=2, balance=True)
             network.visual.eval()  # a part that somebody keeps out of training
-            return HashingModule(network, recipe=Recipe(lr=0.01))
+            strategy.setup_search(space, 0)
+            return HashingModule(network, recipe=Recipe(lr=0.01), strategy=strategy)
 
         self.strategy = ENAS(**SMALL)
         return searched(module, make_data, make_trainer, self.strategy)
@@ -362,7 +371,7 @@ class TestBestOfN:
 
     def test_the_best_of_the_distinct_candidates_is_derived(self):
         strategy = begun(load_space("full"), best_of=40)
-        greedy, evaluator = strategy.derive(), SpyJudge(self.fitness)
+        greedy, evaluator = strategy.derive(), SpyEvaluator(self.fitness)
         strategy.search(evaluator)
         (asked,) = evaluator.calls
         assert len(asked) == len(set(asked)) == 40
@@ -377,7 +386,7 @@ class TestBestOfN:
 
     def test_choosing_again_gives_the_same(self):
         strategy, again = (begun(load_space("full"), best_of=20) for _ in range(2))
-        evaluator = SpyJudge(self.fitness)
+        evaluator = SpyEvaluator(self.fitness)
         for each in (strategy, again, strategy):
             each.search(evaluator)
         assert again.derive() == strategy.derive()
@@ -386,7 +395,7 @@ class TestBestOfN:
     def test_of_equals_the_greedy_one_is_taken(self):
         strategy = begun(load_space("full"), best_of=10)
         greedy = strategy.derive()
-        strategy.search(SpyJudge(lambda architecture: 0.5))
+        strategy.search(SpyEvaluator(lambda architecture: 0.5))
         assert strategy.derive() == greedy
 
     def test_a_space_with_fewer_architectures_is_scored_whole(self, space):
@@ -408,7 +417,7 @@ class TestBestOfN:
     def test_what_was_scored_is_in_the_state(self, space):
         strategy, other = begun(space, best_of=5), begun(space, best_of=5)
         strategy.phases.append({"epoch": 1.0, "reward": -2.0, "best": -1.0, "baseline": -2.0, "entropy": 3.0})
-        strategy.search(SpyJudge(lambda architecture: float(architecture["F"] == "sum")))
+        strategy.search(SpyEvaluator(lambda architecture: float(architecture["F"] == "sum")))
         other.load_state_dict(strategy.state_dict())
         assert other.derive() == strategy.derive()
         assert other.report() == strategy.report()
@@ -420,14 +429,14 @@ class TestGoingOn:
     @pytest.fixture
     def go(self, make_module, make_data, tmp_path):
         def run(folder, stop_at=None):
-            strategy, module = ENAS(**SMALL), make_module(dropout=0.1)
-            folder = tmp_path / folder
+            strategy, folder = ENAS(**SMALL), tmp_path / folder
             with stop_requests() as stop:
+                module = make_module(dropout=0.1, strategy=strategy, stop_point=stop.stop_point)
                 kick, checkpoint = Kick(stop_at, stop, strategy), StageCheckpoint(folder, stop)
                 trainer = L.Trainer(
                     max_epochs=4,
                     accelerator="cpu",
-                    callbacks=[kick, StopBetweenBatches(checkpoint), strategy, checkpoint],
+                    callbacks=[kick, StopBetweenBatches(checkpoint), checkpoint],
                     logger=False,
                     enable_progress_bar=False,
                     enable_model_summary=False,
@@ -447,6 +456,7 @@ class TestGoingOn:
         resumed, again, other = go("stopped")
         assert same(module.state_dict(), resumed.state_dict())
         assert_same_state(strategy.state_dict(), again.state_dict())
+        assert_same_state(strategy.optimizer.state_dict(), again.optimizer.state_dict())
         assert_same_state(trainer.optimizers[0].state_dict(), other.optimizers[0].state_dict())
         for batch in range(10):
             progress = SearchProgress(4, batch, 5, 10)
@@ -460,20 +470,14 @@ class Kick(Callback):
     def __init__(self, place, stop, strategy):
         self.place = place
         if place and place[1] == "phase":
-            take_in = strategy.setup_search
+            learn = strategy.architecture.learn
 
-            def setup_search(space, seed):
-                take_in(space, seed)
-                learn = strategy.architecture.learn
+            def learn_and_stop(decoded, rewards):
+                if len(strategy.phases) == place[0] - 1:
+                    stop.signum = 15
+                return learn(decoded, rewards)
 
-                def learn_and_stop(decoded, rewards):
-                    if len(strategy.phases) == place[0] - 1:
-                        stop.signum = 15
-                    return learn(decoded, rewards)
-
-                strategy.architecture.learn = learn_and_stop
-
-            strategy.setup_search = setup_search
+            strategy.architecture.learn = learn_and_stop
         self.stop = stop
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
@@ -501,7 +505,7 @@ def assert_same_state(one, other):
 def test_it_needs_a_data_set_with_val(make_module, make_trainer, make_data):
     loader = torch.utils.data.DataLoader([make_data().prepare().batch(np.arange(6))], batch_size=None)
     with pytest.raises(AvnasError, match="ENAS: takes its rewards on the split val of a HashingData"):
-        make_trainer(ENAS(), 1, limit_val_batches=0).fit(make_module(), loader)
+        make_trainer(1, limit_val_batches=0).fit(make_module(strategy=ENAS()), loader)
 
 
 def test_val_must_hold_pairs(make_module, make_trainer, tmp_path):
@@ -510,7 +514,7 @@ def test_val_must_hold_pairs(make_module, make_trainer, tmp_path):
     with pytest.raises(
         AvnasError, match="ENAS: its rewards need videos of val that share a class and some that do not"
     ):
-        make_trainer(ENAS(), 1).fit(make_module(), datamodule=data)
+        make_trainer(1).fit(make_module(strategy=ENAS()), datamodule=data)
 
 
 @pytest.mark.parametrize(

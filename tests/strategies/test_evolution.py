@@ -20,7 +20,7 @@ from reference.strategies_evolution import (
     every_architecture,
     uniform_p,
 )
-from strategies.judges import SpyJudge
+from strategies.evaluators import SpyEvaluator
 
 FULL = load_space("full")
 MEDIUM = SearchSpace(tuple(FULL[name] for name in ("visual.M1", "audio.M1", "visual.U1", "audio.U1", "I1", "F", "T")))
@@ -39,7 +39,7 @@ settings = st.fixed_dictionaries(
 
 
 def run(space, seed=0, fitness=None, **options):
-    evaluator = SpyJudge(fitness or additive_fitness(space, seed))
+    evaluator = SpyEvaluator(fitness or additive_fitness(space, seed))
     return evolve(space, evaluator.scores, seed, **options), evaluator
 
 
@@ -94,7 +94,7 @@ class TestCourse:
     def test_the_seed_decides(self, options, seed):
         first, again = (run(MEDIUM, seed, **options)[0] for _ in range(2))
         assert first == again
-        other = evolve(MEDIUM, SpyJudge(additive_fitness(MEDIUM, seed)).scores, seed + 1, **options)
+        other = evolve(MEDIUM, SpyEvaluator(additive_fitness(MEDIUM, seed)).scores, seed + 1, **options)
         assert members(other.generations[0]) != members(first.generations[0])
 
     def test_a_longer_evolution_begins_like_a_shorter_one(self):
@@ -115,7 +115,7 @@ class TestBreeding:
         """With one elite a crossover is that elite, which was seen, so that only mutants are left to tell."""
         options = {"population": 30, "generations": 2, "mutants": 10, "crossovers": 10, "mutation": 0.05, "top": 1}
         evolution, _ = run(FULL, **options)
-        elite = evolve(FULL, SpyJudge(additive_fitness(FULL, 0)).scores, 0, **{**options, "generations": 1}).best
+        elite = evolve(FULL, SpyEvaluator(additive_fitness(FULL, 0)).scores, 0, **{**options, "generations": 1}).best
         distances = [len(changed(elite, child)) for child in members(evolution.generations[1])]
         assert max(distances[:10]) <= 5  # 22 cells, of which 1.1 are drawn anew
         assert min(distances[10:]) >= 6  # 13 of 22 are expected to differ

@@ -152,7 +152,7 @@ def test_two_levels_find_what_generalizes():
 
 def test_a_search_in_a_trainer(make_module, make_data, make_trainer):
     strategy = GDAS(lr=0.05)
-    trainer, module = make_trainer(strategy, 2), make_module(dropout=0.1)
+    trainer, module = make_trainer(2), make_module(dropout=0.1, strategy=strategy)
     trainer.fit(module, datamodule=make_data())
     start = begun(strategy.space, scale=1e-3).architecture.logits
     assert not any(map(torch.equal, strategy.architecture.logits, start))

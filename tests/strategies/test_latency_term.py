@@ -95,7 +95,7 @@ def test_the_reference_is_the_mean_over_the_space_unless_given(table_path):
 )
 def test_a_table_of_another_space(tmp_path, changed, message):
     path = write(tmp_path / "other.json", table(changed))
-    with pytest.raises(AvnasError, match=f"strategy.latency: {path}: {message}; measure anew"):
+    with pytest.raises(AvnasError, match=f"strategy.latency: {path}: {message}; measure again"):
         term_of(path)
 
 
@@ -104,10 +104,10 @@ def test_a_table_of_another_width(tmp_path, space, make_module, make_data, make_
     cells = {f"{kind}@{width}": dict.fromkeys(names, 1.0) for kind in "MUDIFT" for width in (16, 8)}
     fits = write(tmp_path / "fits.json", table(cells, width=8))
     strategy = ProxylessNAS(latency=fits, train_fraction=0.5, warmup=0.0, every=1)
-    make_trainer(strategy, 1, limit_train_batches=2).fit(make_module(), datamodule=make_data())
+    make_trainer(1, limit_train_batches=2).fit(make_module(strategy=strategy), datamodule=make_data())
     assert strategy.summary(SearchProgress(0, 0, 1, 1))["latency_ms"] == pytest.approx(30_000)
     wide = {f"{name[0]}@{int(name[2:]) * 4}": times for name, times in cells.items()}
     wider = write(tmp_path / "wider.json", table(wide, width=32))
     strategy = ProxylessNAS(latency=wider, train_fraction=0.5)
-    with pytest.raises(AvnasError, match="it was measured at width 32, the network has 8; measure anew"):
-        make_trainer(strategy, 1).fit(make_module(), datamodule=make_data())
+    with pytest.raises(AvnasError, match="it was measured at width 32, the network has 8; measure again"):
+        make_trainer(1).fit(make_module(strategy=strategy), datamodule=make_data())

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,6 +17,7 @@ from avhash_nas.space import Cell, SearchSpace
 from avhash_nas.strategies import ProxylessNAS, SearchProgress
 from avhash_nas.training import Recipe
 from reference.strategies_proxylessnas import gate_gradient, softmax
+from strategies.contexts import context_of
 from strategies.timed import SMALL, table, write
 
 QUICK = tuple(
@@ -75,9 +77,9 @@ class Bandit:
 
 
 def play(strategy, bandit, steps):
-    strategy._held_out = lambda number: number
+    context = context_of(bandit)
     for step in range(steps):
-        strategy.architecture_step(bandit, None, SearchProgress(0, step, 1, steps))
+        strategy.architecture_step(context, None, SearchProgress(0, step, 1, steps))
     return strategy
 
 
@@ -109,9 +111,9 @@ class TestWeightStep:
     def test_the_candidates_that_did_not_run_stay_as_they_were(self, make_module, make_data, make_trainer, space):
         """To the bit, under an optimizer with moments and weight decay: their gradient is none, not zero."""
         strategy = ProxylessNAS(warmup=0.0, every=1, train_fraction=0.5)
-        module = make_module(recipe=Recipe(lr=0.01, weight_decay=0.1))
+        module = make_module(recipe=Recipe(lr=0.01, weight_decay=0.1), strategy=strategy)
         before = {name: tensor.clone() for name, tensor in module.network.state_dict().items()}
-        make_trainer(strategy, 1, limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=make_data())
+        make_trainer(1, limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=make_data())
         path = strategy.route(SearchProgress(0, 0, 1, 1))
         running = {f"{cell.name}.operators.{cell.candidates[path[cell.name]]}." for cell in space.choices}
         for name, tensor in module.network.state_dict().items():
@@ -156,8 +158,8 @@ class TestCost:
     ):
         cells = CountedCells(monkeypatch)
         strategy = ProxylessNAS(gates=gates, warmup=0.5, every=2, train_fraction=0.5)
-        trainer = make_trainer(strategy, 4, limit_val_batches=0, num_sanity_val_steps=0)
-        trainer.fit(make_module(), datamodule=make_data())
+        trainer = make_trainer(4, limit_val_batches=0, num_sanity_val_steps=0)
+        trainer.fit(make_module(strategy=strategy), datamodule=make_data())
         # 4 epochs of 3 batches; warm until 6, then before the steps 6, 8 and 10
         assert cells.of("visual.M1") == [1] * 6 + [scored, 1, 1] * 3
         assert cells.of("F") == [1] * 6 + [2, 1, 1] * 3
@@ -165,8 +167,8 @@ class TestCost:
     def test_reinforce_runs_single_paths_without_a_graph(self, make_module, make_data, make_trainer, monkeypatch):
         cells = CountedCells(monkeypatch)
         strategy = ProxylessNAS(gates="reinforce", warmup=0.0, every=1, train_fraction=0.5, samples=4)
-        trainer = make_trainer(strategy, 1, limit_val_batches=0, num_sanity_val_steps=0)
-        trainer.fit(make_module(), datamodule=make_data())
+        trainer = make_trainer(1, limit_val_batches=0, num_sanity_val_steps=0)
+        trainer.fit(make_module(strategy=strategy), datamodule=make_data())
         assert cells.of("visual.M1") == [1] * 3
         assert [count for name, count, training in cells.passes if name == "F" and not training] == [1] * 8
 
@@ -178,18 +180,17 @@ class Watched(ProxylessNAS):
         super().setup_search(space, seed)
         self.alphas, self.rows, self.untouched = [], [], []
 
-    def architecture_batch(self, module, progress):
-        batch = super().architecture_batch(module, progress)
-        self.rows.append(batch.index.tolist())
-        return batch
+    def architecture_step(self, context, batch, progress):
+        def held_out(number):
+            self.rows.append((held := context.held_out(number)).index.tolist())
+            return held
 
-    def architecture_step(self, module, batch, progress):
         def state():
-            weights = list(module.network.parameters())
+            weights = list(context.module.network.parameters())
             return [tensor.clone() for weight in weights for tensor in (weight, weight.grad) if tensor is not None]
 
         before = state()
-        super().architecture_step(module, batch, progress)
+        super().architecture_step(replace(context, held_out=held_out), batch, progress)
         after = state()
         self.untouched.append(len(before) == len(after) and all(map(torch.equal, before, after)))
         self.alphas.append([logits.detach().clone() for logits in self.architecture.logits])
@@ -207,8 +208,8 @@ class WeightRows(Callback):
 class TestSearch:
     def test_under_a_trainer(self, make_module, make_data, make_trainer, gates):
         strategy, spy = Watched(gates=gates, lr=0.05, train_fraction=0.5, samples=3, warmup=0.5, every=2), WeightRows()
-        module, data = make_module(), make_data()
-        trainer = make_trainer(strategy, 4, callbacks=[spy], check_val_every_n_epoch=4, num_sanity_val_steps=0)
+        module, data = make_module(strategy=strategy), make_data()
+        trainer = make_trainer(4, callbacks=[spy], check_val_every_n_epoch=4, num_sanity_val_steps=0)
         trainer.fit(module, datamodule=data)
 
         # alpha moves in its turn, before the steps 6, 8 and 10, and not while the weights warm up
@@ -290,10 +291,10 @@ class TestStepOfAlpha:
         strategy = spread(begun(gates="two", **FAST))
         strategy.architecture.double()
         bandit = Bandit(SMALL, REWARDED)
-        strategy._held_out = lambda number: number
+        context = context_of(bandit)
         for step in range(1, 30):
             old = {name: p.detach().clone() for name, p in strategy.architecture.probabilities().items()}
-            strategy.architecture_step(bandit, None, SearchProgress(0, step, 1, 30))
+            strategy.architecture_step(context, None, SearchProgress(0, step, 1, 30))
             for name, p in strategy.architecture.probabilities().items():
                 running = bandit.calls[-1][name].candidates
                 others = [place for place in range(len(p)) if place not in running]
@@ -306,10 +307,9 @@ class TestStepOfAlpha:
         strategies = [begun(space, gates=gates, **FAST) for gates in ("two", "full")]
         for step in range(1, 6):
             for strategy in strategies:
-                strategy._held_out = lambda number: number
                 active = Bandit(space, {"F": 1})
                 active.costs["F"] = torch.tensor([0.3, -0.9])
-                strategy.architecture_step(active, None, SearchProgress(0, step, 1, 9))
+                strategy.architecture_step(context_of(active), None, SearchProgress(0, step, 1, 9))
             one, other = (strategy.architecture.probabilities()["F"] for strategy in strategies)
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
@@ -317,16 +317,14 @@ class TestStepOfAlpha:
         for gates in MODES:
             straight = play(begun(gates=gates, **FAST), Bandit(SMALL, REWARDED), 20)
             first = begun(gates=gates, **FAST)
-            first._held_out = lambda number: number
             for step in range(10):
-                first.architecture_step(Bandit(SMALL, REWARDED), None, SearchProgress(0, step, 1, 20))
+                first.architecture_step(context_of(Bandit(SMALL, REWARDED)), None, SearchProgress(0, step, 1, 20))
             second = begun(gates=gates, seed=0, init_scale=5.0, **FAST)
             second.architecture.load_state_dict(first.architecture.state_dict())
             second.load_state_dict(first.state_dict())
-            second.on_train_start(None, None)
-            second._held_out = lambda number: number
+            second.optimizer.load_state_dict(first.optimizer.state_dict())
             for step in range(10, 20):
-                second.architecture_step(Bandit(SMALL, REWARDED), None, SearchProgress(0, step, 1, 20))
+                second.architecture_step(context_of(Bandit(SMALL, REWARDED)), None, SearchProgress(0, step, 1, 20))
             found, expected = second.architecture.state_dict(), straight.architecture.state_dict()
             assert found.keys() == expected.keys()
             assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
@@ -365,7 +363,7 @@ class TestDerive:
         ({"betas": (0.5, 0.999)}, r"strategy.betas must start with 0 where gates is two, got \(0.5, 0.999\)"),
         ({"warmup": 1.0}, r"strategy.warmup must lie in \[0, 1\), got 1.0"),
         ({"every": 0}, "strategy.every must be at least 1, got 0"),
-        ({"train_fraction": 1.0}, "strategy.portion must lie between 0 and 1, got 1.0"),
+        ({"train_fraction": 1.0}, "strategy.train_fraction must lie between 0 and 1, got 1.0"),
         ({"samples": 1}, "strategy.samples must be at least 2, got 1"),
         ({"probes": 0}, "strategy.probes must be at least 1, got 0"),
         ({"decay": 1.0}, r"strategy.decay must lie in \[0, 1\), got 1.0"),
@@ -393,4 +391,4 @@ def test_a_part_that_makes_no_batches_is_named(make_module, make_data, make_trai
         "strategy.train_fraction: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no class"
     )
     with pytest.raises(AvnasError, match=message):
-        make_trainer(strategy).fit(make_module(), datamodule=make_data())
+        make_trainer().fit(make_module(strategy=strategy), datamodule=make_data())

@@ -11,7 +11,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import RandomSearch, SearchProgress
 from reference.strategies_evolution import additive_fitness, best_by_enumeration, every_architecture, uniform_p
-from strategies.judges import choose_in_pieces, chosen_by
+from strategies.evaluators import search_in_pieces, searched_by
 
 QUICK = (partial(RandomSearch, count=4),)
 """For the conformance checks: options that suit short searches."""
@@ -27,7 +27,7 @@ def begun(seed=0, space=FULL, **options):
 
 
 def chosen(seed=0, space=FULL, **options):
-    return chosen_by(RandomSearch(**options), space, additive_fitness(space, 0), seed)
+    return searched_by(RandomSearch(**options), space, additive_fitness(space, 0), seed)
 
 
 def test_five_distinct_architectures_are_trained_and_the_best_on_val_is_kept():
@@ -82,7 +82,7 @@ def test_more_than_the_space_has_are_all_of_them_said_once():
 
 def test_interrupted_at_any_training_it_ends_the_same_and_trains_nothing_twice():
     strategy, evaluator = chosen()
-    pieced, trained = choose_in_pieces(begun, evaluator.fitness)
+    pieced, trained = search_in_pieces(begun, evaluator.fitness)
     assert pieced.rounds == strategy.rounds
     assert trained == evaluator.trained
 

@@ -1,36 +1,40 @@
-"""A strategy as a callback of a Lightning Trainer: what it steers, what it never sees, what it refuses."""
+"""A search under a Lightning Trainer: videos of weight steps, routes, checkpoints and errors."""
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Checkpoint
 
+from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.data import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import info_nce
 from avhash_nas.space import Cell, SearchSpace, load_space
-from avhash_nas.strategies import AVNAS, SearchProgress
-from avhash_nas.strategies.protocols import search_progress
+from avhash_nas.strategies import AVNAS, DARTS, SearchProgress
 from avhash_nas.training import HashingModule, Recipe
+from avhash_nas.training.strategy_callback import search_progress
 
 
-class Spy(Callback):
-    """Notes what weight steps saw. It stands behind the strategy, so that the route of the step is set."""
+class Spy(Checkpoint):
+    """Records weight steps. Lightning calls it, as a Checkpoint, after the strategy's own step."""
 
     def __init__(self):
         self.rows, self.routes, self.logits, self.moments = [], [], [], []
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         self.rows.append(batch.index.tolist())
-        self.routes.append(module.route)
         self.logits.append([logits.detach().clone() for logits in module.architecture.logits])
         self.moments.append(search_progress(trainer, batch_idx))
 
+    def on_train_batch_end(self, trainer, module, *_):
+        self.routes.append(module.route)
+
 
 def search(make_module, make_data, make_trainer, strategy, epochs=2, **options):
-    spy, module, data = Spy(), make_module(), make_data()
-    trainer = make_trainer(strategy, epochs, callbacks=[spy], **options)
+    spy, module, data = Spy(), make_module(strategy=strategy), make_data()
+    trainer = make_trainer(epochs, callbacks=[spy], **options)
     trainer.fit(module, datamodule=data)
     return module, data, trainer, spy
 
@@ -47,7 +51,7 @@ def test_val_and_test_never_reach_a_weight_step(make_module, make_data, make_tra
 
 def test_weight_steps_read_their_batch_and_nothing_else(make_module, make_data, make_trainer, monkeypatch):
     """The loss, too, is taken on training videos alone: each training forward gets the features of that batch."""
-    module, data = make_module(), make_data().prepare()
+    module, data = make_module(strategy=AVNAS()), make_data().prepare()
     names = {name: {tuple(key) for key in keys(data, name)} for name in ("train", "val", "test")}
     assert names["train"].isdisjoint(names["val"] | names["test"])
     trained = set()
@@ -59,7 +63,7 @@ def test_weight_steps_read_their_batch_and_nothing_else(make_module, make_data, 
         return forward(network, visual, audio, route)
 
     monkeypatch.setattr(AudioVisualNetwork, "forward", spy)
-    make_trainer(AVNAS(), 2).fit(module, datamodule=data)
+    make_trainer(2).fit(module, datamodule=data)
     assert trained
     assert trained <= names["train"]
 
@@ -101,10 +105,10 @@ def test_warm_up_leaves_alpha_alone_to_the_bit(make_module, make_data, make_trai
     assert unmoved == [True] * 7 + [False] * 5  # six of twelve steps, seen before the next one
 
 
-def test_the_seed_is_the_modules(make_module, make_data, make_trainer):
+def test_a_trainer_keeps_the_state_of_setup_search(make_module, make_data, make_trainer):
     strategy = AVNAS(init_scale=1.0, lr=0.0)
-    module = make_module(seed=9)
-    make_trainer(strategy, 1, limit_val_batches=0).fit(module, datamodule=make_data())
+    module = make_module(seed=9, strategy=strategy)
+    make_trainer(1, limit_val_batches=0).fit(module, datamodule=make_data())
     expected = AVNAS(init_scale=1.0)
     expected.setup_search(module.network.space, 9)
     assert strategy.seed == 9
@@ -130,26 +134,31 @@ def test_clipping_and_accumulation_work_as_lightning_users_know_them(make_module
     assert unmoved == [True] * 3 + [False] * 3
 
 
-class Plain(L.LightningModule):
-    def training_step(self, batch, batch_idx):
-        raise AssertionError("not reached")
-
-    def configure_optimizers(self):
-        return None
+FULL_SUPERNET = AudioVisualNetwork(8, 6, 8, load_space("full"), width=8, heads=2)
 
 
-def test_a_module_that_cannot_be_steered(make_data, make_trainer):
-    with pytest.raises(AvnasError, match="a search strategy steers a HashingModule, not a Plain"):
-        make_trainer(AVNAS()).fit(Plain(), datamodule=make_data())
+@pytest.mark.parametrize("network", [MeanPoolMLP(8, 6, 8), FULL_SUPERNET])
+def test_strategy_for_another_space_than_the_networks_is_refused(network, space):
+    strategy = AVNAS()
+    strategy.setup_search(space, 0)
+    with pytest.raises(AvnasError, match="AVNAS: was set up for another search space than the network's"):
+        HashingModule(network, strategy=strategy)
 
 
-@pytest.mark.parametrize("preset", ["arch-1", None])
-def test_a_network_that_leaves_nothing_to_choose(make_data, make_module, make_trainer, preset):
-    module = make_module(load_space("arch-1"))
-    if preset is None:
-        module.network = torch.nn.Linear(2, 2)
+def test_strategy_without_setup_is_refused(space):
+    with pytest.raises(AvnasError, match=r"AVNAS: call setup_search\(network.space, seed\) before training"):
+        HashingModule(AudioVisualNetwork(8, 6, 8, space, width=8, heads=2), strategy=AVNAS())
+
+
+def test_space_without_choices_is_refused():
     with pytest.raises(AvnasError, match="AVNAS: the network leaves nothing to choose; give it a search space"):
-        make_trainer(AVNAS()).fit(module, datamodule=make_data())
+        AVNAS().setup_search(load_space("arch-1"), 0)
+
+
+def test_split_of_training_videos_needs_a_data_module(make_module, make_data, make_trainer):
+    loader = torch.utils.data.DataLoader([make_data().prepare().batch(np.arange(6))], batch_size=None)
+    with pytest.raises(AvnasError, match="DARTS: splits the training videos in two, which takes a HashingData"):
+        make_trainer(1, limit_val_batches=0).fit(make_module(strategy=DARTS()), loader)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +230,10 @@ class TestOrderInTime:
     @pytest.mark.parametrize("seed", [0, 1])
     def test_the_search_finds_the_one_that_can(self, seed, make_trainer):
         strategy = AVNAS(lr=0.05)
-        module = HashingModule(self.network(seed), recipe=Recipe(lr=0.01), seed=seed)
+        strategy.setup_search(self.SPACE, seed)
+        module = HashingModule(self.network(seed), recipe=Recipe(lr=0.01), seed=seed, strategy=strategy)
         loader = torch.utils.data.DataLoader([self.batch(step) for step in range(100)], batch_size=None)
-        make_trainer(strategy, 1, limit_val_batches=0).fit(module, loader)
+        make_trainer(1, limit_val_batches=0).fit(module, loader)
         assert strategy.derive()["visual.M1"] == "conv3"
         unseen, network = self.batch(999), module.network.eval()
         with torch.no_grad():

@@ -10,7 +10,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import SharedRandom
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
-from strategies.judges import choose_in_pieces, chosen_by
+from strategies.evaluators import search_in_pieces, searched_by
 
 QUICK = (partial(SharedRandom, count=6),)
 """For the conformance checks: options that suit short searches."""
@@ -25,7 +25,7 @@ def begun(seed=0, space=FULL, **options):
 
 
 def chosen(seed=0, space=FULL, **options):
-    return chosen_by(SharedRandom(**options), space, additive_fitness(space, 0), seed)
+    return searched_by(SharedRandom(**options), space, additive_fitness(space, 0), seed)
 
 
 def test_as_many_as_spos_scores_in_one_call_and_the_best_is_kept():
@@ -52,7 +52,7 @@ def test_a_smaller_space_is_scored_whole():
 
 def test_interrupted_at_any_evaluation_it_ends_the_same_and_evaluates_nothing_twice():
     strategy, evaluator = chosen(count=20)
-    pieced, evaluated = choose_in_pieces(lambda: begun(count=20), evaluator.fitness)
+    pieced, evaluated = search_in_pieces(lambda: begun(count=20), evaluator.fitness)
     assert pieced.rounds == strategy.rounds
     assert evaluated == evaluator.evaluated
 

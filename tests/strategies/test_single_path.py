@@ -196,8 +196,8 @@ def runs_in(parameter, route, space):
 
 def watch(strategy, make_module, make_data, make_trainer):
     watch = SearchRecorder()
-    module = make_module(FULL, recipe=Recipe(lr=0.01, weight_decay=0.5))
-    make_trainer(strategy, 4, callbacks=[watch], limit_val_batches=0).fit(module, datamodule=make_data())
+    module = make_module(FULL, recipe=Recipe(lr=0.01, weight_decay=0.5), strategy=strategy)
+    make_trainer(4, callbacks=[watch], limit_val_batches=0).fit(module, datamodule=make_data())
     return watch.steps
 
 

@@ -10,7 +10,7 @@ from avhash_nas.space import SearchSpace, load_space
 from avhash_nas.strategies import SPOS, SearchProgress
 from avhash_nas.strategies.evolution import evolve
 from reference.strategies_evolution import additive_fitness, best_by_enumeration
-from strategies.judges import SpyJudge, choose_in_pieces
+from strategies.evaluators import SpyEvaluator, search_in_pieces
 
 QUICK = (
     partial(SPOS, population=4, generations=3, top=2, mutants=2, crossovers=1),
@@ -31,7 +31,7 @@ def begun(seed=0, space=MEDIUM, **options):
 
 
 def chosen(seed=0, **options):
-    strategy, evaluator = begun(seed, **options), SpyJudge(additive_fitness(MEDIUM, 0))
+    strategy, evaluator = begun(seed, **options), SpyEvaluator(additive_fitness(MEDIUM, 0))
     strategy.search(evaluator)
     return strategy, evaluator
 
@@ -39,7 +39,7 @@ def chosen(seed=0, **options):
 class TestChoose:
     def test_the_settings_are_those_of_the_paper(self):
         """Population 50, 20 generations, the 10 best, half mutants, half crossovers, mutation 0.1."""
-        strategy, evaluator = SPOS(), SpyJudge(additive_fitness(FULL, 1))
+        strategy, evaluator = SPOS(), SpyEvaluator(additive_fitness(FULL, 1))
         strategy.setup_search(FULL, 3)
         strategy.search(evaluator)
         expected = evolve(
@@ -64,14 +64,14 @@ class TestChoose:
 
     def test_a_space_smaller_than_the_population_is_scored_whole(self):
         space = SearchSpace(tuple(FULL[name] for name in ("visual.U1", "T")))
-        strategy, evaluator = begun(space=space, population=50), SpyJudge(additive_fitness(space, 0))
+        strategy, evaluator = begun(space=space, population=50), SpyEvaluator(additive_fitness(space, 0))
         strategy.search(evaluator)
         assert len(evaluator.evaluated) == space.size == 6
         assert strategy.derive() == best_by_enumeration(space, evaluator.fitness)
 
     def test_interrupted_at_any_evaluation_it_ends_the_same_and_evaluates_nothing_twice(self):
         strategy, evaluator = chosen()
-        pieced, evaluated = choose_in_pieces(begun, evaluator.fitness)
+        pieced, evaluated = search_in_pieces(begun, evaluator.fitness)
         assert pieced.rounds == strategy.rounds
         assert pieced.derive() == strategy.derive()
         assert evaluated == evaluator.evaluated

@@ -89,72 +89,80 @@ class SelectsNothing(Marginal):
 
 
 class MovesWeights(Marginal):
-    def architecture_step(self, module, batch, progress):
-        super().architecture_step(module, batch, progress)
+    def architecture_step(self, context, batch, progress):
+        super().architecture_step(context, batch, progress)
         with torch.no_grad():
-            module.network.hash.fc.weight += 1e-3
+            context.module.network.hash.fc.weight += 1e-3
 
 
 class LeavesGradients(Marginal):
-    def architecture_step(self, module, batch, progress):
-        super().architecture_step(module, batch, progress)
-        module.loss(batch, self.route(progress)).backward()
+    def architecture_step(self, context, batch, progress):
+        super().architecture_step(context, batch, progress)
+        context.module.loss(batch, self.route(progress)).backward()
 
 
 class LeavesEvaluationMode(Marginal):
-    def architecture_step(self, module, batch, progress):
-        module.network.eval()
-        super().architecture_step(module, batch, progress)
+    def architecture_step(self, context, batch, progress):
+        context.module.network.eval()
+        super().architecture_step(context, batch, progress)
 
 
 class FreezesWeights(Marginal):
-    def architecture_step(self, module, batch, progress):
-        super().architecture_step(module, batch, progress)
-        module.network.S.requires_grad_(False)
+    def architecture_step(self, context, batch, progress):
+        super().architecture_step(context, batch, progress)
+        context.module.network.S.requires_grad_(False)
 
 
 class StepsByChance(Marginal):
-    def architecture_step(self, module, batch, progress):
+    def architecture_step(self, context, batch, progress):
         np.random.random()
-        super().architecture_step(module, batch, progress)
+        super().architecture_step(context, batch, progress)
 
 
 class MovesWeightsAtValidation(Marginal):
+    def start_training(self, context):
+        self.network = context.module.network
+
     @torch.no_grad()
-    def on_validation_epoch_start(self, trainer, pl_module):
-        super().on_validation_epoch_start(trainer, pl_module)
-        pl_module.network.hash.fc.bias.zero_()
+    def evaluation_routes(self, progress):
+        self.network.hash.fc.bias.zero_()
+        return super().evaluation_routes(progress)
 
 
 class MovesWithTheWeights(Marginal):
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def route(self, progress):
         self.architecture.losses += 1
+        return super().route(progress)
 
 
 class SharesVideos(Marginal):
-    def architecture_batch(self, module, progress):
-        return module.receive(self.data.batch(self.data.splits["train"][:16]))
+    def own_batch(self, context, progress):
+        return context.data.batch(context.data.splits["train"][:16])
 
 
 class TrainsOnVal(Marginal):
     train_fraction = 1.0
 
-    def setup(self, trainer, pl_module, stage):
-        super().setup(trainer, pl_module, stage)
-        self.data.train_on(self.data.splits["val"])
+    def start_training(self, context):
+        context.data.splits["train"][:16] = context.data.splits["val"]
 
-    def architecture_batch(self, module, progress):
-        return module.receive(self.data.batch(self.data.splits["val"]))
+    def own_batch(self, context, progress):
+        return context.data.batch(context.data.splits["val"])
 
 
 class ReadsTest(Marginal):
-    def architecture_batch(self, module, progress):
-        return module.receive(self.data.batch(self.data.splits["test"]))
+    def own_batch(self, context, progress):
+        return context.data.batch(context.data.splits["test"])
 
 
 class KnowsTestLabels(Marginal):
+    data = None
+
+    def start_training(self, context):
+        self.data = context.data
+
     def numbers(self, purpose, progress):
-        known = self.data.labels[self.data.splits["test"], 0].tolist() if hasattr(self, "data") else []
+        known = [] if self.data is None else self.data.labels[self.data.splits["test"], 0].tolist()
         return np.random.default_rng((self.seed, purpose, progress.epoch, progress.batch, *map(int, known)))
 
 

@@ -10,7 +10,7 @@ from avhash_nas.strategies import SearchStrategy
 class Marginal(SearchStrategy):
     """Keeps of each cell the candidate with which uniform paths have the smallest mean loss on held-out videos.
 
-    In the end the judge compares that architecture with those that differ from it in one cell.
+    In the end the evaluator compares that architecture with those that differ from it in one cell.
     """
 
     train_fraction = 0.75
@@ -33,13 +33,16 @@ class Marginal(SearchStrategy):
         return np.random.default_rng((self.seed, purpose, progress.epoch, progress.batch))
 
     @torch.no_grad()
-    def architecture_step(self, module, batch, progress):
-        path = self.path(1, progress)
-        loss = module.loss(module.augment(self.architecture_batch(module, progress)), path)
+    def architecture_step(self, context, batch, progress):
+        path, module = self.path(1, progress), context.module
+        loss = module.loss(module.augment(self.own_batch(context, progress)), path)
         for cell, position in enumerate(path.values()):
             self.architecture.losses[cell, position] += loss
             self.architecture.paths[cell, position] += 1
         self.steps += 1
+
+    def own_batch(self, context, progress):
+        return context.held_out_batch(progress)
 
     def search(self, evaluator):
         first = dict(self.derive())

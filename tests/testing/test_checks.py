@@ -1,4 +1,4 @@
-"""The conformance checks: a sound strategy passes, and whatever breaks the contract is found and named."""
+"""The conformance checks: a correct strategy passes, and each violation of the contract is reported."""
 
 import pytest
 
@@ -9,93 +9,109 @@ from testing.marginal import Marginal
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_third_partys_strategy_passes(check):
+def test_third_party_strategy_passes(check):
     check(Marginal)
 
 
-def test_a_promise_is_checked_where_it_is_made():
-    testing.no_architecture_is_judged_twice(Marginal)
-    with pytest.raises(AssertionError, match=r"choose\(\) asks for an architecture twice: Architecture\(visual"):
-        testing.no_architecture_is_judged_twice(broken.AsksTwice)
-    interruptions.an_interrupted_choice_ends_the_same(broken.AsksTwice)
+def test_optional_check_of_repeated_evaluations():
+    testing.no_architecture_is_evaluated_twice(Marginal)
+    with pytest.raises(AssertionError, match=r"search\(\) requests the score of an architecture twice: Arch"):
+        testing.no_architecture_is_evaluated_twice(broken.AsksTwice)
+    interruptions.interrupted_evaluation_gives_the_same(broken.AsksTwice)
 
 
 @pytest.mark.parametrize(
     ("check", "make", "text"),
     [
-        (determinism.state_and_figures_are_plain, broken.StateOfObjects, r"state_dict\(\) holds more than tensors"),
-        (determinism.state_and_figures_are_plain, broken.EndlessReport, r"report\(\) holds more than JSON values"),
-        (determinism.state_and_figures_are_plain, broken.EmptySummary, r"epoch 0 is not finite: architecture/mean"),
+        (determinism.state_and_results_are_plain, broken.StateOfObjects, r"state_dict\(\) holds more than tensors"),
+        (determinism.state_and_results_are_plain, broken.EndlessReport, r"report\(\) holds more than JSON values"),
+        (determinism.state_and_results_are_plain, broken.EmptySummary, r"epoch 0 is not finite: architecture/mean"),
         (
-            determinism.a_choice_is_of_the_space,
+            determinism.derived_architecture_fits_the_space,
             broken.UnknownCandidate,
-            r"after begin\(\), is not of the space: .*conv7",
+            r"after setup_search\(\), is not in the space: .*conv7",
         ),
-        (determinism.a_choice_is_of_the_space, broken.DerivesByChance, r"derive\(\), after begin\(\), changes global"),
-        (determinism.a_choice_is_of_the_space, broken.ChoosesByChance, r"choose\(\) changes global random numbers"),
         (
-            determinism.answers_are_pure,
+            determinism.derived_architecture_fits_the_space,
+            broken.DerivesByChance,
+            r"after setup_search\(\), changes global",
+        ),
+        (
+            determinism.derived_architecture_fits_the_space,
+            broken.ChoosesByChance,
+            r"search\(\) changes global random",
+        ),
+        (
+            determinism.queries_are_pure,
             broken.RoutesByChance,
             r"route\(SearchProgress\(.* changes global random numbers",
         ),
         (
-            determinism.answers_are_pure,
+            determinism.queries_are_pure,
             broken.CountsRoutes,
-            r"route\(SearchProgress\(.* gives something else when asked again",
+            r"route\(SearchProgress\(.* differs when called again",
         ),
-        (determinism.answers_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
-        (determinism.answers_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
-        (determinism.answers_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
-        (determinism.answers_are_pure, broken.UnevenProbabilities, r"gives visual.U1 no probabilities: \[0.5, 0.75\]"),
-        (determinism.answers_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
+        (determinism.queries_are_pure, broken.CountsInState, r"derive\(\) changes state_dict.steps: 0 and 1"),
+        (determinism.queries_are_pure, broken.LeavesOutACell, r"\['derived'\] leaves out the cell visual.D1"),
+        (determinism.queries_are_pure, broken.BeyondTheCell, "does not fit the cell visual.U1: -1"),
         (
-            determinism.answers_are_pure,
+            determinism.queries_are_pure,
+            broken.UnevenProbabilities,
+            r"not probabilities of visual.U1: \[0.5, 0.75\]",
+        ),
+        (determinism.queries_are_pure, broken.TooManyProbabilities, "has 3 values for the 2 of visual.U1"),
+        (
+            determinism.queries_are_pure,
             broken.SelectsNothing,
-            r"selects is 'supernet', evaluation_routes\(\) has derived",
+            r"monitor is 'supernet', evaluation_routes\(\) has derived",
         ),
-        (steps.weights_move_in_weight_steps_only, broken.MovesWeights, r"weights.hash.fc.weight: 96 of 96 values"),
-        (steps.weights_move_in_weight_steps_only, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),
-        (steps.weights_move_in_weight_steps_only, broken.LeavesEvaluationMode, "mode.: True and False"),
-        (steps.weights_move_in_weight_steps_only, broken.FreezesWeights, r"trained.S.\S+: True and False"),
-        (steps.weights_move_in_weight_steps_only, broken.StepsByChance, "global generators of Python or NumPy"),
-        (steps.weights_move_in_weight_steps_only, broken.MovesWeightsAtValidation, "between two weight steps.*fc.bias"),
-        (steps.architecture_rests_in_weight_steps, broken.MovesWithTheWeights, "changes the architecture: losses"),
-        (steps.weights_are_trained_on_their_videos, broken.SharesVideos, "videos train the weights and are held out"),
-        (steps.weights_are_trained_on_their_videos, broken.TrainsOnVal, "on 16 videos that are no training videos"),
-        (steps.nothing_is_known_of_test, broken.ReadsTest, "reads 16 videos of test"),
-        (steps.nothing_is_known_of_test, broken.KnowsTestLabels, "goes another way with other videos in test: steps"),
-        (seeds.a_seed_decides_everything, broken.CountsSearches, "a second search .* another way: steps.epoch 0"),
-        (seeds.another_process_finds_the_same, broken.HashOfAName, "another process goes another way"),
-        (seeds.another_process_finds_the_same, lambda: Marginal(), r"cannot make the strategy; .*functools\.partial"),
+        (steps.only_weight_steps_change_weights, broken.MovesWeights, r"weights.hash.fc.weight: 96 of 96 values"),
+        (steps.only_weight_steps_change_weights, broken.LeavesGradients, r"gradients\.\S+: None and tensor"),
+        (steps.only_weight_steps_change_weights, broken.LeavesEvaluationMode, "mode.: True and False"),
+        (steps.only_weight_steps_change_weights, broken.FreezesWeights, r"trained.S.\S+: True and False"),
+        (steps.only_weight_steps_change_weights, broken.StepsByChance, "global generators of Python or NumPy"),
+        (steps.only_weight_steps_change_weights, broken.MovesWeightsAtValidation, "between two weight steps.*fc.bias"),
+        (steps.weight_steps_keep_the_architecture, broken.MovesWithTheWeights, "changes the architecture: losses"),
+        (steps.training_videos_are_separate, broken.SharesVideos, "videos train the weights and are used"),
+        (steps.training_videos_are_separate, broken.TrainsOnVal, "on 13 videos outside train"),
+        (steps.test_split_is_unused, broken.ReadsTest, "reads 16 videos of test"),
+        (steps.test_split_is_unused, broken.KnowsTestLabels, "differs with other videos in test: steps"),
+        (seeds.seed_determines_everything, broken.CountsSearches, "a second search .* differs: steps.epoch 0"),
+        (seeds.another_process_gives_the_same, broken.HashOfAName, "differs in another process"),
+        (seeds.another_process_gives_the_same, lambda: Marginal(), r"cannot make the strategy; .*functools\.partial"),
         (
-            interruptions.a_stopped_search_ends_the_same,
+            interruptions.stopped_search_gives_the_same,
             broken.ForgetsSteps,
-            r"another way: steps.epoch 0 batch \d.route",
+            r"stopped differs: steps.epoch 0 batch \d.route",
         ),
-        (interruptions.an_interrupted_choice_ends_the_same, broken.ChoosesAnotherEachTime, "chooses otherwise, int"),
-        (interruptions.an_interrupted_choice_ends_the_same, broken.AsksForMoreEachTime, r"asks for \+\d+ architect"),
-        (toy.one_cell_is_solved, broken.FindsNothing, "conv3 alone can solve the problem; found was skip"),
+        (
+            interruptions.interrupted_evaluation_gives_the_same,
+            broken.ChoosesAnotherEachTime,
+            "differs when interrupted",
+        ),
+        (interruptions.interrupted_evaluation_gives_the_same, broken.AsksForMoreEachTime, r"requests \+\d+ scores"),
+        (toy.one_cell_is_solved, broken.FindsNothing, "only conv3 can solve the problem; derived was skip"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_breach_of_the_contract_is_named(check, make, text):
+def test_violation_is_reported(check, make, text):
     with pytest.raises(AssertionError, match=text):
         check(make)
 
 
-def test_all_checks_in_one_call(monkeypatch):
+def test_check_strategy_runs_all_checks(monkeypatch):
     asked = []
     monkeypatch.setattr(testing, "CHECKS", (asked.append, asked.append))
     check_strategy(Marginal)
     assert asked == [Marginal, Marginal]
 
 
-def test_a_strategy_that_trains_no_supernet_has_only_its_choice_to_check():
+def test_strategy_without_supernet_needs_no_training():
     class Alone(Marginal):
         uses_supernet = False
 
         def route(self, progress):
             raise AssertionError("nothing is trained")
 
-    for check in {*CHECKS} - {seeds.another_process_finds_the_same, toy.one_cell_is_solved}:
+    for check in {*CHECKS} - {seeds.another_process_gives_the_same, toy.one_cell_is_solved}:
         check(Alone)

@@ -16,7 +16,7 @@ from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.pipeline.evaluate import reference_scores
 from avhash_nas.space import load_space
 from avhash_nas.training import Augmentation, HashingModule, Recipe
-from avhash_nas.training.callbacks import AveragedWeights, History, KeepBest
+from avhash_nas.training.callbacks import AveragedWeights, EpochLog, KeepBest
 from avhash_nas.training.tensors import read_tensors
 from training.tiny import avnas, epochs_of, metrics_of
 
@@ -228,7 +228,7 @@ def test_test_is_read_once_and_last(tiny_config: Path, tmp_path: Path, monkeypat
 
 
 def test_history_has_a_row_for_each_epoch_and_no_scores_of_another_one(data: HashingData, tmp_path: Path) -> None:
-    history = History(tmp_path / "search")
+    history = EpochLog(tmp_path / "search")
     trainer = L.Trainer(
         max_epochs=3,
         check_val_every_n_epoch=2,
@@ -245,6 +245,6 @@ def test_history_has_a_row_for_each_epoch_and_no_scores_of_another_one(data: Has
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert [bool(row["val/map@100_retrieved"]) for row in rows] == [False, True, False]
     assert all(float(row["train/loss"]) > 0 for row in rows)
-    again = History(tmp_path / "again")
+    again = EpochLog(tmp_path / "again")
     again.load_state_dict(history.state_dict())
     assert again.seconds_per_epoch == history.seconds_per_epoch > 0

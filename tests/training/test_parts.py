@@ -14,7 +14,7 @@ from avhash_nas.data.batch import Batch
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_json, write_whole
 from avhash_nas.pipeline import RunFolder
-from avhash_nas.pipeline.evaluate import nest
+from avhash_nas.pipeline.evaluate import scores_by_k
 from avhash_nas.random_streams import seeded
 from avhash_nas.training import Augmentation, Interrupted, Recipe
 from avhash_nas.training.augmentation import segment_steps
@@ -175,7 +175,7 @@ def test_a_damaged_state_is_named(content: bytes, tmp_path: Path) -> None:
 
 def test_the_first_signal_is_remembered_and_the_second_interrupts() -> None:
     request = StopRequest()
-    request.polite = True
+    request.deferred = True
     request(signal.SIGTERM, None)
     assert request.signum == signal.SIGTERM
     with pytest.raises(Interrupted) as stopped:
@@ -213,14 +213,14 @@ def test_nest_picks_one_prefix() -> None:
         "val/derived/map@100_retrieved": 0.125,
         "val/supernet/recall@100": 0.75,
     }
-    assert nest(logged, "val/supernet/") == {"map@100": {"retrieved": 0.5, "k": 0.25}}
+    assert scores_by_k(logged, "val/supernet/") == {"map@100": {"retrieved": 0.5, "k": 0.25}}
 
 
 def test_a_run_folder_is_written_at_its_begin_only(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.open({"bits": 64, "search": {"epochs": 3}}, overwrite=False)
     assert not folder.path.exists()
-    folder.begin()
+    folder.start()
     assert folder.read_options() == {"bits": 64, "search": {"epochs": 3}}
     with pytest.raises(AvnasError, match=r"search\.epochs was 3, now 4"):
         RunFolder(tmp_path / "run").open({"bits": 64, "search": {"epochs": 4}}, overwrite=False)
@@ -229,7 +229,7 @@ def test_a_run_folder_is_written_at_its_begin_only(tmp_path: Path) -> None:
 def test_more_than_three_differences_are_counted(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.open(dict.fromkeys("abcde", 1), overwrite=False)
-    folder.begin()
+    folder.start()
     with pytest.raises(AvnasError, match=r"\(a was 1, now 2; b was 1, now 2; c was 1, now 2 and 2 more\)"):
         RunFolder(tmp_path / "run").open(dict.fromkeys("abcde", 2), overwrite=False)
 
@@ -237,14 +237,14 @@ def test_more_than_three_differences_are_counted(tmp_path: Path) -> None:
 def test_a_run_to_be_overwritten_is_not_finished(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.open({}, overwrite=False)
-    folder.begin()
+    folder.start()
     folder.write_metrics({"bits": 16})
     again = RunFolder(tmp_path / "run")
     again.open({}, overwrite=True)
     assert folder.finished
     assert not again.finished
     assert folder.metrics.exists()
-    again.begin()
+    again.start()
     assert not folder.metrics.exists()
 
 

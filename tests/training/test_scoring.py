@@ -11,6 +11,7 @@ from avhash_nas.data import HashingData, write_synthetic
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import prune
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring, part_of
+from avhash_nas.strategies import RandomSearch
 from avhash_nas.training import HashingModule
 from distributed.scoring import scores as scores_of_rank
 from distributed.scoring import small_supernet, some
@@ -51,8 +52,11 @@ def test_scores_are_those_of_a_validation_and_of_the_pruned_network(data):
     supernet = small_supernet("full")
     architectures = some(supernet.space, 4)
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    module = HashingModule(supernet)
-    module.evaluation_routes = {str(n): supernet.space.indices(each) for n, each in enumerate(architectures)}
+    strategy = RandomSearch()
+    strategy.setup_search(supernet.space, 0)
+    routes = {str(n): supernet.space.indices(each) for n, each in enumerate(architectures)}
+    strategy.evaluation_routes = lambda progress: routes
+    module = HashingModule(supernet, strategy=strategy)
     trainer.validate(module, data, verbose=False)
     pruned = HashingModule(prune(supernet, architectures[2]))
     trainer.validate(pruned, data, verbose=False)

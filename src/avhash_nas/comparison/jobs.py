@@ -61,7 +61,7 @@ def run_jobs(jobs: Sequence[Job], at_once: int) -> dict[str, str]:
     problems: dict[str, str] = {}
     waiting, running = list(reversed(jobs)), list[_Running]()
     with stop_requests() as stop, _terminated(running):
-        stop.polite = True
+        stop.deferred = True
         while waiting or running:
             _stop_if_asked(stop, running)
             while waiting and len(running) < at_once:

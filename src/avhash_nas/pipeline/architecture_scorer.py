@@ -1,4 +1,4 @@
-"""Scores of many architectures with one supernet's weights, exactly those of one after the other."""
+"""Scores of many architectures with one supernet's weights, equal to those of single validations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ _K = 100
 class Scoring:
     """How architectures are scored with the supernet's weights, on val.
 
-    Fewer videos are faster in proportion, but give other scores: a part is fixed, every n-th video of the split when
-    sorted by (first) class, so that the classes keep their shares.
+    Fewer videos are proportionally faster, but change the scores. The subset is fixed: every n-th video of the split,
+    sorted by (first) class, so that classes keep their proportions.
 
     Args:
-        queries: Videos of val that query; 0 takes all.
-        database: Videos of the database split that are searched; 0 takes all.
-        memory: GiB of what is kept because several architectures need it; with less, more is computed again.
+        queries: Number of queries from val; 0 takes all.
+        database: Number of videos of the database split; 0 takes all.
+        memory: GiB for intermediate results that several architectures share; with less, more is recomputed.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     queries: int = 0
@@ -52,22 +52,21 @@ class Scoring:
 class ArchitectureScorer:
     """Scores architectures by the retrieval of val queries in the database, with a supernet's weights.
 
-    A batch of videos goes through all architectures before the next one does, and what architectures have in common
-    runs once for all of them (`SharedRoutes`); only packed codes are kept for all videos, bits / 8 bytes each. Batches
-    are those of a validation by one process, so a score is, to the last bit, what a validation of the supernet on the
-    architecture's route gives (and of the pruned network), whichever architectures are scored with it. Between calls
-    nothing is kept; the weights may change.
+    A batch of videos goes through all architectures before the next batch, and common parts of architectures run once
+    (`SharedRoutes`); for all videos only packed codes are kept, bits / 8 bytes each. Batches are those of a validation
+    by one process, so a score equals, to the last bit, that of a validation of the supernet on the architecture's route
+    (and of the pruned network), whichever other architectures are scored with it. Nothing is kept between calls, so the
+    weights may change.
 
-    Under several ranks each scores a part of the architectures on all videos, and all get all scores. Weights, buffers
-    and random numbers stay as they are.
+    Under several ranks each scores some of the architectures on all videos, and all get all scores. Weights, buffers
+    and random states do not change.
 
     Args:
         supernet: Its weights score.
         data: An open dataset.
         scoring: Options.
-        device: Where to compute; the supernet is moved there for the time.
-        pause: Called between two architectures of a batch, equally often on all ranks: it may end the work by an
-            exception.
+        device: Where to compute; the supernet is moved there temporarily.
+        pause: Called between two architectures of a batch, equally often on all ranks; it may raise to stop.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class ArchitectureScorer:
         """mAP@100 of each architecture, by normalization: `retrieved`, `standard`, `k`.
 
         Raises:
-            AvnasError: An architecture does not lie in the space, or its codes are not numbers.
+            AvnasError: An architecture is not in the space, or its codes are NaN.
         """
         if not architectures:
             return []
@@ -101,8 +100,8 @@ class ArchitectureScorer:
         rank = distributed.get_rank() if world_size() > 1 else 0
         own = ordered[rank * share : (rank + 1) * share]
         codes = self._codes({architecture: routes[architecture] for architecture in own}, pauses=share)
-        found = torch.tensor([self._score(each) for each in codes], dtype=torch.float64, device=self.device)
-        everywhere = gather_rows(found.view(len(own), len(NORMALIZATIONS))).tolist()
+        scores = torch.tensor([self._score(each) for each in codes], dtype=torch.float64, device=self.device)
+        everywhere = gather_rows(scores.view(len(own), len(NORMALIZATIONS))).tolist()
         known = dict(zip(ordered, everywhere, strict=True))
         return [dict(zip(NORMALIZATIONS, known[architecture], strict=True)) for architecture in architectures]
 
@@ -130,7 +129,7 @@ class ArchitectureScorer:
         return packed
 
     def _batches(self) -> Iterator[Rows]:
-        """Queries, then database, cut as OrderedBatches cuts them for one process."""
+        """Queries, then database, in the batches of OrderedBatches for one process."""
         for rows in (self._queries.rows, self._database.rows):
             yield from np.array_split(rows, -(-len(rows) // self.data.eval_batch_size))
 
@@ -155,8 +154,8 @@ class _Videos:
     """The videos of one role.
 
     Attributes:
-        rows: In the order in which they are encoded.
-        order: From there to the order of their ids, in which a validation adds up what they score.
+        rows: In the order of encoding.
+        order: Permutation to the order of ids, in which a validation sums their scores.
         ids: In that order.
         labels: In that order.
     """
@@ -174,12 +173,12 @@ class _Videos:
 
 
 def part_of(rows: Rows, labels: Labels, count: int) -> Rows:
-    """Every n-th of some videos when sorted by their first class.
+    """Every n-th of some videos, sorted by their first class.
 
     Args:
         rows: The videos, in the order of their list.
         labels: Multi-hot labels of all videos, (V, C).
-        count: Videos wanted; 0, or more than there are, takes all.
+        count: Number of videos; 0, or more than there are, takes all.
 
     Returns:
         Their rows, ascending.

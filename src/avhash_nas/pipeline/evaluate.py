@@ -1,4 +1,4 @@
-"""Scores of a finished network and the reference_scores beside them."""
+"""Scores of a finished network, and reference scores that need no training."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from avhash_nas.data import HashingData
 from avhash_nas.data.loading import Rows
 from avhash_nas.metrics import RetrievalScores, chance_scores, evaluate, ids_from_names, random_projection_codes
 from avhash_nas.networks import HashNetwork
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training import HashingModule
 
 KS = (5, 20, 100)
 """The K at which a test reports mAP, precision and recall."""
@@ -26,22 +26,22 @@ def evaluate_network(network: HashNetwork, data: HashingData, trainer: L.Trainer
     return module.scores[""]
 
 
-def nest(logged: Mapping[str, float], prefix: str) -> dict[str, dict[str, float]]:
-    """Logged average precisions under a prefix, by K and normalization, as `metrics.json` has them.
+def scores_by_k(logged: Mapping[str, float], prefix: str) -> dict[str, dict[str, float]]:
+    """Logged average precisions under a prefix, by K and normalization, in the form of `metrics.json`.
 
-    >>> nest({"val/map@100_k": 0.5, "val/recall@100": 0.1}, "val/")
+    >>> scores_by_k({"val/map@100_k": 0.5, "val/recall@100": 0.1}, "val/")
     {'map@100': {'k': 0.5}}
     """
-    nested: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for name, value in logged.items():
         if name.startswith(f"{prefix}map@"):
-            score, _, normalization = name[len(prefix) :].partition("_")
-            nested.setdefault(score, {})[normalization] = value
-    return nested
+            measure, _, normalization = name[len(prefix) :].partition("_")
+            scores.setdefault(measure, {})[normalization] = value
+    return scores
 
 
 def reference_scores(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
-    """What needs no training, on the test split: a random order, and random projections of the raw features.
+    """Scores on the test split without training: a random order, and random projections of the raw features.
 
     Returns:
         {"chance": {"map@100": {...}}, "random_projection": {"map@100": {...}}}.
@@ -74,7 +74,7 @@ def _pooled(data: HashingData, rows: Rows) -> Tensor:
 def inference_seconds(network: HashNetwork, data: HashingData, videos: int = 12_500, batch: int = 128) -> float:
     """Seconds to encode `videos` videos, as in the paper's Table 2: measured on a few batches and scaled up.
 
-    Reading is left out; the first batch, which warms up, as well.
+    Reading is not counted, nor is the first batch, which is slower.
     """
     rows = data.splits[data.database]
     weight = next(network.parameters())

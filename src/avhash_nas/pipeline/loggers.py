@@ -1,4 +1,4 @@
-"""Loggers by name. What a run needs to go on, and its curves, lie in epochs.csv without any of them."""
+"""Loggers by name. A run's curves are in epochs.csv without any of them."""
 
 import hashlib
 import importlib
@@ -21,7 +21,7 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
 
     Args:
         name: `csv` (epochs.csv, which every stage writes anyway), `wandb` or `tensorboard`.
-        run: Folder of the run; its name is the name that wandb shows, and a resumed run goes on under the same id.
+        run: Folder of the run; wandb shows its name, and a resumed run keeps its id.
         stage: Prefix of what is logged; empty for the test.
 
     Raises:
@@ -33,7 +33,7 @@ def make_loggers(name: str, run: Path, stage: str) -> list[Logger]:
 
 
 def log_pictures(name: str, run: Path, pictures: Sequence[Path]) -> None:
-    """Send pictures to a logger that shows them, wandb; the others are left alone.
+    """Send pictures to wandb; other loggers do not show them.
 
     Args:
         name: As `make_loggers` takes it.
@@ -47,7 +47,7 @@ def log_pictures(name: str, run: Path, pictures: Sequence[Path]) -> None:
 
 
 def check_logger(name: str) -> None:
-    """See before any training that a logger's package is there.
+    """Check, before any training, that a logger's package is installed.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -75,7 +75,7 @@ def _wandb(run: Path, stage: str) -> list["WandbLogger"]:
     run.mkdir(parents=True, exist_ok=True)
     logger = WandbLogger(project=PROJECT, name=run.name, id=identity, save_dir=run, prefix=stage, resume="allow")
     try:
-        logger.experiment  # noqa: B018  # starts the run now, so that a refusal comes before any training
+        logger.experiment  # noqa: B018  # starts the run now, so that an error comes before any training
     except wandb.errors.UsageError as error:
         raise AvnasError(f"--logger=wandb: {error} (or set WANDB_MODE=offline)") from error
     return [logger]

@@ -1,4 +1,4 @@
-"""Everything that a run needs, built and ready."""
+"""The plan of a run: data, networks, recipes and strategy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,29 +8,27 @@ from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.pipeline.architecture_scorer import Scoring
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.training.augmentation import Augmentation
-from avhash_nas.training.recipe import Recipe
-from avhash_nas.training.stage import TrainerFactory
+from avhash_nas.training import Augmentation, Recipe, TrainerFactory
 
 SCORE = "map@100_retrieved"
-"""What selects an epoch: mAP@100, divided by the hits within the first 100, as in the paper's tables."""
+"""The score that selects an epoch: mAP@100, normalized by the hits within the first 100, as in the paper's tables."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides what a run computes, built and ready.
+    """Everything that determines the result of a run, constructed.
 
     Attributes:
         data: The dataset, opened.
-        make_network: Builds the network; called with the random numbers seeded.
+        make_network: Builds the network; called with torch's generator seeded.
         objective: The loss of both stages.
-        search: How the supernet is trained.
-        finetune: How the pruned network, or one without choices, is trained.
+        search: Recipe of the supernet.
+        finetune: Recipe of the pruned network, or of one without choices.
         augmentation: Of training batches, in both stages.
-        strategy: Finds the architecture; not used by a network without choices.
+        strategy: Search strategy; not used for a network without choices.
         make_trainer: Makes a stage's Trainer.
         seed: For initialization, sampling, dropout and augmentation.
-        scoring: How candidates are scored after the supernet is trained.
+        scoring: How architectures are scored after the supernet is trained.
         from_scratch: Fine-tune from a fresh initialization instead of the supernet's weights.
     """
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and whether a command may write to it."""
+"""The folder of a run: its contents, and whether a command may write to it."""
 
 import shutil
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from avhash_nas.legacy import renamed
 class RunFolder:
     """`config.yaml`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
 
-    A run is told apart by its options: started again with the same ones it goes on, and a finished run is never
-    touched. Options that change how fast something is computed, and not what, may differ.
+    A run is identified by its options: started again with the same options it resumes, and a finished run is never
+    changed. Options that affect speed but not the result may differ.
 
     Args:
         path: The folder.
@@ -42,21 +42,21 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """The run has been through all its stages, and nobody asked to start it anew."""
+        """Whether the run has finished all its stages and is not to be overwritten."""
         return self.metrics.exists() and not self._overwrite
 
     def open(self, options: Mapping[str, Any], *, overwrite: bool) -> None:
-        """See whether a run may start here or go on; nothing is written or removed before `begin`.
+        """Check that a run may start or resume here; nothing is written or removed before `start`.
 
         Args:
-            options: All options that decide what is computed, as plain values.
-            overwrite: Remove what is there and start anew.
+            options: All options that determine the result, as plain values.
+            overwrite: Remove the folder's contents and start again.
 
         Raises:
-            AvnasError: The folder holds a run with other options, or something that is no run.
+            AvnasError: The folder holds a run with other options, or is not a run folder.
         """
         if rank() != 0:
-            self._overwrite = overwrite  # whatever is left there, the first rank removes
+            self._overwrite = overwrite  # the first rank removes what is there
             return
         if self.path.exists() and not self.path.is_dir():
             raise AvnasError(f"{self.path}: --out must name a folder, this is a file")
@@ -67,20 +67,20 @@ class RunFolder:
             self._compare(self.read_options(), options)
         self._options, self._overwrite = dict(options), overwrite and here
 
-    def begin(self) -> None:
-        """Start or go on, once everything that the user gave has been found good: a typo costs no finished run.
+    def start(self) -> None:
+        """Start or resume, once all options are checked, so that a typo does not remove a finished run.
 
-        Only the first rank touches the folder; the others, if they are there already, wait for it.
+        Only the first rank changes the folder; ranks that have been started already wait for it.
 
         Raises:
             AvnasError: The folder is not writable.
         """
         if rank() == 0:
-            self._begin()
+            self._write()
         self._overwrite = False
         of_first_rank(None)
 
-    def _begin(self) -> None:
+    def _write(self) -> None:
         if self._overwrite:
             try:
                 shutil.rmtree(self.path)
@@ -94,7 +94,7 @@ class RunFolder:
         """The options of the run.
 
         Raises:
-            AvnasError: This is no run folder.
+            AvnasError: This is not a run folder.
         """
         if not self.config.exists():
             raise AvnasError(f"{self.path}: no run here (config.yaml is missing)")
@@ -102,7 +102,7 @@ class RunFolder:
         return options
 
     def read_metrics(self) -> dict[str, Any]:
-        """What the finished run measured.
+        """Metrics of the finished run.
 
         Raises:
             AvnasError: The run is not finished.
@@ -122,7 +122,7 @@ class RunFolder:
 
 
 def changes(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """What differs between the options of a run and others, the first three by name; empty if nothing does."""
+    """Differences between the options of a run and others, the first three by name; empty if none."""
     old, new = flatten(stored), flatten(given)
     changed = [
         f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
@@ -156,11 +156,11 @@ ROWS = (
     ("fine-tuned", "val", "val"),
     ("test", "test", "test"),
 )
-"""Title, key in metrics.json, and the split that is scored."""
+"""Title, key in metrics.json, and split."""
 
 
 def results_table(metrics: Mapping[str, Any]) -> Table:
-    """mAP@100 of everything that a run measured; `retrieved` divides by hits within 100, `standard` by min(100, R)."""
+    """All mAP@100 of a run; `retrieved` is normalized by the hits within 100, `standard` by min(100, R)."""
     title = f"mAP@100, {metrics['bits']} bits, seed {metrics['seed']}, {metrics['parameters']:,} parameters"
     table = Table(title=title)
     table.add_column("network")

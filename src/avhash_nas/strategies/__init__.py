@@ -1,11 +1,11 @@
-"""What decides which candidate each cell keeps: one strategy, one file, one word on the command line."""
+"""Search strategies: which candidate each cell keeps. `--strategy=NAME` names a file of this package."""
 
 from avhash_nas.strategies.avnas import AVNAS
 from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.darts import DARTS
 from avhash_nas.strategies.enas import ENAS
 from avhash_nas.strategies.gdas import GDAS
-from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchProgress
+from avhash_nas.strategies.protocols import Evaluator, Searchable, SearchContext, SearchProgress, WeightOptimizer
 from avhash_nas.strategies.proxylessnas import ProxylessNAS
 from avhash_nas.strategies.random import RandomSearch
 from avhash_nas.strategies.shared_random import SharedRandom
@@ -20,8 +20,10 @@ __all__ = [
     "Evaluator",
     "ProxylessNAS",
     "RandomSearch",
+    "SearchContext",
     "SearchProgress",
     "SearchStrategy",
     "Searchable",
     "SharedRandom",
+    "WeightOptimizer",
 ]

@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from typing_extensions import override
+
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route
 from avhash_nas.strategies.protocols import SearchProgress
@@ -17,26 +19,26 @@ class AVNAS(RelaxedStrategy):
 
     With the paper's learning rate of 1e-3 and few steps alpha hardly moves from uniform, and the pruned network has
     little in common with the mixture: the discretization gap. Three settings that the paper does not have close it:
-    a learning rate of alpha's own; a temperature that falls geometrically, and alpha's learning rate with it, so that a
-    step moves alpha / temperature, and with it the probabilities, as far as at the start; and an end of the mixture
-    at `discretize_at`, from where every cell runs its most probable candidate alone, and the last epochs train what pruning
-    will leave. Temperature alone does not suffice: Adam moves candidates whose gradients agree in sign by the same
-    steps, so that some cells end in ties which no temperature decides.
+    a learning rate of alpha's own; a temperature that falls geometrically, and alpha's learning rate with it, so that
+    a step moves alpha / temperature, and with it the probabilities, as far as at the start; and an end of the mixture
+    at `discretize_at`, after which every cell runs its most probable candidate alone, and the last epochs train the
+    network that pruning will leave. Temperature alone does not suffice: Adam moves candidates whose gradients agree in
+    sign by the same steps, so that some cells end in ties which no temperature decides.
 
     Args:
         lr: Learning rate of alpha (the paper's README table: 1e-3, as for the weights).
         betas: Adam's moment decay rates for alpha.
         weight_decay: Of alpha; pulls the probabilities back to uniform.
         init_scale: Standard deviation of alpha's initial values. The authors' code uses 1.
-        temperature: What the softmax's temperature falls to; it starts at 1. The paper has 1 throughout.
-        warmup: Part of the search, in [0, 1), before which alpha does not move and the temperature stays 1.
-        discretize_at: Part of the search, above `warmup` and at most 1, by which the temperature has fallen and from which
-            each cell runs its most probable candidate alone; 1 (the paper) keeps the mixture to the end.
-        select: Which score on val picks the state that is kept: `supernet` is Eq. 41; `derived` asks how good the
-            pruned network is as it stands.
+        temperature: Final temperature of the softmax; it starts at 1. The paper has 1 throughout.
+        warmup: Fraction of the search, in [0, 1), before which alpha is frozen and the temperature stays 1.
+        discretize_at: Fraction of the search, above `warmup` and at most 1, at which the temperature is reached and
+            each cell starts to run its most probable candidate alone; 1 (the paper) keeps the mixture to the end.
+        select: Score on val that selects the epoch to keep: `supernet` is Eq. 41; `derived` scores the pruned network
+            as it stands.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(
@@ -55,18 +57,18 @@ class AVNAS(RelaxedStrategy):
             raise AvnasError(f"strategy.select is supernet or derived, got {select!r}")
         self.monitor = select
 
+    @override
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Alpha, with its own learning rate, betas and decay."""
         return [
             {
                 "params": list(self.architecture.parameters()),
                 "lr": self.lr,
                 "betas": self.betas,
                 "weight_decay": self.weight_decay,
-                "factor": self.temperature_after,
+                "lr_multiplier": self.temperature_after,
             },
         ]
 
+    @override
     def route(self, progress: SearchProgress) -> Route:
-        """The mixture, without a gradient for alpha during warm-up; the derived architecture once hardened."""
-        return self.relaxed_route(progress, learns=self.learns(progress))
+        return self.relaxed_route(progress, requires_grad=self.alpha_moves(progress))

@@ -1,4 +1,4 @@
-"""Policies over architectures: ENAS's autoregressive controller, and the factorized policy to compare it with."""
+"""Policies over architectures: ENAS's autoregressive controller, and a factorized policy for comparison."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 
 Memory = Any
-"""What a policy carries from cell to cell: tensors of its own, or None."""
+"""State that a policy passes from cell to cell: tensors of its own, or None."""
 
 
 class Decoded(NamedTuple):
-    """N architectures and what a policy says of them.
+    """N architectures and their probability under a policy.
 
     Args:
-        choices: Position of the chosen candidate in each of the K cells, int64, (N, K).
+        choices: Index of the chosen candidate in each of the K cells, int64, (N, K).
         log_probability: log pi of each architecture, with graph, (N,).
         entropy: Of each cell's distribution given the choices before it, summed over the cells, in nats, with graph,
             (N,). Its mean over samples estimates the policy's entropy.
@@ -32,8 +33,8 @@ class Decoded(NamedTuple):
 class Policy(nn.Module, ABC):
     """A distribution over architectures, cell by cell: pi(m) is the product of pi(m_k | m_1, ..., m_k-1).
 
-    A cell's logits z become c * tanh(z / T), which bounds them and with them every probability: with the defaults none
-    of 8 candidates exceeds 0.955, and exploration never ends.
+    A cell's logits z become c * tanh(z / T), which bounds every probability: with the defaults none of 8 candidates
+    exceeds 0.955, so that exploration never ends.
 
     Args:
         sizes: Number of candidates of each of the K cells, in order.
@@ -41,7 +42,7 @@ class Policy(nn.Module, ABC):
         tanh_constant: c, at least 0; 0 leaves tanh out.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(self, sizes: Sequence[int], temperature: float = 5.0, tanh_constant: float = 2.5) -> None:
@@ -59,58 +60,58 @@ class Policy(nn.Module, ABC):
         """The logits of one cell.
 
         Args:
-            cell: Position of the cell, from 0.
+            cell: Index of the cell.
             count: N, architectures that are decoded at once.
-            before: What they chose in the cell before, (N,); None at the first cell.
-            memory: What this method returned there; None at the first cell.
+            before: Their choices in the previous cell, (N,); None at the first cell.
+            memory: The state that this method returned for the previous cell; None at the first cell.
 
         Returns:
-            Logits, (N, sizes[cell]), and what the next cell needs to know.
+            Logits, (N, sizes[cell]), and the state for the next cell.
         """
 
     def sample(self, count: int, generator: np.random.Generator, *, tanh: bool = True) -> Decoded:
         """Draw architectures, all at once.
 
-        The draws are made on the CPU, in float64, whatever device the parameters are on: equal generators give equal
-        architectures on all ranks.
+        The draws are made on the CPU in float64, whatever device the parameters are on, so that equal generators give
+        equal architectures on all ranks.
 
         Args:
             count: N.
-            generator: Source of the N * K numbers that decide.
-            tanh: Bound the logits. ENAS-pytorch leaves it out when it derives, the authors' code does not.
+            generator: Source of N * K random numbers.
+            tanh: Bound the logits. ENAS-pytorch leaves it out when deriving, the authors' code does not.
         """
         return self._decode(count, self._drawing(count, generator), tanh=tanh)
 
     @torch.no_grad()
     def marginals(self, count: int, generator: np.random.Generator) -> tuple[Tensor, ...]:
-        """How probable each candidate of each cell is, whatever the other cells choose.
+        """Marginal probability of each candidate of each cell.
 
-        Estimated by the mean over `count` drawn architectures of what its probability is given the choices before it,
-        which for the first cell and for independent cells is exact.
+        Estimated by the mean, over `count` sampled architectures, of its probability given the previous choices; exact
+        for the first cell and for independent cells.
 
         Args:
-            count: Architectures that are drawn.
+            count: Number of samples.
             generator: As for `sample`.
 
         Returns:
             For each cell float64 on the CPU, (sizes[cell],).
         """
-        draw, found = self._drawing(count, generator), []
+        draw, marginals = self._drawing(count, generator), []
 
-        def look(cell: int, log_probabilities: Tensor) -> Tensor:
-            found.append(log_probabilities.double().cpu().exp().mean(0))
+        def note_and_draw(cell: int, log_probabilities: Tensor) -> Tensor:
+            marginals.append(log_probabilities.double().cpu().exp().mean(0))
             return draw(cell, log_probabilities)
 
-        self._decode(count, look)
-        return tuple(found)
+        self._decode(count, note_and_draw)
+        return tuple(marginals)
 
     def score(self, choices: Tensor) -> Decoded:
-        """What the policy says of given architectures, by teacher forcing; (N, K)."""
+        """Probabilities of given architectures, (N, K), by teacher forcing."""
         return self._decode(len(choices), lambda cell, _: choices[:, cell])
 
     @torch.no_grad()
     def greedy(self) -> tuple[int, ...]:
-        """The most probable candidate of each cell given those before it, the first one of equals."""
+        """The most probable candidate of each cell given the previous choices, the first one of ties."""
         decoded = self._decode(1, lambda _, log_probabilities: log_probabilities.argmax(1))
         return tuple(decoded.choices[0].tolist())
 
@@ -124,8 +125,8 @@ class Policy(nn.Module, ABC):
 
         return draw
 
-    def _decode(self, count: int, search: Callable[[int, Tensor], Tensor], *, tanh: bool = True) -> Decoded:
-        """Walk through the cells, where `search` makes the choices (N,) of a cell from its log-probabilities."""
+    def _decode(self, count: int, choose: Callable[[int, Tensor], Tensor], *, tanh: bool = True) -> Decoded:
+        """Go through the cells; `choose` makes the choices (N,) of a cell from its log-probabilities."""
         before, memory = None, None
         choices, log_probabilities, entropies = [], [], []
         for cell in range(len(self.sizes)):
@@ -134,7 +135,7 @@ class Policy(nn.Module, ABC):
             if tanh and self.tanh_constant:
                 logits = self.tanh_constant * torch.tanh(logits)
             log_p = torch.log_softmax(logits, 1)  # (N, n)
-            before = search(cell, log_p).to(log_p.device)
+            before = choose(cell, log_p).to(log_p.device)
             choices.append(before)
             log_probabilities.append(log_p.gather(1, before[:, None])[:, 0])
             entropies.append(-(log_p.exp() * log_p).sum(1))
@@ -151,18 +152,18 @@ class Policy(nn.Module, ABC):
 class Controller(Policy):
     """ENAS's controller: an LSTM that chooses cell by cell and reads what it has chosen (Pham et al., 2018, sec. 2.2).
 
-    Its first input is a learned embedding, each later one the embedding of the choice just made. Cells differ in their
-    candidates, so that each has a head and an embedding table of its own.
+    Its first input is a learned embedding, each later one the embedding of the previous choice. Each cell has its own
+    head and embedding table.
 
     Args:
         sizes: Number of candidates of each cell, in order.
         hidden: Width of the LSTM and of the embeddings, at least 1.
-        temperature: What logits are divided by.
+        temperature: Divisor of the logits.
         tanh_constant: Bound of the logits; 0 for none.
         seed: Of the initial values.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(
@@ -176,31 +177,31 @@ class Controller(Policy):
         super().__init__(sizes, temperature, tanh_constant)
         if hidden < 1:
             raise AvnasError(f"strategy.hidden must be at least 1, got {hidden}")
-        with torch.random.fork_rng(devices=[]):  # torch's own initial values are drawn in vain
+        with torch.random.fork_rng(devices=[]):  # torch's own initial values are not used
             self.start = nn.Parameter(torch.empty(hidden))
             self.lstm = nn.LSTMCell(hidden, hidden)
             self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in self.sizes)
             self.embeddings = nn.ModuleList(nn.Embedding(size, hidden) for size in self.sizes[:-1])
         self._draw_parameters(seed)
 
+    @override
     def step(self, cell: int, count: int, before: Tensor | None, memory: Memory) -> tuple[Tensor, Memory]:
-        """One step of the LSTM, whose memory are its hidden and cell state."""
         token = self.start.expand(count, -1) if before is None else self.embeddings[cell - 1](before)
         memory = self.lstm(token, memory)
         return self.heads[cell](memory[0]), memory
 
 
 class FactorizedPolicy(Policy):
-    """Independent cells, a vector of logits each: what the controller's context has to beat.
+    """Independent cells with a vector of logits each: the baseline for the controller's context.
 
     Args:
         sizes: Number of candidates of each cell, in order.
-        temperature: What logits are divided by.
+        temperature: Divisor of the logits.
         tanh_constant: Bound of the logits; 0 for none.
         seed: Of the initial values.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(
@@ -210,6 +211,6 @@ class FactorizedPolicy(Policy):
         self.logits = nn.ParameterList(nn.Parameter(torch.empty(size)) for size in self.sizes)
         self._draw_parameters(seed)
 
-    def step(self, cell: int, count: int, before: Tensor | None, memory: Memory) -> tuple[Tensor, Memory]:  # noqa: ARG002
-        """The cell's logits, whatever was chosen before."""
+    @override
+    def step(self, cell: int, count: int, before: Tensor | None, memory: Memory) -> tuple[Tensor, Memory]:
         return self.logits[cell].expand(count, -1), None

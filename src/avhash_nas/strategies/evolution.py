@@ -11,15 +11,15 @@ from avhash_nas.space import Architecture, SearchSpace, draw_distinct
 from avhash_nas.strategies.scored import Scored, best_first, score_all
 
 TRIES = 10
-"""Children that are bred at most for each one wanted: the others had been scored before. As in the authors' code."""
+"""Breeding attempts per child, as some children have been scored before. As in the authors' code."""
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """What an evolution has seen.
+    """Result of an evolution.
 
     Attributes:
-        generations: The architectures that were new in each generation, in the order of scoring; none comes twice.
+        generations: New architectures of each generation, in the order of scoring; none occurs twice.
         elites: The best of all generations, best first.
     """
 
@@ -47,30 +47,30 @@ def evolve(
     """Search a space for the architecture of the highest score.
 
     The first generation is random. Each later one is bred from the elites, the best of all generations so far: first
-    mutants, then crossovers, then random ones until the population is complete. What has been scored is never scored
-    again, so that every generation is new; it is scored in one call. A space that is used up ends the search.
+    mutants, then crossovers, then random architectures until the population is complete. No architecture is scored
+    twice, and each generation is scored in one call. The search ends when all architectures of the space are scored.
 
-    Deterministic: a generation's random numbers depend on the seed and its number, everything else on the scores.
-    Scored again from the start with the same answers it takes the same course.
+    Deterministic: a generation's random numbers depend on the seed and its number, everything else on the scores, so
+    that a restart with the same scores gives the same result.
 
-    The authors' code scores its last generation without ever looking at it, 50 + 20 x 50 evaluations for what its
-    settings call 20 generations; here the random one is the first of 20, and the last one counts: 20 x 50. It also
-    draws for ever where a small space is used up.
+    The authors' code scores its last generation without using it: 50 + 20 x 50 evaluations for a setting of 20
+    generations; here the random generation is the first of 20, and the last one counts: 20 x 50. Their code also never
+    ends where a small space is exhausted.
 
     Args:
-        space: What is searched.
-        score_many: Scores of some architectures, one each, higher is better. Called once a generation.
+        space: Search space.
+        score_many: Scores of some architectures, higher is better. Called once per generation.
         seed: Of everything random.
         population: Architectures of a generation.
-        generations: At most.
+        generations: Number of generations, at most.
         top: Number of elites.
-        mutants: Of a generation, at most.
-        crossovers: Of a generation, at most.
-        mutation: Probability that a mutant draws a cell anew. The draw may give what the cell had, so that a cell of n
+        mutants: Mutants of a generation, at most.
+        crossovers: Crossovers of a generation, at most.
+        mutation: Probability that a mutant redraws a cell. The draw may repeat the old candidate, so a cell of n
             candidates changes with probability `mutation` * (1 - 1 / n).
 
     Raises:
-        AvnasError: A score is not a number.
+        AvnasError: A score is NaN.
     """
     seen: set[Architecture] = set()
     history: list[tuple[Scored, ...]] = []
@@ -93,14 +93,14 @@ def evolve(
 
 
 def mutate(parent: Architecture, space: SearchSpace, probability: float, random: np.random.Generator) -> Architecture:
-    """A copy in which every cell is drawn anew, uniformly from all its candidates, with the given probability."""
-    anew = space.sample(random)
-    drawn = random.random(len(parent)) < probability
-    return Architecture({cell: (anew if new else parent)[cell] for cell, new in zip(parent, drawn)})
+    """A copy in which every cell is redrawn, uniformly from all its candidates, with the given probability."""
+    sampled = space.sample(random)
+    redrawn = random.random(len(parent)) < probability
+    return Architecture({cell: (sampled if new else parent)[cell] for cell, new in zip(parent, redrawn)})
 
 
 def cross(first: Architecture, second: Architecture, random: np.random.Generator) -> Architecture:
-    """Every cell as in the one or the other parent, with equal probability."""
+    """A child that has each cell from one of both parents, with equal probability."""
     from_first = random.random(len(first)) < 0.5
     return Architecture({cell: (first if own else second)[cell] for cell, own in zip(first, from_first)})
 
@@ -110,7 +110,7 @@ def _pick(elites: list[Scored], random: np.random.Generator) -> Architecture:
 
 
 def _unseen(bred: Iterable[Architecture], seen: set[Architecture]) -> Iterator[Architecture]:
-    """The children that were not seen before; from now on they are."""
+    """Children that are not in `seen`, to which they are added."""
     for child in bred:
         if child not in seen:
             seen.add(child)

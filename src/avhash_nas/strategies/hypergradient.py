@@ -1,4 +1,4 @@
-"""The gradient of the validation loss after one weight step by the architecture parameters: DARTS of second order."""
+"""Second-order DARTS: the gradient of the validation loss after one weight step with respect to alpha."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Loss = Callable[[Mapping[str, Tensor]], Tensor]
-"""A loss as a function of the weights, by name. The architecture parameters lie in its closure."""
+"""A loss as a function of the weights, by name. Its closure holds the architecture parameters."""
 
 Step = Callable[[Mapping[str, nn.Parameter], Mapping[str, Tensor]], tuple[dict[str, Tensor], PullBack]]
-"""What a weight step makes of weights and a gradient, and the pull-back through it: a VirtualStep."""
+"""From weights and a gradient to the weights after a step and the pull-back through it: a VirtualStep."""
 
 
 def hypergradient(
@@ -28,28 +28,27 @@ def hypergradient(
     step: Step,
     epsilon: float = 0.01,
 ) -> list[Tensor]:
-    """The gradient of val(w'(alpha), alpha) by alpha, where w'(alpha) is what a step on train(w, alpha) makes of w.
+    """Gradient of val(w'(alpha), alpha) with respect to alpha, where w'(alpha) is w after a step on train(w, alpha).
 
     With g = d train / dw, w' = step(w, g), J = dw'/dg and v = d val / dw' it is (Liu et al. 2019, Eq. 7 and 8)
 
         d val(w', alpha) / d alpha + (d^2 train / d alpha dw) J^T v.
 
-    Of the second derivative only its product with u = J^T v is needed, a central difference: train's alpha gradient at
-    w + h u less that at w - h u, divided by 2 h, with h = epsilon / |u|. That is exact where train is quadratic in w.
-    The authors of DARTS have plain SGD, J = -lr I, in mind; and some codes that follow theirs multiply by h where they
-    should divide.
+    Only the product of the second derivative with u = J^T v is needed, a central difference: the alpha gradient of
+    train at w + h u minus that at w - h u, divided by 2 h, with h = epsilon / |u|. It is exact where train is quadratic
+    in w. The DARTS paper assumes plain SGD, J = -lr I; some implementations multiply by h where they should divide.
 
     Args:
-        train: Deterministic: it is taken at three points, and dropout masks have to be the same ones (`replayed`).
-        val: Taken once.
-        weights: The network's own parameters; neither they nor their `.grad` are touched.
-        alphas: Architecture parameters; their `.grad` is not touched.
+        train: Deterministic: it is evaluated at three points, with the same dropout masks (`replayed`).
+        val: Evaluated once.
+        weights: The network's own parameters; neither they nor their `.grad` are changed.
+        alphas: Architecture parameters; their `.grad` is not changed.
         step: The weight step.
-        epsilon: Length of the way from w to either side; 0.01 in DARTS.
+        epsilon: Distance from w to either side of the difference; 0.01 in DARTS.
 
     Returns:
-        One gradient for each of `alphas`, of this rank's share as far as alpha is concerned: it is left to average them
-        over ranks. Where J is 0 (a learning rate of 0) it is the first-order gradient, bit for bit.
+        One gradient for each of `alphas`, which the caller has to average over ranks. Where J is 0 (a learning rate of
+        0) it is the first-order gradient, bit for bit.
     """
     gradient, _ = _gradients(train, {name: weight.detach() for name, weight in weights.items()}, ())
     after, pull_back = step(weights, gradient)
@@ -66,13 +65,13 @@ def mixed_derivative(
     direction: Mapping[str, Tensor],
     epsilon: float = 0.01,
 ) -> list[Tensor]:
-    """(d^2 loss / d alpha dw) u by a central difference along u, over a way of length `epsilon` to either side.
+    """(d^2 loss / d alpha dw) u by a central difference along u, over a distance `epsilon` to either side.
 
     Args:
         loss: Deterministic.
-        weights: w. They stay as they are: changing them and changing them back does not restore every float.
+        weights: w; not changed, as adding and subtracting does not restore every float.
         alphas: Architecture parameters.
-        direction: u; zero for weights that it does not name.
+        direction: u, by name; zero for other weights.
         epsilon: Above 0.
 
     Returns:
@@ -92,11 +91,11 @@ def mixed_derivative(
 
 
 def replayed(function: Callable[P, R], device: torch.device) -> Callable[P, R]:
-    """The function with the same random numbers at every call: those that torch would draw next, now.
+    """The function with the same random numbers at every call: those that torch would draw next.
 
     Args:
-        function: Draws on torch's generators, of the CPU and of `device`.
-        device: Where it computes.
+        function: Draws from torch's generators of the CPU and of `device`.
+        device: Device it computes on.
     """
     accelerator = None if device.type == "cpu" else torch.get_device_module(device)
     state = torch.get_rng_state()
@@ -113,11 +112,7 @@ def replayed(function: Callable[P, R], device: torch.device) -> Callable[P, R]:
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast and no TF32 within the block: a step of `epsilon` would drown in their rounding.
-
-    Args:
-        device: Where is computed.
-    """
+    """No autocast and no TF32 within the block: their rounding would hide a difference of `epsilon`."""
     matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -132,12 +127,12 @@ def full_precision(device: torch.device) -> Iterator[None]:
 def _gradients(
     loss: Loss, weights: Mapping[str, Tensor], alphas: Sequence[Tensor]
 ) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
-    """A loss's gradients by the weights that it uses, by name, the mean over ranks; and by alpha, this rank's."""
+    """Gradients with respect to the weights that the loss uses, averaged over ranks, and to alpha, of this rank."""
     leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
     inputs = [*alphas, *leaves.values()]
-    found = torch.autograd.grad(loss(leaves), inputs, allow_unused=True)
-    by_alpha = [torch.zeros_like(alpha) if one is None else one for alpha, one in zip(alphas, found)]
-    for leaf, gradient in zip(leaves.values(), found[len(alphas) :], strict=True):
+    gradients = torch.autograd.grad(loss(leaves), inputs, allow_unused=True)
+    by_alpha = [torch.zeros_like(alpha) if one is None else one for alpha, one in zip(alphas, gradients)]
+    for leaf, gradient in zip(leaves.values(), gradients[len(alphas) :], strict=True):
         leaf.grad = gradient
     all_reduce_mean(leaves.values())
     return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}, tuple(by_alpha)

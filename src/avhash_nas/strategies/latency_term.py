@@ -1,4 +1,4 @@
-"""What time costs a search: the expected latency of a distribution over architectures, and how a loss counts it."""
+"""Latency in a search: the expected latency of a distribution over architectures, as a term of the loss."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,22 +14,22 @@ from avhash_nas.strategies.gates import Gate
 
 
 class LatencyTerm:
-    """Makes a loss grow with the expected latency E, relative to a reference R, both in seconds for one video.
+    """Adds the expected latency E, relative to a reference R, to a loss; both in seconds per video.
 
     `add`: loss + weight * E / R, the paper's form (section 3.3) in units of R, as the authors' `add#linear`.
     `multiply`: loss * (E / R) ** weight. The authors' `mul#log` is loss * (log E / log R) ** beta, which depends on the
-    unit of time; near R it grows by beta / log R percent for each percent of E, 0.068 with their beta of 0.3 and R of
-    80 ms. The power keeps its rate everywhere; it is the form of the reward of their REINFORCE variant, with 0.1.
-    (Their further constant factor, 0.2, changes nothing that Adam sees.)
+    unit of time; near R it grows by beta / log R percent for each percent of E: 0.068 with their beta of 0.3 and R of
+    80 ms. The power has the same rate everywhere; it is the form of the reward in their REINFORCE variant, with 0.1.
+    (Their further constant factor of 0.2 does not change Adam's steps.)
 
     Args:
-        path: JSON file that `avnas latency` wrote.
-        form: As above.
-        weight: As above, at least 0.
+        path: JSON file written by `avnas latency`.
+        form: `add` or `multiply`.
+        weight: At least 0.
         reference: R; None takes the mean over the space.
 
     Raises:
-        AvnasError: An option lies outside its range, or the file cannot be read.
+        AvnasError: An option is out of range, or the file cannot be read.
 
     Attributes:
         reference: R.
@@ -51,11 +51,11 @@ class LatencyTerm:
         self.path = path
         self.form = form
         self.weight = weight
-        self._given = reference
+        self._option = reference
         self._table = LatencyTable.load(path)
 
     def setup_search(self, space: SearchSpace) -> None:
-        """Look the times of a space up.
+        """Look up the times of a space.
 
         Raises:
             AvnasError: The table lacks a cell or a candidate.
@@ -66,10 +66,10 @@ class LatencyTerm:
         self._seconds = {cell.name: torch.tensor(seconds.pop(cell.name), dtype=torch.float64) for cell in space.choices}
         self._fixed = fixed + sum(time for (time,) in seconds.values())
         uniform = {name: torch.full_like(times, 1 / len(times)) for name, times in self._seconds.items()}
-        self.reference = self._given if self._given is not None else float(self.expected(uniform))
+        self.reference = self._option if self._option is not None else float(self.expected(uniform))
 
     def check(self, network: nn.Module) -> None:
-        """Make sure that the table holds for a network.
+        """Check that the table was measured for a network's sizes.
 
         Raises:
             AvnasError: It was measured at other sizes.
@@ -79,7 +79,7 @@ class LatencyTerm:
                 self._table.check_network(network.arguments())
 
     def expected(self, probabilities: Mapping[str, Tensor], gates: Mapping[str, Gate] | None = None) -> Tensor:
-        """E: the fixed part, and sum_k p_k t_k of every cell with a choice.
+        """E: the fixed part plus sum_k p_k t_k of every cell with a choice.
 
         Args:
             probabilities: By cell name, with gradient: of all candidates, or of those that run in `gates`.
@@ -92,7 +92,7 @@ class LatencyTerm:
         return self._fixed + torch.stack(parts).sum()
 
     def of_path(self, path: Mapping[str, int]) -> float:
-        """Seconds for one video of a single path."""
+        """Seconds per video of a single path."""
         return self._fixed + sum(float(times[path[name]]) for name, times in self._seconds.items())
 
     def penalized(self, loss: Tensor, seconds: Tensor | float) -> Tensor:
@@ -113,5 +113,5 @@ class LatencyTerm:
             yield
         except AvnasError as error:
             raise AvnasError(
-                f"strategy.latency: {self.path}: {error}; measure anew with `avnas latency` for this space and network"
+                f"strategy.latency: {self.path}: {error}; measure again with `avnas latency` for this space and network"
             ) from error

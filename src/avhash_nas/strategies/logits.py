@@ -1,4 +1,4 @@
-"""Architecture parameters alpha: one vector of logits for each cell that leaves a choice."""
+"""Architecture parameters alpha: one vector of logits for each cell with more than one candidate."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ class ArchitectureLogits(nn.Module):
     Args:
         space: One vector for each of its cells with more than one candidate.
         scale: Standard deviation of the initial values; 0 starts uniform. (The authors' code draws them from N(0, 1),
-            which early epochs cannot undo at its learning rate.)
+            which its learning rate cannot undo in early epochs.)
         seed: Of the initial values.
     """
 

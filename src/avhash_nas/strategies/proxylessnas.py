@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from avhash_nas.data import Batch
 from avhash_nas.distributed import all_reduce_mean
@@ -19,7 +19,7 @@ from avhash_nas.strategies.base import SearchStrategy
 from avhash_nas.strategies.gates import Gate, draw, full_gate, rescale, two_path_gate
 from avhash_nas.strategies.latency_term import LatencyTerm
 from avhash_nas.strategies.logits import ArchitectureLogits
-from avhash_nas.strategies.protocols import Searchable, SearchProgress, as_searchable
+from avhash_nas.strategies.protocols import Searchable, SearchContext, SearchProgress
 from avhash_nas.strategies.reinforce import MovingBaseline, reinforce_loss, rewards_of
 
 
@@ -27,41 +27,42 @@ class ProxylessNAS(SearchStrategy):
     """Trains weights by single paths drawn from softmax(alpha), and alpha through binary gates on held-out videos.
 
     Source: Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware". A weight step
-    runs one candidate of every cell, the same on all ranks; the others have no gradient. Every few weight steps, once
-    the weights are warm, alpha takes a step of Adam on the loss of videos that never train weights, seen in the network
-    as it trains, without augmentation. The state at the end is kept and the argmax derived, as in the authors' code.
+    runs one candidate of every cell, the same on all ranks; the others have no gradient. After warm-up, every few
+    weight steps, alpha takes a step of Adam on the loss of held-out videos, in training mode without augmentation. The
+    state at the end is kept and the argmax derived, as in the authors' code.
 
-    `gates` says how alpha gets its gradient. `two`: two candidates of each cell run, one of them only to be scored, and
-    the joint probability of the two is put back after the step. `full`: all candidates run, which takes n passes but
-    keeps one graph, and every alpha moves in every step. (The authors' command line takes `full` unless told
-    otherwise; the paper describes `two`. They are one where a cell has two candidates.) `reinforce`: single paths are
-    drawn and judged in evaluation mode, and alpha moves towards those of small loss.
+    `gates` selects how alpha gets its gradient. `two`: two candidates of each cell run, one of them only for the
+    gradient, and the joint probability of the two is restored after the step. `full`: all candidates run, in n passes
+    with one graph, and every alpha moves in every step. (The default of the authors' command line is `full`; the paper
+    describes `two`. Both are the same for a cell with two candidates.) `reinforce`: single paths are drawn and scored
+    in eval mode, and alpha moves towards those with a small loss.
 
-    Where this differs from the authors' code: there the gradients are written by hand, here autograd finds the same
-    ones (`strategies/gates.py`). Warm-up is part of the search instead of epochs before it. Steps are counted over the
-    whole search, for epochs may be shorter than `every`. The REINFORCE reward is minus the loss, latency term included,
-    instead of accuracy, and its baseline is not made of the very rewards that it is subtracted from.
+    Differences from the authors' code: their hand-written gradients come from autograd here (`strategies/gates.py`).
+    Warm-up is part of the search instead of epochs before it. Steps are counted over the whole search, as epochs may be
+    shorter than `every`. The REINFORCE reward is minus the loss, including the latency term, instead of accuracy, and
+    its baseline does not contain the rewards that it is subtracted from.
 
     Args:
-        gates: As above.
-        lr: Of alpha.
-        betas: Adam's moment decay rates for alpha. The first is 0, or candidates that were not sampled would move on.
+        gates: `two`, `full` or `reinforce`.
+        lr: Learning rate of alpha.
+        betas: Adam's moment decay rates for alpha. The first is 0, so that candidates that were not sampled do not
+            move.
         init_scale: Standard deviation of alpha's initial values.
-        warmup: Part of the search, in [0, 1), before which alpha does not move: the authors' 40 of 160 epochs.
+        warmup: Fraction of the search, in [0, 1), before which alpha is frozen: the authors' 40 of 160 epochs.
         every: Weight steps between two steps of alpha.
-        train_fraction: Share of the training videos that trains the weights, between 0 and 1; the rest trains alpha. The paper
-            holds out 5,000 of 50,000 images on CIFAR-10, and 50,000 of 1.28 million on ImageNet.
+        train_fraction: Fraction of the training videos that trains the weights, between 0 and 1; the rest trains alpha.
+            The paper holds out 5,000 of 50,000 images on CIFAR-10, and 50,000 of 1.28 million on ImageNet.
         samples: Paths of one REINFORCE step, at least 2.
         decay: Of the moving average of rewards that REINFORCE subtracts.
-        latency: JSON file that `avnas latency` wrote for networks of this size; it adds a term to the loss of alpha.
-        latency_form: `add` or `multiply`, as LatencyTerm has it.
-        latency_weight: How much the term counts.
-        latency_reference: Seconds for one video that latency is compared with; the mean over the space if None.
+        latency: JSON file written by `avnas latency` for networks of this size; adds a term to the loss of alpha.
+        latency_form: `add` or `multiply` (`LatencyTerm`).
+        latency_weight: Weight of the term.
+        latency_reference: Reference latency in seconds per video; the mean over the space if None.
         probes: Paths, drawn from the present probabilities, whose mean score on val is logged as the supernet's.
-        select: Which score on val picks the state that is kept; `last` keeps the state at the end.
+        select: Score on val that selects the state to keep; `last` keeps the state at the end.
 
     Raises:
-        AvnasError: An option lies outside its range, or the table cannot be read.
+        AvnasError: An option is out of range, or the table cannot be read.
     """
 
     architecture: ArchitectureLogits
@@ -102,7 +103,7 @@ class ProxylessNAS(SearchStrategy):
         if not 0 <= warmup < 1:
             raise AvnasError(f"strategy.warmup must lie in [0, 1), got {warmup}")
         if not 0 < train_fraction < 1:
-            raise AvnasError(f"strategy.portion must lie between 0 and 1, got {train_fraction}")
+            raise AvnasError(f"strategy.train_fraction must lie between 0 and 1, got {train_fraction}")
         self.gates = gates
         self.lr = lr
         self.betas = betas
@@ -118,8 +119,8 @@ class ProxylessNAS(SearchStrategy):
             LatencyTerm(latency, latency_form, latency_weight, latency_reference) if latency is not None else None
         )
 
+    @override
     def setup_search(self, space: SearchSpace, seed: int) -> None:
-        """Make alpha and its optimizer."""
         super().setup_search(space, seed)
         self.architecture = ArchitectureLogits(space, self.init_scale, seed)
         self.optimizer = torch.optim.Adam(self.architecture.logits, self.lr, self.betas)
@@ -129,25 +130,26 @@ class ProxylessNAS(SearchStrategy):
         if self.latency is not None:
             self.latency.setup_search(space)
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Adds that the latency table has to hold for the network."""
-        super().setup(trainer, pl_module, stage)
-        if stage == "fit" and self.latency is not None:
-            self.latency.check(as_searchable(pl_module).network)
+    @override
+    def start_training(self, context: SearchContext) -> None:
+        if self.latency is not None:
+            self.latency.check(context.module.network)
 
+    @override
     def route(self, progress: SearchProgress) -> Route:
         """One path, drawn from softmax(alpha)."""
         return self._path("path", progress.epoch, progress.batch)
 
     def steps_at(self, progress: SearchProgress) -> bool:
-        """Whether alpha takes a step before the weight step of a moment."""
+        """Whether alpha takes a step before this weight step."""
         return progress.fraction >= self.warmup and progress.step > 0 and progress.step % self.every == 0
 
-    def architecture_step(self, module: Searchable, batch: Batch, progress: SearchProgress) -> None:  # noqa: ARG002
-        """A step of Adam on alpha, if its turn has come; otherwise nothing is run."""
+    @override
+    def architecture_step(self, context: SearchContext, batch: Batch, progress: SearchProgress) -> None:
+        """A step of Adam on alpha, every few weight steps."""
         if not self.steps_at(progress):
             return
-        held_out = self.architecture_batch(module, progress)
+        module, held_out = context.module, context.held_out_batch(progress)
         parameters = list(self.architecture.logits)
         before = [logits.detach().clone() for logits in parameters]
         gates = self._gates(progress)
@@ -161,11 +163,13 @@ class ProxylessNAS(SearchStrategy):
             for cell, logits, old in zip(self.space.choices, parameters, before, strict=True):
                 rescale(logits, old, gates[cell.name])
 
+    @override
     def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
-        """A few paths drawn from softmax(alpha), and the derived architecture."""
+        """Paths drawn from softmax(alpha), and the derived architecture."""
         paths = tuple(self._path("probe", progress.epoch, number) for number in range(self.probes))
         return {"supernet": paths, **super().evaluation_routes(progress)}
 
+    @override
     def summary(self, progress: SearchProgress) -> dict[str, float]:
         """Adds the mean entropy of the cells (1 uniform, 0 decided) and, with a table, the expected latency in ms."""
         values = {"entropy": float(self.architecture.entropy().detach())}
@@ -173,25 +177,27 @@ class ProxylessNAS(SearchStrategy):
             values["latency_ms"] = 1000 * float(self.latency.expected(self.architecture.probabilities()).detach())
         return {**values, **super().summary(progress)}
 
-    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:  # noqa: ARG002
+    @override
+    def probabilities(self, progress: SearchProgress) -> Mapping[str, Sequence[float]]:
         """softmax(alpha)."""
         return {cell: values.detach().tolist() for cell, values in self.architecture.probabilities().items()}
 
+    @override
     def report(self) -> dict[str, Any]:
-        """How sure each cell's choice is; with a table, seconds for one video of what was derived."""
+        """Probability of each cell's choice; with a table, seconds per video of the derived architecture."""
         probabilities = self.architecture.probabilities()
-        found: dict[str, Any] = {"probability": {name: float(p.detach().max()) for name, p in probabilities.items()}}
+        report: dict[str, Any] = {"probability": {name: float(p.detach().max()) for name, p in probabilities.items()}}
         if self.latency is not None:
             derived = self.latency.of_path(self.space.indices(self.derive()))
-            found["latency"] = {"derived": derived, "reference": self.latency.reference}
-        return found
+            report["latency"] = {"derived": derived, "reference": self.latency.reference}
+        return report
 
+    @override
     def derive(self) -> Architecture:
-        """The most probable candidate of every cell."""
         return self.architecture.argmax()
 
     def _logits(self) -> dict[str, NDArray[np.float64]]:
-        """The logits by cell name, where draws are made."""
+        """The logits by cell name, on the CPU in float64."""
         return {
             cell.name: logits.detach().double().cpu().numpy()
             for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)
@@ -210,7 +216,7 @@ class ProxylessNAS(SearchStrategy):
         return {name: make(logits, random) for name, logits in self._logits().items()}
 
     def _gated_loss(self, module: Searchable, batch: Batch, gates: Mapping[str, Gate]) -> Tensor:
-        """The loss of the active path, with the gates' gradient for alpha."""
+        """The loss of the active path, with the gradient of the gates for alpha."""
         probabilities = {
             cell.name: gates[cell.name].probabilities(logits)
             for cell, logits in zip(self.space.choices, self.architecture.logits, strict=True)
@@ -221,7 +227,7 @@ class ProxylessNAS(SearchStrategy):
         return self.latency.penalized(loss, self.latency.expected(probabilities, gates))
 
     def _policy_loss(self, module: Searchable, batch: Batch, progress: SearchProgress) -> Tensor:
-        """REINFORCE's loss over some paths; moves the baseline."""
+        """REINFORCE's loss over some paths; updates the baseline."""
         paths = [self._path("sample", progress.epoch, progress.batch, number) for number in range(self.samples)]
         rewards = rewards_of(module, batch, paths)
         if self.latency is not None:

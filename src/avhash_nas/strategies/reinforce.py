@@ -1,4 +1,4 @@
-"""REINFORCE with a moving baseline: the pieces, for any policy over architectures."""
+"""REINFORCE with a moving baseline, for any policy over architectures."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,12 +15,12 @@ from avhash_nas.strategies.protocols import Searchable
 
 @torch.no_grad()
 def rewards_of(module: Searchable, batch: Batch, routes: Sequence[Route]) -> Tensor:
-    """What architectures are worth on some videos with the weights as they are: minus the loss, in eval mode.
+    """Rewards of architectures on some videos with the present weights: minus the loss, in eval mode.
 
-    Leaves weights, buffers and every module's mode as they were, and draws no random numbers.
+    Restores every submodule's mode, and draws no random numbers.
 
     Args:
-        module: What is searched.
+        module: Trains the supernet.
         batch: This rank's share of the videos, as `module.receive` gives it.
         routes: The M architectures.
 
@@ -44,7 +44,7 @@ def reinforce_loss(log_probabilities: Tensor, advantages: Tensor) -> Tensor:
         advantages: Their advantages, (M,); no gradient flows through them.
 
     Returns:
-        A scalar. Its gradient's expectation is -d/d(theta) sum_m pi(m) R(m) for advantages A = R - b whose b does not
+        A scalar. The expectation of its gradient is -d/d(theta) sum_m pi(m) R(m) for advantages A = R - b if b does not
         depend on the sample m itself.
     """
     return -(log_probabilities * advantages.detach()).mean()
@@ -53,8 +53,8 @@ def reinforce_loss(log_probabilities: Tensor, advantages: Tensor) -> Tensor:
 def above_others(rewards: Tensor) -> Tensor:
     """Advantages from the samples of one step alone: each reward minus the mean of the others, (M,) to (M,), M >= 2.
 
-    Unbiased, as no sample is part of what it is measured by. What all samples of a step share, such as how hard its
-    videos are and how far the weights have come, falls out.
+    Unbiased, as no sample contributes to its own reference. The common part of a step's rewards, such as the difficulty
+    of its videos and the progress of the weights, cancels.
     """
     return rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
 
@@ -62,32 +62,32 @@ def above_others(rewards: Tensor) -> Tensor:
 def standardized(rewards: Tensor) -> Tensor:
     """Advantages from the samples of one step alone: (R - mean) / standard deviation, (M,) to (M,).
 
-    Free of the rewards' scale as well, but biased: each sample is part of the mean and deviation that it is measured
-    by. Equal rewards give zeros.
+    Also independent of the rewards' scale, but biased, as each sample contributes to its own reference. Equal rewards
+    give zeros.
     """
     centered = rewards - rewards.mean()
     return centered / centered.square().mean().sqrt().clamp(min=1e-8)
 
 
 class MovingBaseline(nn.Module):
-    """The exponential moving average of the rewards that REINFORCE subtracts to reduce its variance.
+    """The exponential moving average of rewards that REINFORCE subtracts to reduce its variance.
 
-    Every reward moves it once, one after another: b becomes decay * b + (1 - decay) * R. So the authors' ENAS; the code
-    of ProxylessNAS writes the factors the other way round and keeps 1 % of the old. An advantage uses b as it was
-    before the update by its own step, so that the expected gradient stays what it is without a baseline: ENAS-pytorch
-    updates first, which shrinks every advantage and makes the very first one 0.
+    Each reward updates it in turn: b becomes decay * b + (1 - decay) * R, as in the ENAS authors' code; that of
+    ProxylessNAS swaps the factors and keeps 1 % of the old value. An advantage uses b from before the update by its own
+    step, so that the expected gradient is that without a baseline: ENAS-pytorch updates first, which shrinks every
+    advantage and makes the first one 0.
 
-    The first step has no average yet. It compares each sample with the others (`above_others`), which is as unbiased,
-    and the average then starts at that step's mean. (The authors start at 0, which for rewards far from 0
-    pushes all of the first few hundred samples the same way.)
+    The first step has no average yet. It compares each sample with the others (`above_others`), which is also unbiased,
+    and the average then starts at that step's mean. (The authors start at 0, which for rewards far from 0 pushes the
+    first few hundred samples all the same way.)
 
-    The state, two scalars, lies in buffers and is saved with the module that holds this one.
+    Its two scalars are buffers.
 
     Args:
-        decay: What is kept of the old average at each reward, in [0, 1).
+        decay: Weight of the old average at each reward, in [0, 1).
 
     Raises:
-        AvnasError: The decay lies outside its range.
+        AvnasError: The decay is out of range.
     """
 
     value: Tensor
@@ -102,7 +102,7 @@ class MovingBaseline(nn.Module):
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def advantages(self, rewards: Tensor) -> Tensor:
-        """What each reward is above the average so far; changes nothing.
+        """Each reward minus the average so far; changes nothing.
 
         Args:
             rewards: Of the M samples of one step, (M,), M at least 2 in the first step.
@@ -113,7 +113,7 @@ class MovingBaseline(nn.Module):
         return rewards - self.value.to(rewards) if self.started else above_others(rewards)
 
     def update(self, rewards: Tensor) -> None:
-        """Fold in the rewards of one step, in their order.
+        """Update the average by the rewards of one step, in their order.
 
         Args:
             rewards: (M,).
@@ -129,18 +129,17 @@ class MovingBaseline(nn.Module):
 
 
 class PolicyGradient(nn.Module):
-    """A policy and what it learns by.
+    """A policy and its learning rule.
 
     Args:
         policy: Draws architectures.
         decay: Of the moving baseline.
-        entropy_weight: Weight, in the reward, of the entropy of a sample's distributions; no gradient flows through it.
-        entropy_gradient: Let the gradient flow as well: together they follow the policy's entropy.
-        advantage: What a reward is compared with: the `moving` baseline, the `others` of its step, or these in units of
-            their deviation, `standardized`.
+        entropy_weight: Weight, in the reward, of the entropy of a sample's distributions, without a gradient.
+        entropy_gradient: Add the entropy's own gradient as well, for the full gradient of the policy's entropy.
+        advantage: Reference of a reward: the `moving` baseline, the `others` of its step, or `standardized`.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(
@@ -163,14 +162,14 @@ class PolicyGradient(nn.Module):
         self.advantage = advantage
 
     def learn(self, decoded: Decoded, rewards: Tensor) -> Tensor:
-        """The loss of one step; the baseline takes in its rewards.
+        """The loss of one step; also updates the baseline.
 
         Args:
             decoded: The M samples.
-            rewards: Their rewards without the entropy's part, (M,).
+            rewards: Their rewards without the entropy term, (M,).
 
         Returns:
-            A scalar, for the gradient by the policy's parameters.
+            A scalar, to differentiate with respect to the policy's parameters.
         """
         rewards = rewards + self.entropy_weight * decoded.entropy.detach()
         ways = {"moving": self.baseline.advantages, "others": above_others, "standardized": standardized}

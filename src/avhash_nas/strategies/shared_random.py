@@ -1,4 +1,6 @@
-"""Random search with shared weights (Li and Talwalkar 2019): the evolution's honest rival."""
+"""Random search with shared weights (Li and Talwalkar 2019): the random-search baseline for SPOS."""
+
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.random_streams import stream
@@ -12,16 +14,15 @@ class SharedRandom(SinglePath):
     """Trains the supernet by uniform single paths and keeps the best of many random architectures, scored on val.
 
     Source: Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search". The supernet
-    is that of SPOS with the same options, bit for bit: by what SPOS is better, that much its evolution is worth.
+    is that of SPOS with the same options, bit for bit, so the difference to SPOS is due to its evolution.
 
     Args:
-        fair: Strict fairness: every candidate of every cell is trained in every step, each equally often, by as many
-            paths a step as the largest cell has candidates.
+        fair: Strict fairness (`SinglePath`).
         probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
-        count: Distinct architectures that are scored; a smaller space is scored whole. SPOS scores 20 x 50.
+        count: Distinct architectures to score; of a smaller space all. SPOS scores 20 x 50.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(self, fair: bool = False, probes: int = 4, count: int = 1000) -> None:
@@ -30,7 +31,7 @@ class SharedRandom(SinglePath):
             raise AvnasError(f"strategy.count must be at least 1, got {count}")
         self.count = count
 
+    @override
     def search(self, evaluator: Evaluator) -> None:
-        """Score them all."""
         drawn = draw_distinct(self.space, self.count, stream(self.seed, "shared random"))
         self.rounds = (score_all(drawn, evaluator.scores),)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, Routes
@@ -21,15 +22,15 @@ def uniform_path(space: SearchSpace, seed: int, epoch: int, batch: int) -> dict[
 
 
 def fair_paths(space: SearchSpace, seed: int, epoch: int, batch: int) -> tuple[dict[str, int], ...]:
-    """Paths that between them run every candidate equally often (strict fairness, Chu et al. 2021).
+    """Paths that together run every candidate equally often (strict fairness, Chu et al. 2021).
 
-    There are as many paths as the largest cell has candidates, n; each of these runs once. FairNAS has cells of one
-    size. Of a smaller cell with m candidates each runs floor(n / m) or ceil(n / m) times, and the odd turns go round:
-    over m / gcd(n, m) steps, counted from the start of an epoch, all have run exactly equally often. With cells of 8, 3
-    and 2 that is 1 time of 8; 2 or 3 of 8, and 8 of 24 every third step; 4 of 8.
+    There are n paths, as many as the largest cell has candidates; each of those runs once. (In FairNAS all cells have
+    one size.) In a smaller cell with m candidates each runs floor(n / m) or ceil(n / m) times, and the remainder
+    rotates: over m / gcd(n, m) steps, counted from the start of an epoch, all have run equally often. With cells of 8,
+    3 and 2 candidates each runs 1 time in 8; 2 or 3 times in 8, and 8 times in 24 after every third step; 4 in 8.
 
-    Each path alone is a uniform one, and cells are independent of each other: the turns of every cell are shuffled.
-    A pure function of its arguments.
+    Each path alone is a uniform one, and cells are independent: the turns of every cell are shuffled. A pure function
+    of its arguments.
     """
     paths = max(len(cell.candidates) for cell in space.cells)
     shuffle = stream(seed, "fair paths", epoch, batch)
@@ -45,23 +46,22 @@ def fair_paths(space: SearchSpace, seed: int, epoch: int, batch: int) -> tuple[d
 
 
 class SinglePath(BestScored):
-    """Trains the supernet by uniform single paths; how an architecture is then chosen is the subclass's part.
+    """Trains the supernet by uniform single paths; a subclass then chooses an architecture.
 
     A weight step runs one candidate of every cell, drawn uniformly and independently (Guo et al. 2020, section 3.2).
-    The others have no gradient, not a zero one, so that neither momentum nor weight decay moves them.
+    The others have no gradient rather than a zero gradient, so that neither momentum nor weight decay moves them.
 
-    All ranks run the same path. The objective compares the codes of all ranks' videos, and codes of different paths are
-    those of different networks; besides, DDP would take the mean of a gradient over ranks of which most did not run the
-    candidate.
+    All ranks run the same path: the objective compares the codes of all ranks' videos, which must come from one
+    network, and DDP would average a gradient over ranks most of which did not run the candidate.
 
     Args:
         fair: Strict fairness: a step runs as many paths as the largest cell has candidates and takes the mean of their
-            losses, so that every candidate is trained in every step, each equally often (`fair_paths`). The step costs
-            that many times as much, and none is left without a gradient.
+            losses, so that every candidate is trained in every step, each equally often (`fair_paths`). A step costs
+            that many times as much.
         probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(self, fair: bool = False, probes: int = 4) -> None:
@@ -70,18 +70,21 @@ class SinglePath(BestScored):
         self.fair = fair
         self.probes = probes
 
+    @override
     def route(self, progress: SearchProgress) -> Routes:
         """A uniform path, or the paths of a fair step."""
         draw = fair_paths if self.fair else uniform_path
         return draw(self.space, self.seed, progress.epoch, progress.batch)
 
+    @override
     def evaluation_routes(self, progress: SearchProgress) -> Mapping[str, Routes]:
-        """The probes, the same at every validation; what is derived only once there is something to derive it from."""
+        """The probes, the same at every validation; the derived architecture only after `search`."""
         probes = draw_distinct(self.space, self.probes, stream(self.seed, "probes"))
         supernet: tuple[Route, ...] = tuple(map(self.space.indices, probes))
         derived = super().evaluation_routes(progress) if self.rounds else {}
         return {"supernet": supernet, **derived}
 
+    @override
     def summary(self, progress: SearchProgress) -> dict[str, float]:
-        """Nothing as long as there is nothing to derive an architecture from."""
+        """Empty before `search`."""
         return super().summary(progress) if self.rounds else {}

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+from typing_extensions import override
+
 from avhash_nas.errors import AvnasError
 from avhash_nas.strategies.evolution import evolve
 from avhash_nas.strategies.protocols import Evaluator
@@ -11,26 +13,25 @@ from avhash_nas.strategies.single_path import SinglePath
 
 
 class SPOS(SinglePath):
-    """Trains the supernet by uniform single paths and then finds an architecture by evolution on val.
+    """Trains the supernet by uniform single paths, then searches by evolution on val.
 
     Source: Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling". Differences from the
     authors' code: it samples paths uniformly over bins of FLOPs, here over architectures, as the paper says; it
-    re-estimates batch norm for each candidate, which no operator has here (the hash layer has, by its options `norm`
-    and `balance`, with averages over all paths); `strategies/evolution.py` says how the evolution differs.
+    re-estimates batch norm for each candidate, which no operator uses here (the hash layer can, with averages over all
+    paths); `strategies/evolution.py` documents how the evolution differs.
 
     Args:
-        fair: Strict fairness: every candidate of every cell is trained in every step, each equally often, by as many
-            paths a step as the largest cell has candidates. Not in SPOS (Chu et al. 2021, FairNAS).
+        fair: Strict fairness (`SinglePath`), which SPOS does not have.
         probes: Number of fixed random paths whose mean score on val is logged as that of the supernet.
         population: Architectures of a generation.
-        generations: Of the evolution, the random first one included.
-        top: Number of elites that the next generation is bred from: the best of all generations so far.
-        mutants: Of a generation, at most.
-        crossovers: Of a generation, at most. Random architectures fill the population up.
-        mutation: Probability that a mutant draws a cell anew.
+        generations: Number of generations, including the random first one.
+        top: Number of elites, the best of all generations so far, that the next generation is bred from.
+        mutants: Mutants of a generation, at most.
+        crossovers: Crossovers of a generation, at most. Random architectures complete the population.
+        mutation: Probability that a mutant redraws a cell.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class SPOS(SinglePath):
             mutation=mutation,
         )
 
+    @override
     def search(self, evaluator: Evaluator) -> None:
-        """Evolve, by the scores that single paths of the trained supernet reach on val."""
         self.rounds = self.evolve(self.space, evaluator.scores, self.seed).generations
 
+    @override
     def report(self) -> dict[str, Any]:
-        """Scores over all and by generation, and the elites at the end with theirs."""
+        """Statistics of all scores and of each generation, and the final elites with their scores."""
         return {
             **super().report(),
             "generations": [describe_scores(scored) for scored in self.rounds],

@@ -1,4 +1,4 @@
-"""The step that one of torch's optimizers will take, as a function of the gradient, and its derivative."""
+"""The step of a torch optimizer as a function of the gradient, and its derivative."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,18 +10,18 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from avhash_nas.errors import AvnasError
 
 PullBack = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-"""From a derivative by the weights after a step to the derivative by the gradient that the step takes: r to J^T r."""
+"""Maps a derivative r with respect to the weights after a step to that with respect to the step's gradient, J^T r."""
 
 
 class VirtualStep:
-    """w'(g): what `optimizer.step()` would make of the weights and a gradient g, computed beside them.
+    """w'(g): the weights after `optimizer.step()` with a gradient g, computed without changing anything.
 
-    The authors of DARTS write the step of SGD with momentum into their code, and quietly leave the momentum out where
-    the optimizer keeps none of that name. Here it is the step of the optimizer at hand, gradient clipping included.
+    The DARTS authors' code always unrolls SGD with momentum, and silently leaves out the momentum if the optimizer has
+    none of that name. Here it is the step of the actual optimizer, gradient clipping included.
 
     Args:
-        optimizer: Of the weights. Its state and its groups' present settings are read at each call.
-        clip: The Trainer's `gradient_clip_val`; None or 0 for no clipping.
+        optimizer: Of the weights. Its state and the present settings of its groups are read at each call.
+        clip: Limit of gradient clipping; None or 0 for no clipping.
         by_value: Clip each element to [-clip, clip] instead of the norm of the whole gradient to `clip`.
 
     Raises:
@@ -44,8 +44,8 @@ class VirtualStep:
         """The weights after the step, and the pull-back through it.
 
         Args:
-            weights: The optimizer's own parameters, by name. They stay as they are.
-            gradient: Of those that have one, the mean over ranks. As in torch, the others do not move.
+            weights: The optimizer's own parameters, by name; not changed.
+            gradient: Mean gradient over ranks, by name. As in torch, weights without one do not move.
 
         Returns:
             All weights, by name, without a graph; and r to J^T r, where J = dw'/dg.
@@ -69,7 +69,7 @@ class VirtualStep:
     ) -> tuple[Tensor, Tensor]:
         if isinstance(self.optimizer, SGD):
             return sgd_step(weight, gradient, state, group)
-        if isinstance(self.optimizer, AdamW):  # decoupled: the decay does not pass through the moments
+        if isinstance(self.optimizer, AdamW):  # decoupled: the decay bypasses the moments
             return adam_step(weight * (1 - float(group["lr"]) * group["weight_decay"]), gradient, state, group)
         return adam_step(weight, gradient + group["weight_decay"] * weight, state, group)
 
@@ -82,7 +82,7 @@ class VirtualStep:
 def adam_step(
     weight: Tensor, gradient: Tensor, state: Mapping[str, Any], group: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor]:
-    """One step of Adam, and its derivative by the gradient, element by element.
+    """One step of Adam, and its elementwise derivative with respect to the gradient.
 
     The gradient enters through both moments. With m' = b1 m + (1 - b1) g and s' = b2 s + (1 - b2) g^2, the corrections
     c1 = 1 - b1^t and c2 = 1 - b2^t, and D = sqrt(s' / c2) + eps,
@@ -90,12 +90,12 @@ def adam_step(
         w' = w - lr / c1 * m' / D,
         dw'/dg = -lr / c1 * ((1 - b1) / D - m' / D^2 * (1 - b2) g / sqrt(s' c2)),
 
-    where the last fraction is 0 if s' is, its limit.
+    where the last fraction is 0, its limit, if s' is 0.
 
     Args:
         weight: After weight decay, if that is decoupled.
         gradient: With weight decay, if that is not.
-        state: What the optimizer keeps for this weight; empty before its first step.
+        state: The optimizer's state of this weight; empty before its first step.
         group: The settings `lr`, `betas` and `eps`.
 
     Returns:
@@ -117,12 +117,12 @@ def adam_step(
 def sgd_step(
     weight: Tensor, gradient: Tensor, state: Mapping[str, Any], group: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor]:
-    """One step of SGD, with momentum, dampening and Nesterov's form of it, and its derivative by the gradient.
+    """One step of SGD with momentum, dampening and Nesterov momentum, and its derivative with respect to the gradient.
 
     Args:
         weight: Before the step.
         gradient: Without weight decay, which is added to it here.
-        state: What the optimizer keeps for this weight; its first buffer is the undampened gradient.
+        state: The optimizer's state of this weight; its first buffer is the undampened gradient.
         group: The settings `lr`, `momentum`, `dampening`, `nesterov` and `weight_decay`.
 
     Returns:
@@ -140,25 +140,25 @@ def sgd_step(
 
 
 def clip_by_norm(gradient: Mapping[str, Tensor], limit: float) -> tuple[dict[str, Tensor], PullBack]:
-    """The gradient, shortened by c = limit / (n + 1e-6) if its norm n makes that less than 1, as torch does it.
+    """The gradient times c = limit / (n + 1e-6), where n is its norm, if c is less than 1; as in torch.
 
-    Where it is shortened, J = c I - c / ((n + 1e-6) n) g g^T, which is symmetric.
+    Where it is clipped, J = c I - c / ((n + 1e-6) n) g g^T, which is symmetric.
     """
     norm = total_norm(gradient)
-    lr_multiplier = limit / (norm + 1e-6)
-    if lr_multiplier >= 1:
+    scale = limit / (norm + 1e-6)
+    if scale >= 1:
         return dict(gradient), dict
-    clipped = {name: lr_multiplier * value for name, value in gradient.items()}
+    clipped = {name: scale * value for name, value in gradient.items()}
 
     def pull_back(derivative: Mapping[str, Tensor]) -> dict[str, Tensor]:
         along = sum((gradient[name] * value).sum() for name, value in derivative.items()) / ((norm + 1e-6) * norm)
-        return {name: lr_multiplier * (value - along * gradient[name]) for name, value in derivative.items()}
+        return {name: scale * (value - along * gradient[name]) for name, value in derivative.items()}
 
     return clipped, pull_back
 
 
 def clip_by_value(gradient: Mapping[str, Tensor], limit: float) -> tuple[dict[str, Tensor], PullBack]:
-    """The gradient with each element in [-limit, limit]; elements that it cuts off have no derivative."""
+    """The gradient with each element clamped to [-limit, limit]; clamped elements have the derivative 0."""
     clipped = {name: value.clamp(-limit, limit) for name, value in gradient.items()}
 
     def pull_back(derivative: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The searches that the conformance checks look at: those of `avnas fit`, over tiny networks and videos."""
+"""Searches for the conformance checks: those of `avnas fit`, on tiny networks and videos."""
 
 import logging
 import tempfile
@@ -14,47 +14,44 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.objectives import InfoNCE
-from avhash_nas.pipeline import Plan, RunFolder, Scoring
-from avhash_nas.pipeline.fit import search
+from avhash_nas.pipeline import Plan, RunFolder, Scoring, search
 from avhash_nas.random_streams import seeded
 from avhash_nas.space import Cell, SearchSpace
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.testing.videos import AUDIO_DIM, VISUAL_DIM, tiny_data
-from avhash_nas.training import Augmentation, Recipe
+from avhash_nas.training import Augmentation, Recipe, StopRequest, TrainerFactory, stop_requests
 from avhash_nas.training.callbacks import PlainProgress
-from avhash_nas.training.checkpoint import StopRequest, stop_requests
-from avhash_nas.training.stage import TrainerFactory
 
 Make: TypeAlias = Callable[[], SearchStrategy]
 """Makes a new strategy: its class, or functools.partial of its class with options that suit short searches."""
 
 SEED = 3
-"""Of every search."""
+"""Seed of every search."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched, and how long.
+    """A search problem.
 
     Attributes:
         space: With at least one free cell.
-        epochs: Of the search; a candidate alone is trained for half as many.
-        batches: Of an epoch; None takes all.
-        varied: With all that draws numbers or holds state: dropout, augmentation, weight decay.
+        epochs: Epochs of the search; a candidate is trained alone for half as many.
+        batches: Batches of an epoch; None takes all.
+        regularized: With everything that draws random numbers or holds state: dropout, augmentation, weight decay.
         other_test: With other videos in test.
     """
 
     space: SearchSpace
     epochs: int
     batches: int | None = None
-    varied: bool = False
+    regularized: bool = False
     other_test: bool = False
 
 
-def visual_space(**open_cells: tuple[str, ...]) -> SearchSpace:
-    """The visual branch with some cells of its encoder open, by leaf; all others pass on, but for an activation."""
+def visual_space(**choices: tuple[str, ...]) -> SearchSpace:
+    """The visual branch with choices in some cells of its encoder; the others are identities, except an activation."""
     encoder: dict[str, tuple[str, ...]] = dict.fromkeys(("M1", "M2", "U2", "U3", "M3", "U4"), ("skip",))
-    encoder |= {"U1": ("silu",), "D1": ("add",), "D2": ("add",), **open_cells}
+    encoder |= {"U1": ("silu",), "D1": ("add",), "D2": ("add",), **choices}
     cells = {f"visual.{leaf}": candidates for leaf, candidates in encoder.items()}
     return SearchSpace(tuple(Cell(*each) for each in {**cells, "S": _ATTENTION, "T": _ATTENTION}.items()))
 
@@ -62,7 +59,10 @@ def visual_space(**open_cells: tuple[str, ...]) -> SearchSpace:
 _ATTENTION = ("self_attention",)
 
 SHORT = Problem(
-    visual_space(M1=("skip", "mlp", "conv3"), U1=("skip", "silu"), D1=("add", "hadamard")), 2, batches=3, varied=True
+    visual_space(M1=("skip", "mlp", "conv3"), U1=("skip", "silu"), D1=("add", "hadamard")),
+    2,
+    batches=3,
+    regularized=True,
 )
 """12 architectures, two epochs of three batches."""
 
@@ -71,38 +71,36 @@ def run(
     strategy: SearchStrategy,
     problem: Problem,
     folder: Path,
-    before: Sequence[Callback] = (),
-    behind: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] = (),
     stop: StopRequest | None = None,
 ) -> None:
-    """A search as `avnas fit` does it: train the supernet, let the strategy choose, prune.
+    """Search as `avnas fit` does: train the supernet and let the strategy search.
 
     Args:
         strategy: New; it has searched afterwards.
-        problem: What is searched.
+        problem: The search problem.
         folder: Of the run, which may have been interrupted before.
-        before: Callbacks that Lightning calls before the strategy.
-        behind: Callbacks that it calls after it.
-        stop: Ends the search when it is set.
+        callbacks: More callbacks of the search. Lightning calls a Checkpoint after the strategy, others before it.
+        stop: Ends the search when a signal is set.
 
     Raises:
         Interrupted: It was stopped.
     """
-    sizes: dict[str, Any] = {"width": 12, "heads": 2, "balance": True, "dropout": 0.2 if problem.varied else 0.0}
+    sizes: dict[str, Any] = {"width": 12, "heads": 2, "balance": True, "dropout": 0.2 if problem.regularized else 0.0}
 
     def make_network() -> AudioVisualNetwork:
         return AudioVisualNetwork(VISUAL_DIM, AUDIO_DIM, 8, problem.space, **sizes)
 
-    recipe = Recipe(epochs=problem.epochs, lr=0.01, weight_decay=0.01 if problem.varied else 0.0)
+    recipe = Recipe(epochs=problem.epochs, lr=0.01, weight_decay=0.01 if problem.regularized else 0.0)
     plan = Plan(
         data=tiny_data(other_test=problem.other_test, seed=SEED),
         make_network=make_network,
         objective=InfoNCE(),
         search=recipe,
         finetune=replace(recipe, epochs=max(1, problem.epochs // 2)),
-        augmentation=Augmentation(noise=0.1) if problem.varied else None,
+        augmentation=Augmentation(noise=0.1) if problem.regularized else None,
         strategy=strategy,
-        make_trainer=_trainers(problem.batches, before, behind),
+        make_trainer=_trainers(problem.batches, callbacks),
         seed=SEED,
         scoring=Scoring(),
     )
@@ -119,12 +117,12 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _trainers(batches: int | None, before: Sequence[Callback], behind: Sequence[Callback]) -> TrainerFactory:
-    """Makes Trainers without a voice; those of the strategy's search with more callbacks."""
+def _trainers(batches: int | None, more_callbacks: Sequence[Callback]) -> TrainerFactory:
+    """Makes Trainers without output; that of the search with more callbacks."""
 
     def make(*, max_epochs: int, callbacks: list[Any], folder_of_stage: Path) -> L.Trainer:
-        if any(isinstance(callback, SearchStrategy) for callback in callbacks):
-            callbacks = [*before, *callbacks, *behind]
+        if folder_of_stage.name == "search":
+            callbacks = [*callbacks, *more_callbacks]
         silent = [callback for callback in callbacks if not isinstance(callback, PlainProgress | ProgressBar)]
         return L.Trainer(
             max_epochs=max_epochs,
@@ -146,7 +144,7 @@ def _trainers(batches: int | None, before: Sequence[Callback], behind: Sequence[
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's advice."""
+    """Suppress Lightning's hints."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Values to the last bit: what they were, and where two of them differ."""
+"""Exact snapshots of values, and the first difference of two snapshots."""
 
 import copy
 import dataclasses
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def frozen(value: Any) -> Any:
-    """A copy that later changes do not reach: tensors detached, on the CPU; objects of a data class as mappings."""
+    """An independent copy: tensors detached and on the CPU, dataclass objects as mappings."""
     if isinstance(value, Tensor):
         return value.detach().cpu().clone()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -23,7 +23,7 @@ def frozen(value: Any) -> Any:
 
 
 def difference(one: Any, other: Any, place: str = "") -> str | None:
-    """The first place where two frozen values differ by a bit, with what is there; None if they are the same.
+    """The first place where two frozen values differ, with both values; None if they are equal bit for bit.
 
     >>> difference({"a": [1, 2.0]}, {"a": [1, 2.5]})
     'a.1: 2.0 and 2.5'
@@ -39,8 +39,8 @@ def difference(one: Any, other: Any, place: str = "") -> str | None:
     else:
         same = one == other or (one != one and other != other)
         return None if same and type(one) is type(other) else f"{place}: {one!r} and {other!r}"
-    found = (difference(first, second, f"{place}.{key}".lstrip(".")) for key, first, second in pairs)
-    return next((text for text in found if text is not None), None)
+    differences = (difference(first, second, f"{place}.{key}".lstrip(".")) for key, first, second in pairs)
+    return next((text for text in differences if text is not None), None)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

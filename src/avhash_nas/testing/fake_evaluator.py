@@ -1,39 +1,41 @@
-"""A judge of architectures for the conformance checks."""
+"""An evaluator of architectures for the conformance checks."""
 
 import zlib
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from avhash_nas.space import Architecture
+from avhash_nas.strategies import Evaluator
 from avhash_nas.training import Interrupted
 
 
-class FakeEvaluator:
-    """Scores architectures by a function of their names alone, remembers its answers, and may be interrupted.
+class FakeEvaluator(Evaluator):
+    """Scores architectures by a function of their names alone, remembers the scores, and may be interrupted.
 
     Args:
-        known: Answers from before an interruption.
-        patience: Number of new answers that it gives before it is interrupted; None for any number.
+        known: Scores from before an interruption.
+        patience: Number of new scores before it is interrupted; None for no limit.
 
     Attributes:
-        known: All answers, for the judge of the next attempt.
-        asked: Every architecture that was asked for, in order, whether known or not.
+        known: All scores, for the evaluator of the next attempt.
+        requests: Every architecture whose score was requested, in order.
     """
 
     def __init__(self, known: dict[Architecture, float] | None = None, patience: int | None = None) -> None:
         self.known = {} if known is None else dict(known)
-        self.asked: list[Architecture] = []
+        self.requests: list[Architecture] = []
         self._patience = patience
 
+    @override
     def scores(self, architectures: Sequence[Architecture]) -> list[float]:
         """A number in [0, 1) for each."""
-        return [self._answer(architecture) for architecture in architectures]
+        return [self.train(architecture) for architecture in architectures]
 
+    @override
     def train(self, architecture: Architecture) -> float:
-        """The same as `scores` says."""
-        return self._answer(architecture)
-
-    def _answer(self, architecture: Architecture) -> float:
-        self.asked.append(architecture)
+        """The same number as by `scores`."""
+        self.requests.append(architecture)
         if architecture not in self.known:
             if self._patience == 0:
                 raise Interrupted(15)

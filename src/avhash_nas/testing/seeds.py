@@ -1,4 +1,4 @@
-"""Checks that a seed decides everything, in this process and in others."""
+"""Checks that a seed determines everything, in this process and in others."""
 
 import multiprocessing
 import os
@@ -14,20 +14,20 @@ import torch
 
 from avhash_nas.testing.bench import Make
 from avhash_nas.testing.compare import difference
-from avhash_nas.testing.recorder import once_watched, watched
+from avhash_nas.testing.recorder import recorded_search, shared_search
 
 
-def a_seed_decides_everything(make: Make) -> None:
-    """Two searches by one seed take the same steps, whatever the global random numbers, and choose the same."""
-    first = once_watched(make).outcome()
+def seed_determines_everything(make: Make) -> None:
+    """Two searches with one seed take the same steps and end the same, whatever the global random states."""
+    first = shared_search(make).outcome()
     for scramble in (random.seed, np.random.seed, torch.manual_seed):
         scramble(1)
-    different = difference(first, watched(make).outcome())
-    assert different is None, f"a second search by the same seed goes another way: {different}"
+    different = difference(first, recorded_search(make).outcome())
+    assert different is None, f"a second search with the same seed differs: {different}"
 
 
-def another_process_finds_the_same(make: Make) -> None:
-    """So does a search in another process, where strings have other hashes and sets another order."""
+def another_process_gives_the_same(make: Make) -> None:
+    """A search in another process, where strings have other hashes and sets another order, gives the same."""
     try:
         pickled = pickle.dumps(make)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -35,18 +35,18 @@ def another_process_finds_the_same(make: Make) -> None:
             f"another process cannot make the strategy; give its class, or functools.partial of it: {error}"
         ) from error
     with patch.dict(os.environ, PYTHONHASHSEED="1"):  # read when the process starts
-        answer = _another_process().submit(_outcome, pickled, torch.get_num_threads()).result()
-    different = difference(once_watched(make).outcome(), pickle.loads(answer))
-    assert different is None, f"another process goes another way by the same seed: {different}"
+        outcome = _another_process().submit(_outcome, pickled, torch.get_num_threads()).result()
+    different = difference(shared_search(make).outcome(), pickle.loads(outcome))
+    assert different is None, f"a search with the same seed differs in another process: {different}"
 
 
 @cache
 def _another_process() -> ProcessPoolExecutor:
-    """One process for all checks, as starting takes seconds."""
+    """One process for all checks, as starting it takes seconds."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
 def _outcome(pickled: bytes, threads: int) -> bytes:
     torch.set_num_threads(threads)
-    outcome: dict[str, Any] = watched(pickle.loads(pickled)).outcome()
+    outcome: dict[str, Any] = recorded_search(pickle.loads(pickled)).outcome()
     return pickle.dumps(outcome)

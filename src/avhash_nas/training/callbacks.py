@@ -1,4 +1,4 @@
-"""One row for each epoch of a stage, in a CSV file that survives interruptions."""
+"""Callbacks of a stage: the table of epochs, the best state, averaged weights, progress."""
 
 import csv
 import math
@@ -9,39 +9,38 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
+from typing_extensions import override
 
 from avhash_nas.files import write_whole
-from avhash_nas.strategies import SearchStrategy
+from avhash_nas.training.module import HashingModule
 from avhash_nas.training.tensors import write_tensors
 
 
-class History(Callback):
+class EpochLog(Callback):
     """Writes `epochs.csv`: epoch, seconds, learning rates, and everything that was logged in the epoch.
 
     `lr` is the rate of the network's body, `lr/head` that of its hash layer and `lr/architecture` that of a strategy's
-    parameters, whoever trains them, at the epoch's end.
+    parameters, at the end of the epoch.
 
-    The rows lie in the checkpoint, so that a resumed stage continues the file without gaps or repetitions, which
-    Lightning's CSVLogger does not: it starts a new file.
+    The rows are part of the checkpoint, so that a resumed stage continues the file without gaps or repetitions.
+    Lightning's CSVLogger would start a new file.
 
     Args:
         folder: Of the stage.
-        strategy: The search strategy, if this is a search.
 
     Attributes:
-        rows: One mapping an epoch.
+        rows: One mapping per epoch.
     """
 
-    def __init__(self, folder: Path, strategy: SearchStrategy | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.path = folder / "epochs.csv"
-        self.strategy = strategy
         self.rows: list[dict[str, float]] = []
         self._started = time.perf_counter()
         self._validated = False
 
     @property
     def seconds_per_epoch(self) -> float:
-        """Mean time of an epoch, validation included."""
+        """Mean time of an epoch, including validation."""
         return sum(row["seconds"] for row in self.rows) / max(len(self.rows), 1)
 
     @property
@@ -50,24 +49,25 @@ class History(Callback):
         names = {name for row in self.rows for name in row if name.startswith("val/")}
         return {name: max(row[name] for row in self.rows if name in row) for name in sorted(names)}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far."""
         return {"rows": self.rows}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
         self.rows = state_dict["rows"]
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+    @override
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.perf_counter()
         self._validated = False
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Remember that the scores are of this epoch."""
+    @override
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._validated = True
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the row and rewrite the file."""
         logged = {
             name: float(value)
@@ -75,16 +75,10 @@ class History(Callback):
             if self._validated or name.startswith("train/")  # Lightning keeps the scores of earlier epochs
         }
         seconds = time.perf_counter() - self._started
-        self.rows.append({"epoch": float(trainer.current_epoch), "seconds": seconds, **self._rates(trainer), **logged})
+        rates = _learning_rates(trainer, pl_module)
+        self.rows.append({"epoch": float(trainer.current_epoch), "seconds": seconds, **rates, **logged})
         if trainer.is_global_zero:
             write_whole(self.path, self._write)
-
-    def _rates(self, trainer: L.Trainer) -> dict[str, float]:
-        groups = trainer.optimizers[0].param_groups
-        rates = {"lr": float(groups[0]["lr"])}
-        rates |= {f"lr/{group['part']}": float(group["lr"]) for group in groups if group.get("part", "body") != "body"}
-        own = None if self.strategy is None else self.strategy.optimizer
-        return rates if own is None else {**rates, "lr/architecture": float(own.param_groups[0]["lr"])}
 
     def _write(self, path: Path) -> None:
         names = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -94,36 +88,45 @@ class History(Callback):
             writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
 
 
+def _learning_rates(trainer: L.Trainer, module: L.LightningModule) -> dict[str, float]:
+    groups = trainer.optimizers[0].param_groups
+    rates = {"lr": float(groups[0]["lr"])}
+    rates |= {f"lr/{group['part']}": float(group["lr"]) for group in groups if group.get("part", "body") != "body"}
+    strategy = module.strategy if isinstance(module, HashingModule) else None
+    if strategy is not None and strategy.optimizer is not None:
+        rates["lr/architecture"] = float(strategy.optimizer.param_groups[0]["lr"])
+    return rates
+
+
 class KeepBest(Callback):
     """Writes `best.pt` whenever the monitored score on val is the best so far (Eq. 41 and 45 of the paper).
 
     The file holds {"network", "architecture", "strategy", "best"}: the weights that were scored, the strategy's tensors
-    and the rest of its state, and what was logged. The best score lies in `last.ckpt`; a stage that is resumed from
-    there meets the later epochs again and writes the same file again.
+    and its other state, and what was logged. The best score is part of `last.ckpt`; a stage that is resumed from there
+    reaches the later epochs again and writes the same file again.
 
     Args:
         folder: Of the stage.
-        monitor: Logged name of the score; higher is better, and the first of equals wins. None takes the last epoch.
-        strategy: The search strategy, if this is a search.
+        monitor: Logged name of the score; higher is better, and the first of ties wins. None takes the last epoch.
 
     Attributes:
         best: Everything that was logged in the best epoch, and `epoch`, from 0; empty before the first validation.
     """
 
-    def __init__(self, folder: Path, monitor: str | None, strategy: Callback | None = None) -> None:
+    def __init__(self, folder: Path, monitor: str | None) -> None:
         self.path = folder / "best.pt"
         self.monitor = monitor
-        self.strategy = strategy
         self.best: dict[str, float] = {}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
         return {"best": self.best}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
         self.best = state_dict["best"]
 
+    @override
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the file if the score just logged is the best so far."""
         if trainer.sanity_checking:
@@ -136,14 +139,15 @@ class KeepBest(Callback):
         self.best = {**values, "epoch": float(trainer.current_epoch)}
         if trainer.is_global_zero:
             state = {name: getattr(pl_module, name).state_dict() for name in ("network", "architecture")}
-            of_strategy = {} if self.strategy is None else self.strategy.state_dict()
+            strategy = getattr(pl_module, "strategy", None)
+            of_strategy = {} if strategy is None else strategy.state_dict()
             write_tensors(self.path, {**state, "strategy": of_strategy, "best": self.best})
 
 
 class AveragedWeights(EMAWeightAveraging):
     """Lightning's moving average of the weights, which stays in place until validation is over.
 
-    Lightning swaps the training weights back before `on_validation_end`, where the best state is written.
+    Lightning restores the training weights before `on_validation_end`, where the best state is written.
 
     Args:
         decay: Of the average.
@@ -152,24 +156,26 @@ class AveragedWeights(EMAWeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__(decay=decay)
 
+    @override
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Copy the module once its objective has made its parameters: Lightning sets callbacks up before modules."""
+        """Copy the module once its objective has its parameters: Lightning sets up callbacks before modules."""
         pl_module.setup(stage)
         super().setup(trainer, pl_module, stage)
 
+    @override
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the average in place."""
 
+    @override
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put the training weights back."""
         super().on_validation_epoch_end(trainer, pl_module)
 
 
 class PlainProgress(Callback):
-    """Prints one line an epoch to standard error, with the time that is left.
+    """Prints one line per epoch to standard error, with the remaining time.
 
     Args:
-        stage: Name of the stage, in front of each line.
+        stage: Name of the stage, at the start of each line.
         monitor: Logged names of the scores to show.
     """
 
@@ -179,13 +185,13 @@ class PlainProgress(Callback):
         self._started = 0.0
         self._first = 0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+    @override
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.perf_counter()
         self._first = trainer.current_epoch
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Print the line."""
+    @override
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         logged = trainer.callback_metrics
@@ -197,8 +203,6 @@ class PlainProgress(Callback):
         print(f"{self.stage} epoch {epoch}/{epochs}  {scores}  {left:.0f} s left", file=sys.stderr, flush=True)
 
 
-def progress(stage: str, monitor: tuple[str, ...]) -> list[Any]:
-    """The callback that fits where standard error goes."""
-    if sys.stderr.isatty():
-        return [RichProgressBar()]
-    return [PlainProgress(stage, monitor)]
+def progress_callback(stage: str, monitor: tuple[str, ...]) -> Callback:
+    """A progress bar on a terminal, otherwise PlainProgress."""
+    return RichProgressBar() if sys.stderr.isatty() else PlainProgress(stage, monitor)

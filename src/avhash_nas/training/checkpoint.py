@@ -1,32 +1,31 @@
-"""Where a stage goes on when it was stopped."""
+"""Stop requests, and the checkpoint from which a stopped stage resumes."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint
+from typing_extensions import override
 
 from avhash_nas.distributed import highest, of_first_rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
-from avhash_nas.training.module import HashingModule
 from avhash_nas.training.tensors import save_or_oserror
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""Ctrl-C; what ends a job; and what SLURM is asked to send ahead of the time limit (`sbatch --signal=USR1@...`)."""
+"""Ctrl-C, the end of a job, and SLURM's warning before the time limit (`sbatch --signal=USR1@...`)."""
 
 
 class Interrupted(SystemExit):
-    """A stage was stopped by a signal; the run goes on from its checkpoint when started again.
+    """A stage was stopped by a signal; the same command resumes the run from its checkpoint.
 
     Args:
-        signum: The signal. The exit code is 128 plus its number, as shells have it.
+        signum: The signal. The exit code is 128 plus its number, as in shells.
     """
 
     def __init__(self, signum: int) -> None:
@@ -35,19 +34,23 @@ class Interrupted(SystemExit):
 
 
 class StopRequest:
-    """Remembers that somebody asked to stop.
+    """A request to stop, by a signal.
 
-    While `polite` is set, a signal is only remembered, for the training loop to act on; otherwise, and on Ctrl-C after
+    While `deferred` is set, a signal is only recorded, for the training loop to act on; otherwise, and on Ctrl-C after
     another signal, the process is interrupted at once. Launchers may send the same signal twice.
+
+    Attributes:
+        signum: The first signal that was recorded.
+        deferred: Record signals instead of raising `Interrupted`.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self.polite = False
+        self.deferred = False
 
-    def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def __call__(self, signum: int, _frame: FrameType | None = None) -> None:
         """The signal handler."""
-        if not self.polite or (self.signum is not None and signum == signal.SIGINT):
+        if not self.deferred or (self.signum is not None and signum == signal.SIGINT):
             raise Interrupted(signum)
         self.signum = self.signum or signum
 
@@ -57,10 +60,20 @@ class StopRequest:
             for signum in SIGNALS:
                 signal.signal(signum, self)
 
+    def requested(self) -> int:
+        """The signal that any rank has recorded, 0 if none; all ranks must call it together."""
+        return highest(self.signum or 0)
+
+    def stop_point(self) -> None:
+        """Raise `Interrupted` if any rank has recorded a signal; all ranks must call it together."""
+        if signum := self.requested():
+            self.deferred = False
+            raise Interrupted(signum)
+
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Handle the signals within the block; the former handlers come back behind it."""
+    """Handle the signals within the block, and restore the former handlers after it."""
     main = threading.current_thread() is threading.main_thread()
     former = {signum: signal.getsignal(signum) for signum in SIGNALS}
     request = StopRequest()
@@ -74,40 +87,47 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 class StageCheckpoint(Checkpoint):
-    """Keeps `last.ckpt`, from which the stage goes on, always whole.
+    """Writes `last.ckpt`, from which the stage resumes, atomically.
 
-    It is written at the end of every epoch and, when a stop was asked for, after the present batch
-    (`StopBetweenBatches`), whereupon the stage ends with `Interrupted`. All ranks agree on the stop, so that a signal
-    to any one of them is enough.
+    It is written at the end of every epoch and, when a stop was requested, after the present batch
+    (`StopBetweenBatches`); then the stage ends with `Interrupted`. All ranks agree on the stop, so that a signal to any
+    one of them is enough.
 
     Args:
         folder: Of the stage.
-        stop: Signals seen by this process; None never stops.
+        stop: Stop request of this process; None never stops.
     """
 
     def __init__(self, folder: Path, stop: StopRequest | None = None) -> None:
         self.path = folder / "last.ckpt"
         self.stop = stop
 
+    @override
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take the signals over from Lightning, whose own handling loses the batch or hangs under several ranks."""
+        """Take over the signals from Lightning, whose own handling loses the batch or hangs under several ranks."""
         if self.stop is not None:
             self.stop.install()
-            self.stop.polite = True
-        if isinstance(pl_module, HashingModule):
-            pl_module.stop_point = partial(self.stop_if_asked, trainer, saved=True)
+            self.stop.deferred = True
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Write `last.ckpt`; stop if asked to."""
-        self._save(trainer)
-        self.stop_if_asked(trainer, saved=True)
+    @override
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write `last.ckpt`, and stop if requested."""
+        self.save(trainer)
+        if self.stop is not None:
+            self.stop.stop_point()
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """From here on a signal interrupts at once."""
         if self.stop is not None:
-            self.stop.polite = False
+            self.stop.deferred = False
 
-    def _save(self, trainer: L.Trainer) -> None:
+    def save(self, trainer: L.Trainer) -> None:
+        """Write `last.ckpt`.
+
+        Raises:
+            AvnasError: It cannot be written.
+        """
         saved = self.path.with_name("last.ckpt.saving")
         try:
             save_or_oserror(lambda: trainer.save_checkpoint(saved))
@@ -118,28 +138,12 @@ class StageCheckpoint(Checkpoint):
             write_whole(self.path, saved.rename)
         of_first_rank(None)  # a launcher may end this rank as soon as another one has ended
 
-    def stop_if_asked(self, trainer: L.Trainer, *, saved: bool = False) -> None:
-        """End the stage if any rank was asked to stop.
-
-        Args:
-            trainer: Of the stage.
-            saved: `last.ckpt` is as it should be; otherwise it is written first.
-        """
-        if self.stop is None:
-            return
-        signum = highest(self.stop.signum or 0)
-        if signum:
-            if not saved:
-                self._save(trainer)
-            self.stop.polite = False
-            raise Interrupted(signum)
-
 
 class StopBetweenBatches(Callback):
-    """Stops within an epoch if asked to, before a strategy has taken its step of the next batch.
+    """Stops within an epoch if requested, before a strategy's own step of the next batch.
 
-    To be the first of the callbacks: Lightning calls a Checkpoint last, when the strategy's step is done, which would
-    be taken again from there. In `on_train_batch_end` Lightning has not yet counted the batch.
+    It must be the first callback: Lightning calls a Checkpoint last, after the strategy's step, which would then be
+    taken twice. In `on_train_batch_end` Lightning has not yet counted the batch.
 
     Args:
         checkpoint: Of the stage.
@@ -148,13 +152,12 @@ class StopBetweenBatches(Callback):
     def __init__(self, checkpoint: StageCheckpoint) -> None:
         self.checkpoint = checkpoint
 
+    @override
     def on_train_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if asked to, unless batches have left gradients behind for a later step: those are in no checkpoint."""
-        if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
-            self.checkpoint.stop_if_asked(trainer)
+        """Stop if requested, unless gradients are accumulated for a later step, which no checkpoint holds."""
+        stop = self.checkpoint.stop
+        if stop is not None and batch_idx and batch_idx % trainer.accumulate_grad_batches == 0 and stop.requested():
+            self.checkpoint.save(trainer)
+            stop.stop_point()

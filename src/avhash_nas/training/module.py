@@ -1,4 +1,4 @@
-"""The one LightningModule: a hashing network, an objective, and how retrieval is scored."""
+"""The LightningModule: a hashing network, an objective, and how retrieval is scored."""
 
 import copy
 import math
@@ -9,29 +9,34 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from typing_extensions import override
 
 from avhash_nas.data import Batch, HashingData
+from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
 from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.random_streams import seeded, weight_step_seed
+from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
+from avhash_nas.training.strategy_callback import StrategyCallback, hashing_data, search_progress
 from avhash_nas.training.tensors import read_tensors, write_tensors
 
 ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
-"""What the first and the second loader of a validation or test hold."""
+"""Contents of the first and the second loader of a validation or test."""
 
 
 class HashingModule(L.LightningModule):
-    """Trains a hashing network and scores its codes by retrieval, by automatic optimization.
+    """Trains a hashing network and scores its codes by retrieval, with automatic optimization.
 
-    A search strategy, which is a Callback, steers it through the members of `strategies.protocols.Searchable`: it sets
-    `route` before each weight step and `evaluation_routes` before each validation, trains parameters of its own along
-    with the weights by `attach`, or takes steps of its own on `loss`.
+    With a search strategy it trains a supernet: it asks the strategy for the route of each weight step and for the
+    routes that a validation scores, trains the parameters of the strategy's groups along with the weights, and adds
+    the StrategyCallback to the Trainer.
 
     Everything random in a training step (dropout, augmentation) is a function of (seed, epoch, batch, rank), so that
     a resumed run computes what an uninterrupted one computes.
@@ -43,16 +48,20 @@ class HashingModule(L.LightningModule):
         augmentation: Applied to training batches; none if None.
         ks: The K of mAP@K, P@K and R@K.
         seed: For dropout and augmentation.
+        strategy: Searches the network's space, after `setup_search`; None for a network without choices.
+        prepared_file: File for what the objective prepares before training; it is not saved if None.
+        pretrained: Network that the objective prepares with; `network` if None.
+        stop_point: Raises `Interrupted` if a stop was requested.
+
+    Raises:
+        AvnasError: The strategy searches another space than the network's.
 
     Attributes:
-        route: What the next weight step runs, of several routes each with its share in the loss; None for a network
-            without choices.
-        evaluation_routes: What a validation or test scores, by name; of several routes, the mean score. Scores are
-            logged as `val/NAME/map@K_retrieved`, ..., and as `val/map@K_retrieved` for the empty name.
+        architecture: The strategy's `architecture`, saved and restored with the weights.
+        route: Route of the last weight step; of several routes the loss is the mean.
+        evaluation_routes: Routes that the last validation or test scored, by name; of several routes, the mean score.
+            Scores are logged as `val/NAME/map@K_retrieved`, ..., and as `val/map@K_retrieved` for the empty name.
         scores: The last validation's or test's scores, by route name; of several routes, those of the first.
-        stop_point: Ends with `Interrupted` if a stop was asked for.
-        prepared: File for what the objective prepares before training; it is not kept if None.
-        prepared_from: Network that the objective prepares with; the one that is trained if None.
     """
 
     def __init__(
@@ -63,73 +72,79 @@ class HashingModule(L.LightningModule):
         augmentation: Augmentation | None = None,
         ks: tuple[int, ...] = (100,),
         seed: int = 0,
+        *,
+        strategy: SearchStrategy | None = None,
+        prepared_file: Path | None = None,
+        pretrained: HashNetwork | None = None,
+        stop_point: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
+        if strategy is not None and strategy.space != getattr(network, "space", None):
+            raise AvnasError(f"{type(strategy).__name__}: was set up for another search space than the network's")
         self.network = network
         self.objective = copy.deepcopy(objective) if objective is not None else InfoNCE()
         self.recipe = recipe if recipe is not None else Recipe()
         self.augmentation = augmentation
         self.ks = ks
         self.seed = seed
-        self.architecture: nn.Module = nn.Module()
+        self.strategy = strategy
+        self.architecture = strategy.architecture if strategy is not None else nn.Module()
+        self.prepared_file = prepared_file
+        self.pretrained = pretrained
+        self.stop_point = stop_point
         self.route: Routes | None = None
-        self.evaluation_routes: Mapping[str, Routes | None] = {"": None}
-        self.stop_point: Callable[[], None] = _go_on
-        self._begun = False
-        self.prepared: Path | None = None
-        self.prepared_from: HashNetwork | None = None
-        self._groups: list[dict[str, Any]] = []
-        self._metrics: dict[str, list[RetrievalMetric]] = {}
+        self.evaluation_routes: Mapping[str, Routes | None] = {}
         self.scores: dict[str, RetrievalScores] = {}
+        self._objective_ready = False
+        self._metrics: dict[str, list[RetrievalMetric]] = {}
         self._loss_sum, self._losses = torch.zeros(()), 0
         self._identities: Tensor | None = None
 
-    def attach(self, architecture: nn.Module, groups: list[dict[str, Any]]) -> None:
-        """Save and restore a strategy's parameters with the weights, and train them in the same step.
+    @override
+    def configure_callbacks(self) -> list[Callback]:
+        return [] if self.strategy is None else [StrategyCallback(self.strategy, self)]
 
-        Args:
-            architecture: The strategy's parameters.
-            groups: Parameter groups for the optimizer of the weights, with settings of their own; `lr_multiplier` gives the
-                course of the learning rate (SearchStrategy.parameter_groups).
-        """
-        self.architecture = architecture
-        self._groups = groups
-
+    @override
     def setup(self, stage: str) -> None:
-        """Let the objective prepare and begin, once, before optimizers and averages of the weights are made."""
-        data = getattr(self.trainer, "datamodule", None)
-        if stage != "fit" or not isinstance(data, HashingData):
+        """Let the objective prepare, once, before optimizers and averages of the weights are made."""
+        data = hashing_data(self.trainer)
+        if stage != "fit" or data is None:
             return
-        if not self._begun:
+        if not self._objective_ready:
             prepared = self._prepare(data)
             with seeded(self.seed):
                 self.objective.setup(data, self.network, prepared)
-            self._begun = True
+            self._objective_ready = True
         data.draw_by(self.objective.sampling(data.sampling))
 
+    @override
     def teardown(self, stage: str) -> None:
-        """Let later stages draw their batches as the user chose."""
-        data = getattr(self.trainer, "datamodule", None)
-        if stage == "fit" and isinstance(data, HashingData):
+        """Let later stages sample their batches as the user chose."""
+        data = hashing_data(self.trainer)
+        if stage == "fit" and data is not None:
             data.draw_by(None)
 
+    @override
     def on_train_start(self) -> None:
-        """Tell network and objective the epoch: one that is resumed within has no start for Lightning."""
-        self.on_train_epoch_start()
+        self.on_train_epoch_start()  # Lightning does not call it for an epoch that is resumed within
 
+    @override
     def on_train_epoch_start(self) -> None:
-        """Tell network and objective the epoch."""
         self.network.start_epoch(self.current_epoch)
         self.objective.start_epoch(self.current_epoch)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+    @override
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Key the step's random numbers on (seed, epoch, batch, rank)."""
         if batch_idx == 0:
             self._loss_sum, self._losses = torch.zeros(()), 0
         torch.manual_seed(weight_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Loss of one batch on the present route, or the mean over the present routes."""
+    @override
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch on the strategy's route, or the mean over its routes."""
+        if self.strategy is not None:
+            self.route = self.strategy.route(search_progress(self.trainer, batch_idx))
         batch = self.augment(batch)
         loss = torch.stack([self.loss(batch, route) for route in _as_tuple(self.route)]).mean()
         self._loss_sum, self._losses = self._loss_sum.to(loss.device) + loss.detach().float(), self._losses + 1
@@ -137,122 +152,129 @@ class HashingModule(L.LightningModule):
         return loss
 
     def receive(self, batch: Batch) -> Batch:
-        """A batch on the module's device and in its precision, as Lightning hands batches to a step."""
+        """Move a batch to the module's device and precision, as Lightning does before a step."""
         moved = self.trainer.strategy.batch_to_device(batch, self.device)
         received: Batch = self.trainer.precision_plugin.convert_input(moved)
         return received
 
     def augment(self, batch: Batch) -> Batch:
-        """A batch as training sees it; random."""
+        """Augment a batch as training does; random."""
         if self.augmentation is None:
             return batch
-        varied: Batch = self.augmentation(batch)
-        return varied
+        augmented: Batch = self.augmentation(batch)
+        return augmented
 
     def loss(self, batch: Batch, route: Route | None, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The objective on all ranks' shares of a batch, which is the same on all ranks.
+        """The objective on all ranks' shares of a batch; the same value on all ranks.
 
         Args:
             batch: This rank's share.
-            route: What the network runs.
-            parameters: In place of the network's own, by name; the network stays as it is.
+            route: Route through the network.
+            parameters: By name, in place of the network's own, which stay as they are.
         """
         return self.objective.loss(RoutedNetwork(self.network, route, parameters), batch)
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the mean loss of an epoch that is stopped within."""
-        checkpoint["loss"] = (self._loss_sum.cpu(), self._losses)
+        checkpoint["loss"] = (self._loss_sum.cpu(), self._losses)  # the mean of an epoch that is stopped within
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Inverse of `on_save_checkpoint`."""
         self._loss_sum, self._losses = checkpoint["loss"]
 
+    @override
     def on_validation_epoch_start(self) -> None:
-        """Start a score for each route."""
-        self._start()
+        self._start_scoring()
 
+    @override
     def on_test_epoch_start(self) -> None:
-        """Start a score for each route."""
-        self._start()
+        self._start_scoring()
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
         self._update(batch, dataloader_idx)
 
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:  # noqa: ARG002
+    @override
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """Encode a batch of queries (loader 0) or of the database (loader 1) on each route.
 
         Returns:
-            The relaxed codes of the first route, for callbacks to keep.
+            The relaxed codes of the first route, (B, q).
         """
         return self._update(batch, dataloader_idx)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Relaxed codes of a batch, by a network without choices, (B, q)."""
+    @override
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Relaxed codes of a batch by a network without choices, (B, q)."""
         codes: Tensor = self.network(batch.visual, batch.audio)
         return codes
 
+    @override
     def on_validation_epoch_end(self) -> None:
-        """Rank, score, log."""
-        self._finish("val")
+        self._log_scores("val")
 
+    @override
     def on_test_epoch_end(self) -> None:
-        """Rank, score, log."""
-        self._finish("test")
+        self._log_scores("test")
 
+    @override
     def configure_optimizers(self) -> Any:
-        """AdamW over the weights, and over what a strategy attached, with the recipe's schedule for the weights.
+        """AdamW over the weights, and over the strategy's parameter groups, with the recipe's schedule for the weights.
 
-        Each group says which `part` it is: body, head, objective or architecture.
+        Each group has its `part`: body, head, objective or architecture.
         """
-        weights = weight_groups(self.network, self.objective, self.recipe)
-        groups = [*weights, *({"part": "architecture", **group} for group in self._groups)]
-        schedules: list[Callable[[float], float]] = [group.pop("factor", lambda _: 1.0) for group in groups]
+        own = [] if self.strategy is None else self.strategy.parameter_groups()
+        groups = weight_groups(self.network, self.objective, self.recipe)
+        groups += [{"part": "architecture", **group} for group in own]
+        schedules = [group.pop("lr_multiplier", lambda _: 1.0) for group in groups]
         fused = self._trainer is None or can_fuse(self.trainer)
         optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
-        factors: list[Callable[[int], float]] = [partial(self._factor, schedule) for schedule in schedules]
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factors), "interval": "step"}}
+        multipliers: list[Callable[[int], float]] = [partial(self._lr_multiplier, schedule) for schedule in schedules]
+        scheduler = LambdaLR(optimizer, multipliers)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _factor(self, schedule: Callable[[float], float], step: int) -> float:
-        """What a group's learning rate is multiplied by at a step."""
-        return schedule(self._done(step))
+    def _lr_multiplier(self, schedule: Callable[[float], float], step: int) -> float:
+        """What a schedule gives at a step.
 
-    def _prepare(self, data: HashingData) -> dict[str, Tensor]:
-        """What the objective prepares, once for all ranks and restarts."""
-        source = self.prepared_from if self.prepared_from is not None else self.network
-        if self.prepared is None:
-            return self.objective.prepare(data, source, self.seed)
-        if self.trainer.is_global_zero and not self.prepared.exists():
-            made = self.objective.prepare(data, source, self.seed)
-            if made:
-                write_tensors(self.prepared, made)
-        self.trainer.strategy.barrier()
-        return read_tensors(self.prepared) if self.prepared.exists() else {}
-
-    def _done(self, step: int) -> float:
-        """Part of the stage that is done after so many steps.
-
-        Trainer.estimated_stepping_batches would tell the number of steps, but sets the loaders up too early for a
+        Trainer.estimated_stepping_batches would give the number of steps, but sets up the loaders too early for a
         resumed run to start within an epoch.
         """
         if step == 0:
-            return 0.0
+            return schedule(0.0)
         steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
-        return step / (steps_per_epoch * max(1, self.trainer.max_epochs or 1))
+        return schedule(step / (steps_per_epoch * max(1, self.trainer.max_epochs or 1)))
 
-    def _start(self) -> None:
-        names = getattr(getattr(self.trainer, "datamodule", None), "ids", None)
-        if names is not None and self._identities is None:
-            self._identities = ids_from_names(names)
+    def _prepare(self, data: HashingData) -> dict[str, Tensor]:
+        """What the objective prepares, computed once for all ranks and restarts."""
+        source = self.pretrained if self.pretrained is not None else self.network
+        file = self.prepared_file
+        if file is None:
+            return self.objective.prepare(data, source, self.seed)
+        if self.trainer.is_global_zero and not file.exists():
+            prepared = self.objective.prepare(data, source, self.seed)
+            if prepared:
+                write_tensors(file, prepared)
+        self.trainer.strategy.barrier()
+        return read_tensors(file) if file.exists() else {}
+
+    def _start_scoring(self) -> None:
+        if self.strategy is None:
+            self.evaluation_routes = {"": None}
+        else:
+            self.evaluation_routes = self.strategy.evaluation_routes(search_progress(self.trainer))
+        data = hashing_data(self.trainer)
+        if data is not None and self._identities is None:
+            self._identities = ids_from_names(data.ids)
         self._metrics = {
             name: [RetrievalMetric(ks=self.ks).to(self.device) for _ in _as_tuple(routes)]
             for name, routes in self.evaluation_routes.items()
         }
 
     def _update(self, batch: Batch, dataloader_idx: int) -> Tensor:
-        identity = (
-            batch.index if self._identities is None else self._identities[batch.index.cpu()].to(batch.index.device)
-        )
+        identity = batch.index
+        if self._identities is not None:
+            identity = self._identities[identity.cpu()].to(identity.device)
         first = None
         for name, routes in self.evaluation_routes.items():
             for metric, route in zip(self._metrics[name], _as_tuple(routes), strict=True):
@@ -262,7 +284,7 @@ class HashingModule(L.LightningModule):
         assert first is not None, "there is no route to evaluate"
         return first
 
-    def _finish(self, stage: str) -> None:
+    def _log_scores(self, stage: str) -> None:
         for name, metrics in self._metrics.items():
             self.scores[name] = metrics[0].scores()
             prefix = f"{stage}/{name}/" if name else f"{stage}/"
@@ -270,10 +292,6 @@ class HashingModule(L.LightningModule):
             for key in computed[0]:
                 self.log(prefix + key, torch.stack([values[key] for values in computed]).mean())
         self._metrics = {}
-
-
-def _go_on() -> None:
-    """The stop point of a module that no stage trains."""
 
 
 def _as_tuple(routes: Routes | None) -> tuple[Route | None, ...]:

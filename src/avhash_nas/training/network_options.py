@@ -1,4 +1,4 @@
-"""How a network is run while it is trained: compiled, or with cells that are run again in the backward pass."""
+"""Ways to run a network in training: compiled, or with cells recomputed in the backward pass."""
 
 import importlib.util
 import os
@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import compile_network, uncompile_network
@@ -15,11 +16,11 @@ from avhash_nas.networks.graph import GraphModule
 
 
 class NetworkOptions(Callback):
-    """Sets both when training begins and takes them back at its end.
+    """Sets the options when training begins and resets them at its end.
 
     Args:
-        compiled: Compile the network's operators (`compile_network`); validations run without.
-        checkpointing: Run cells again in the backward pass (`GraphModule.checkpoint_cells`).
+        compiled: Compile the network's operators (`compile_network`), except in validations.
+        checkpointing: Recompute cells in the backward pass (`GraphModule.checkpoint_cells`).
     """
 
     def __init__(self, *, compiled: bool = False, checkpointing: bool = False) -> None:
@@ -27,8 +28,9 @@ class NetworkOptions(Callback):
         self.checkpointing = checkpointing
         self._eager: Any = None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Set what is wanted.
+    @override
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Set the options.
 
         Raises:
             AvnasError: The network has no cells, or the compiler that torch.compile needs is missing.
@@ -42,31 +44,32 @@ class NetworkOptions(Callback):
             _check_compiler(pl_module.device)
             compile_network(network)
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Compiling once more for a few batches would take longer than they do."""
+    @override
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Run eagerly: compiling for a few batches would take longer than running them."""
         if self.compiled:
             self._eager = torch.compiler.set_stance("force_eager")
             self._eager.__enter__()
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Go on with what is compiled."""
-        self._leave()
+    @override
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._end_eager()
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Take both back."""
-        self._undo(pl_module)
+    @override
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._reset(pl_module)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Take both back."""
-        self._leave()
-        self._undo(pl_module)
+    @override
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self._end_eager()
+        self._reset(pl_module)
 
-    def _leave(self) -> None:
+    def _end_eager(self) -> None:
         if self._eager is not None:
             self._eager.__exit__(None, None, None)
             self._eager = None
 
-    def _undo(self, pl_module: L.LightningModule) -> None:
+    def _reset(self, pl_module: L.LightningModule) -> None:
         network: Any = pl_module.network
         if self.checkpointing and isinstance(network, GraphModule):
             network.checkpoint_cells(False)

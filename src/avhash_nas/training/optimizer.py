@@ -1,4 +1,4 @@
-"""What the optimizer trains, and AdamW in its fastest form."""
+"""Parameter groups of the weights, and AdamW in its fastest form."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,16 +13,16 @@ from avhash_nas.objectives import Objective
 from avhash_nas.training.recipe import Recipe
 
 _FUSED_ON = {"cpu", "cuda", "mps", "xpu"}
-"""Devices for which torch has it."""
+"""Devices with a fused AdamW in torch."""
 
 
 def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
-    """The weights by learning rate (body, others) and weight decay (matrices, or vectors and SSM rates).
+    """The weights grouped by learning rate (body, others) and weight decay (matrices; vectors and SSM rates).
 
     Args:
-        network: Its `head` is no part of the body.
-        objective: Its parameters learn at the head's rate.
-        recipe: Rates and weight decay; `lr_multiplier` of a group is the recipe's.
+        network: Its `head` is not part of the body.
+        objective: Its parameters have the head's learning rate.
+        recipe: Learning rates, weight decay, and the `lr_multiplier` of each group.
     """
     head = {id(parameter) for parameter in network.head.parameters()}
     named = [("head" if id(each) in head else "body", name, each) for name, each in network.named_parameters()]
@@ -37,33 +37,30 @@ def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) ->
             "part": part,
             "lr": recipe.lr * recipe.body_lr if part == "body" else recipe.lr,
             "weight_decay": recipe.weight_decay if decays else 0.0,
-            "factor": recipe.lr_multiplier,
+            "lr_multiplier": recipe.lr_multiplier,
         }
         for (part, decays), parameters in groups.items()
     ]
 
 
 def make_adamw(groups: Iterable[Mapping[str, Any]], lr: float, eps: float, *, fused: bool = True) -> torch.optim.AdamW:
-    """AdamW whose step is one pass over the memory of parameters, gradients and moments, where their device has that.
+    """AdamW, fused if the parameters' device allows it.
 
-    It computes the same as the plain form to the rounding of single numbers, and takes up the plain form's state; what
-    is loaded into it goes on in the form in which it was saved.
+    The fused form gives the same as the others up to rounding. It can load their state, and a loaded state keeps the
+    form in which it was saved.
 
     Args:
-        groups: Parameter groups. Without a weight decay of its own, a group has none.
-        lr: Learning rate of groups without one of their own.
+        groups: Parameter groups; a group without a weight decay of its own has none.
+        lr: Learning rate of groups without their own.
         eps: Epsilon.
-        fused: False for torch's choice between its other forms; see `can_fuse`.
+        fused: False leaves the choice of the form to torch; see `can_fuse`.
     """
-    given = [{**group, "params": list(group["params"])} for group in groups]
-    parameters = [parameter for group in given for parameter in group["params"]]
+    copies = [{**group, "params": list(group["params"])} for group in groups]
+    parameters = [parameter for group in copies for parameter in group["params"]]
     suited = all(each.device.type in _FUSED_ON and each.is_floating_point() for each in parameters)
-    return torch.optim.AdamW(given, lr=lr, eps=eps, weight_decay=0.0, fused=True if fused and suited else None)
+    return torch.optim.AdamW(copies, lr=lr, eps=eps, weight_decay=0.0, fused=True if fused and suited else None)
 
 
 def can_fuse(trainer: L.Trainer) -> bool:
-    """Whether a trainer leaves the gradients alone between scaling and step, as a fused step needs.
-
-    Lightning refuses to clip gradients in mixed precision where the step is fused.
-    """
+    """Whether a Trainer allows a fused step: Lightning refuses to clip gradients in mixed precision with one."""
     return not (trainer.gradient_clip_val and isinstance(trainer.precision_plugin, MixedPrecision))

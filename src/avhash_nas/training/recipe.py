@@ -12,25 +12,25 @@ class Recipe:
     """How a stage trains the weights: Adam(W), its schedule, and when to stop.
 
     Args:
-        epochs: Epochs at most.
+        epochs: Maximal number of epochs.
         lr: Peak learning rate of the weights.
         body_lr: Factor on the learning rate of all weights before the hash layer. Below 1 it keeps the encoders near
             their initialization, which few training videos need (experiments/stamps).
         weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimizer plain Adam.
         eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
-        schedule: Of the weights' learning rate after warm-up: `constant` (the paper), `cosine` down to `floor`, or
+        schedule: Schedule of the learning rate after warm-up: `constant` (the paper), `cosine` down to `floor`, or
             `step`, times `decay` every `decay_every` epochs down to `floor`.
-        floor: Least part of the peak learning rate that a schedule leaves, in [0, 1].
-        decay: Of the steps of `step`, in (0, 1].
-        decay_every: Epochs between them.
-        warmup: Part of the steps, in [0, 1), over which the learning rate rises linearly from zero.
-        average: Decay of an exponential moving average of the weights, which is what validation scores and the stage
-            keeps; 0 for none.
-        keep: Which epoch's state the stage keeps: the `best` one on val, whose labels then have a say, or the `last`.
+        floor: Smallest factor on the peak learning rate, in [0, 1].
+        decay: Factor of each step of `step`, in (0, 1].
+        decay_every: Epochs between the steps of `step`.
+        warmup: Fraction of the steps, in [0, 1), over which the learning rate rises linearly from zero.
+        average: Decay of an exponential moving average of the weights, which validation scores and the stage keeps; 0
+            for none.
+        keep: Epoch whose state the stage keeps: the `best` one on val, which uses the labels of val, or the `last`.
         patience: Stop after so many epochs without a better score on val; 0 trains all epochs.
 
     Raises:
-        AvnasError: An option lies outside its range.
+        AvnasError: An option is out of range.
     """
 
     epochs: int = 300
@@ -66,16 +66,17 @@ class Recipe:
                 raise AvnasError(f"{name} is out of range: {getattr(self, name)}")
 
     def lr_multiplier(self, done: float) -> float:
-        """What the peak learning rate is multiplied by.
+        """Factor on the peak learning rate.
 
         Args:
-            done: Part of the stage's steps that is done, in [0, 1].
+            done: Fraction of the stage's steps that is done, in [0, 1].
 
         >>> Recipe(schedule="cosine", warmup=0.1).lr_multiplier(0.05)
         0.5
         >>> Recipe(schedule="cosine").lr_multiplier(0.5)
         0.5
-        >>> Recipe(schedule="step", epochs=60, floor=0.85).lr_multiplier(0.34), Recipe(schedule="step", floor=0.85).lr_multiplier(0.5)
+        >>> step = Recipe(schedule="step", epochs=60, floor=0.85)
+        >>> step.lr_multiplier(0.34), step.lr_multiplier(0.9)
         (0.9, 0.85)
         """
         if done < self.warmup:

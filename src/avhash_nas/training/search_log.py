@@ -1,4 +1,4 @@
-"""What a search leaned to, epoch by epoch, and which architectures it had scored: two CSV files in its folder."""
+"""Two CSV files of a search: the candidates' probabilities by epoch, and the architectures that were evaluated."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,30 +7,31 @@ from typing import Any, NamedTuple
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.space import Architecture
 from avhash_nas.strategies import SearchStrategy
-from avhash_nas.strategies.protocols import search_progress
+from avhash_nas.training.strategy_callback import search_progress
 
 Probabilities = dict[str, dict[str, float]]
 """By cell, by candidate."""
 
 
-class Choices(Callback):
-    """Writes `probabilities.csv`: epoch, and `CELL=CANDIDATE`, how probable the strategy finds that candidate.
+class ProbabilityLog(Callback):
+    """Writes `probabilities.csv`: the epoch, and in the columns `CELL=CANDIDATE` the probability of each candidate.
 
-    Numbers are those of the epoch's last validation, with averaged weights if there are any, as the derived
-    architecture is that; in an epoch without validation, those of its end. The rows lie in the checkpoint, as those of
-    History do. A strategy that has no probabilities leaves no file.
+    The values are those of the epoch's last validation, with averaged weights if there are any, like the derived
+    architecture; in an epoch without validation, those at its end. The rows are part of the checkpoint, like those of
+    EpochLog. For a strategy without probabilities no file is written.
 
     Args:
         folder: Of the stage.
-        strategy: Is asked.
+        strategy: Search strategy.
 
     Attributes:
-        rows: One mapping an epoch, by the names of the columns.
+        rows: One mapping per epoch, by column name.
     """
 
     def __init__(self, folder: Path, strategy: SearchStrategy) -> None:
@@ -39,22 +40,24 @@ class Choices(Callback):
         self.rows: list[dict[str, float]] = []
         self._validated: dict[str, float] | None = None
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far, and what was seen at a validation within the present epoch."""
         return {"rows": self.rows, "validated": self._validated}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
         self.rows, self._validated = state_dict["rows"], state_dict["validated"]
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        """Ask while the averaged weights are in place."""
+    @override
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Read the probabilities while the averaged weights are in place."""
         if not trainer.sanity_checking:
-            self._validated = self._ask(trainer)
+            self._validated = self._read(trainer)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the row and rewrite the file."""
-        row = self._ask(trainer) if self._validated is None else self._validated
+        row = self._read(trainer) if self._validated is None else self._validated
         self._validated = None
         if not row:
             return
@@ -63,7 +66,7 @@ class Choices(Callback):
             names = dict.fromkeys(name for row in self.rows for name in row)
             _write_rows(self.path, [*names], ({**row, "epoch": int(row["epoch"])} for row in self.rows))
 
-    def _ask(self, trainer: L.Trainer) -> dict[str, float]:
+    def _read(self, trainer: L.Trainer) -> dict[str, float]:
         return {
             f"{cell}={candidate}": round(value, 6)
             for cell, values in self.strategy.probabilities(search_progress(trainer)).items()
@@ -72,33 +75,33 @@ class Choices(Callback):
 
 
 def read_probabilities(path: Path) -> dict[int, Probabilities]:
-    """What `Choices` wrote, by epoch.
+    """Read the file of ProbabilityLog, by epoch.
 
     Raises:
-        AvnasError: The file cannot be read or holds something else.
+        AvnasError: The file cannot be read or has other contents.
     """
-    found: dict[int, Probabilities] = {}
+    epochs: dict[int, Probabilities] = {}
     for row in _read_rows(path):
         try:
-            cells: Probabilities = found.setdefault(int(row.pop("epoch")), {})
+            cells: Probabilities = epochs.setdefault(int(row.pop("epoch")), {})
             for column, value in row.items():
                 if not value:
-                    continue  # the strategy knew nothing of the cell in this epoch
+                    continue  # the cell had no probabilities in this epoch
                 cell, _, candidate = column.partition("=")
                 cells.setdefault(cell, {})[candidate] = float(value)
         except (KeyError, ValueError) as error:
-            raise AvnasError(f"{path}: is no table of probabilities: {error}") from error
-    return found
+            raise AvnasError(f"{path}: is not a table of probabilities: {error}") from error
+    return epochs
 
 
 class EvaluatedArchitecture(NamedTuple):
-    """An architecture that a strategy had scored before it chose.
+    """An architecture that was scored during `SearchStrategy.search`.
 
     Args:
-        round: Number of the strategy's question, from 0; of an evolution, the generation.
-        weights: Whose weights it was scored with: `shared`, the supernet's, or `own`, trained alone.
+        round: Number of the strategy's call, from 0; of an evolution, the generation.
+        weights: `shared`, the supernet's, or `own`, trained alone.
         score: mAP@100 `retrieved` on val.
-        architecture: What was scored.
+        architecture: The architecture.
     """
 
     round: int
@@ -108,16 +111,16 @@ class EvaluatedArchitecture(NamedTuple):
 
 
 def write_evaluations(path: Path, evaluations: Sequence[EvaluatedArchitecture]) -> None:
-    """Write one row an architecture: round, weights, score, and the candidate of each cell."""
+    """Write one row per architecture: round, weights, score, and the candidate of each cell."""
     rows = ({**each._asdict(), **each.architecture} for each in evaluations)
     _write_rows(path, ["round", "weights", "score", *evaluations[0].architecture], rows)
 
 
 def read_evaluations(path: Path) -> tuple[EvaluatedArchitecture, ...]:
-    """What `write_evaluations` wrote.
+    """Read the file of `write_evaluations`.
 
     Raises:
-        AvnasError: The file cannot be read or holds something else.
+        AvnasError: The file cannot be read or has other contents.
     """
     try:
         return tuple(
@@ -125,7 +128,7 @@ def read_evaluations(path: Path) -> tuple[EvaluatedArchitecture, ...]:
             for row in _read_rows(path)
         )
     except (KeyError, ValueError) as error:
-        raise AvnasError(f"{path}: is no table of scored architectures: {error}") from error
+        raise AvnasError(f"{path}: is not a table of scored architectures: {error}") from error
 
 
 def _write_rows(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

@@ -1,4 +1,4 @@
-"""Tensors in files that are there whole or not at all."""
+"""Tensors in files that are written atomically."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +12,12 @@ from avhash_nas.files import write_whole
 
 
 def write_tensors(path: Path, data: dict[str, Any]) -> None:
-    """Write tensors and plain values by torch.save, whole or not at all."""
+    """Write tensors and plain values by torch.save, atomically."""
     write_whole(path, lambda partial: save_or_oserror(lambda: torch.save(data, partial)))
 
 
 def save_or_oserror(save: Callable[[], object]) -> None:
-    """Call `save`, which calls torch.save, and raise OSError where torch, on a full disk, raises RuntimeError."""
+    """Call `save`, which calls torch.save, and turn torch's RuntimeError on a full disk into OSError."""
     try:
         save()
     except RuntimeError as error:
@@ -25,7 +25,7 @@ def save_or_oserror(save: Callable[[], object]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Read what `write_tensors` wrote, tensors and plain values only.
+    """Read a file of `write_tensors`; only tensors and plain values are loaded.
 
     Raises:
         AvnasError: The file cannot be read.

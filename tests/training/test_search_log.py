@@ -13,8 +13,8 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.space import Architecture, SearchSpace, load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.search_log import (
-    Choices,
     EvaluatedArchitecture,
+    ProbabilityLog,
     read_evaluations,
     read_probabilities,
     write_evaluations,
@@ -72,7 +72,7 @@ def test_a_row_is_of_the_last_validation_or_of_the_end_of_an_epoch_without(tmp_p
     )
     strategy = Stepping()
     strategy.setup_search(SearchSpace((FULL["T"],)), 0)
-    choices = Choices(tmp_path, strategy)
+    choices = ProbabilityLog(tmp_path, strategy)
     choices.on_validation_epoch_end(trainer, None)  # asked 1 time
     choices.on_validation_epoch_end(trainer, None)  # 2 times
     choices.on_train_epoch_end(trainer, None)
@@ -80,7 +80,7 @@ def test_a_row_is_of_the_last_validation_or_of_the_end_of_an_epoch_without(tmp_p
     choices.on_train_epoch_end(trainer, None)  # 3 times
     trainer.current_epoch = 2
     choices.on_validation_epoch_end(trainer, None)  # 4 times
-    again = Choices(tmp_path, strategy)
+    again = ProbabilityLog(tmp_path, strategy)
     again.load_state_dict(choices.state_dict())
     again.on_train_epoch_end(trainer, None)
     found = read_probabilities(tmp_path / "probabilities.csv")
@@ -94,7 +94,7 @@ def test_cells_may_become_known_later(tmp_path: Path) -> None:
     )
     strategy = Stepping()
     strategy.setup_search(SearchSpace((FULL["T"], FULL["F"])), 0)
-    choices = Choices(tmp_path, strategy)
+    choices = ProbabilityLog(tmp_path, strategy)
     choices.on_train_epoch_end(trainer, None)
     trainer.current_epoch = 1
     strategy.probabilities = lambda progress: {"T": (0.5, 0.5), "F": (0.25, 0.75)}
@@ -158,7 +158,7 @@ def test_another_table_is_refused(read: Any, tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     with file.open("w", newline="") as stream:
         csv.writer(stream).writerows([["epoch", "round", "loss"], ["x", "x", "x"]])
-    with pytest.raises(AvnasError, match=r"table\.csv: is no table of"):
+    with pytest.raises(AvnasError, match=r"table\.csv: is not a table of"):
         read(file)
     with pytest.raises(AvnasError, match=r"missing\.csv: cannot be read"):
         read(tmp_path / "missing.csv")

@@ -1,15 +1,15 @@
-"""A judge of architectures that notes what it was asked, remembers its answers, and may be interrupted."""
+"""An evaluator of architectures that records its calls, remembers its scores, and may be interrupted."""
 
 from avhash_nas.training import Interrupted
 
 
-class SpyJudge:
-    """Answers by a function, and remembers: what is asked again costs no evaluation.
+class SpyEvaluator:
+    """Scores by a function and remembers, so that each architecture is evaluated once.
 
     Args:
         fitness: Score of an architecture.
-        memory: Answers given before, as if left on disk by an interrupted run.
-        interrupted_at: Number of the evaluation, from 0, at which a stop comes; None for none.
+        memory: Earlier scores, as if left on disk by an interrupted run.
+        interrupted_at: Number of the evaluation, from 0, that is interrupted; None for none.
     """
 
     def __init__(self, fitness, memory=None, interrupted_at=None):
@@ -20,13 +20,13 @@ class SpyJudge:
 
     def scores(self, architectures):
         self.calls.append(list(architectures))
-        return [self._answer(architecture) for architecture in architectures]
+        return [self._score(architecture) for architecture in architectures]
 
     def train(self, architecture):
         self.trained.append(architecture)
-        return self._answer(architecture)
+        return self._score(architecture)
 
-    def _answer(self, architecture):
+    def _score(self, architecture):
         if architecture not in self.memory:
             if len(self.evaluated) == self.interrupted_at:
                 raise Interrupted(15)
@@ -35,19 +35,19 @@ class SpyJudge:
         return self.memory[architecture]
 
 
-def chosen_by(strategy, space, fitness, seed=0):
-    """The strategy after its choice from a space, and the judge that it asked."""
+def searched_by(strategy, space, fitness, seed=0):
+    """The strategy after its search in a space, and its evaluator."""
     strategy.setup_search(space, seed)
-    evaluator = SpyJudge(fitness)
+    evaluator = SpyEvaluator(fitness)
     strategy.search(evaluator)
     return strategy, evaluator
 
 
-def choose_in_pieces(make_strategy, fitness):
-    """Let a strategy choose with an interruption at every evaluation; the last strategy, and what was evaluated."""
+def search_in_pieces(make_strategy, fitness):
+    """Search with an interruption at every evaluation; the last strategy, and everything that was evaluated."""
     memory, evaluated = {}, []
     while True:
-        evaluator = SpyJudge(fitness, memory, interrupted_at=1)
+        evaluator = SpyEvaluator(fitness, memory, interrupted_at=1)
         strategy = make_strategy()
         try:
             strategy.search(evaluator)

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.pipeline import evaluator as judge_file
+from avhash_nas.pipeline import evaluator as evaluator_file
 from avhash_nas.pipeline.evaluator import CachedEvaluator
 from avhash_nas.space import Architecture, Cell, SearchSpace
 
@@ -26,15 +27,18 @@ class Scorer:
         self.asked: list[list[Architecture]] = []
         self.fail_at = fail_at
 
-    def __call__(self, architectures):
+    def scores(self, architectures):
         if len(self.asked) == self.fail_at:
             raise KeyboardInterrupt
         self.asked.append(list(architectures))
         return [worth(architecture) for architecture in architectures]
 
+    def train(self, architecture):
+        return -worth(architecture)
+
 
 def make(file: Path, scorer: Scorer, space: SearchSpace = SPACE) -> CachedEvaluator:
-    return CachedEvaluator(space, file, scorer, lambda architecture: -worth(architecture))
+    return CachedEvaluator(scorer, space, file)
 
 
 def test_answers_come_in_order_and_each_architecture_is_scored_once(tmp_path: Path) -> None:
@@ -52,7 +56,7 @@ def test_a_restart_scores_nothing_twice_and_goes_on_counting_time(tmp_path: Path
     first = make(file, scorer)
     answers = first.scores(ALL[:4])
     second = make(file, scorer)
-    assert second.seconds == first.seconds > 0
+    assert second.scoring_seconds == first.scoring_seconds > 0
     assert second.scores(ALL[:4]) == answers
     assert scorer.asked == [ALL[:4]]
     second.scores(ALL)
@@ -60,7 +64,7 @@ def test_a_restart_scores_nothing_twice_and_goes_on_counting_time(tmp_path: Path
 
 
 def test_an_interruption_loses_one_block_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_file, "BLOCK", 2)
+    monkeypatch.setattr(evaluator_file, "BLOCK", 2)
     file = tmp_path / "evaluator.json"
     with pytest.raises(KeyboardInterrupt):
         make(file, Scorer(fail_at=2)).scores(ALL)
@@ -74,12 +78,13 @@ def test_scores_survive_the_file_to_the_last_bit(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random(len(ALL)).tolist()
     file = tmp_path / "evaluator.json"
     scores = dict(zip(map(str, ALL), values, strict=True))
-    CachedEvaluator(SPACE, file, lambda some: [scores[str(one)] for one in some], lambda _: 0.0).scores(ALL)
+    known = SimpleNamespace(scores=lambda some: [scores[str(one)] for one in some])
+    CachedEvaluator(known, SPACE, file).scores(ALL)
     assert make(file, Scorer(fail_at=0)).scores(ALL) == values
 
 
 def test_scores_of_another_space_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "evaluator.json"
     make(file, Scorer()).scores(ALL[:1])
-    with pytest.raises(AvnasError, match=r"scores\.json: scores of another search space"):
+    with pytest.raises(AvnasError, match=r"evaluator\.json: scores of another search space"):
         make(file, Scorer(), SearchSpace((Cell("visual.U1", ("skip", "silu")),)))
