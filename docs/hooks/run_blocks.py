@@ -138,7 +138,7 @@ def main(page: Path, folder: Path) -> int:
     for name in ("experiments", "strategies"):
         (folder / name).symlink_to(ROOT / name)
     os.chdir(folder)
-    os.environ.update(XDG_CACHE_HOME=str(folder / ".cache"), COLUMNS="100", TQDM_DISABLE="1", AVNAS_DOCS="1")
+    os.environ.update(XDG_CACHE_HOME=str(ROOT / "runs" / "docs-cache"), COLUMNS="100")
     sys.path.insert(0, "")
     names: dict[str, Any] = {"__name__": "__page__"}
     outputs: list[str] = []
