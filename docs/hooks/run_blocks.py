@@ -2,9 +2,8 @@
 
     python docs/hooks/run_blocks.py docs/quickstart.md FOLDER
 
-The info string of a block says what to do with it: ```` ```sh run ```` and ```` ```python run ```` execute it,
-```` ```python file=NAME ```` writes it to a file first. Blocks without such a word are only shown. Python blocks of a page
-share their names. `avnas` commands run within this process, which saves the import of torch; every other command is
+The info string of a block says what to do with it: `sh run` and `python run` execute it, `python file=NAME` writes it to
+a file, `image=FILE` shows an image that it leaves. Other blocks are only shown. Python blocks of a page share their names. `avnas` commands run within this process, which saves the import of torch; every other command is
 handed to the shell. Standard output of each block goes to `FOLDER/outputs.json`; a block that fails ends the page with
 its error.
 """
@@ -116,7 +115,7 @@ def run(block: Block, names: dict[str, Any]) -> str:
         if block.file:
             Path(block.file).write_text(block.code, encoding="utf-8")
         if block.runs and block.language == "python":
-            exec(compile(block.code, "<page>", "exec"), names)  # noqa: S102
+            exec(compile(block.code, "<page>", "exec"), names)
         elif block.runs:
             run_shell(block.code)
     return shorten(output.getvalue())
@@ -139,14 +138,14 @@ def main(page: Path, folder: Path) -> int:
         (folder / name).symlink_to(ROOT / name)
     os.chdir(folder)
     os.environ.update(XDG_CACHE_HOME=str(ROOT / "runs" / "docs-cache"), COLUMNS="100")
-    sys.path.insert(0, "")
+    sys.path[0] = ""  # modules that a page writes; not those beside this script
     names: dict[str, Any] = {"__name__": "__page__"}
     outputs: list[str] = []
     start = time.monotonic()
     for index, block in enumerate(blocks(text), 1):
         try:
             outputs.append(run(block, names))
-        except BaseException:
+        except Exception:
             sys.stderr.write(f"{page}: block {index} failed:\n{block.code}\n{traceback.format_exc()}\n")
             return 1
     Path("outputs.json").write_text(json.dumps(outputs), encoding="utf-8")

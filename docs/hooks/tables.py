@@ -130,9 +130,7 @@ def layers() -> str:
     """The import layers of tests/test_layout.py, highest first, with what each part is for."""
     tree = ast.parse((ROOT / "tests" / "test_layout.py").read_text(encoding="utf-8"))
     found = next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS"
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS"
     )
     levels: tuple[set[str], ...] = ast.literal_eval(found)
     rows = []

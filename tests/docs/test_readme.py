@@ -66,7 +66,7 @@ def test_there_are_commands_to_check():
 def parse_only(monkeypatch):
     """Parse the options of a command, and end before it does anything."""
 
-    class Parsed(Exception):
+    class ParsedError(Exception):
         pass
 
     from avhash_nas.cli.parser import Parser
@@ -75,14 +75,14 @@ def parse_only(monkeypatch):
 
     def parse(self, *arguments, **options):
         real(self, *arguments, **options)
-        raise Parsed
+        raise ParsedError
 
     monkeypatch.setattr(Parser, "parse", parse)
 
     def run(arguments):
         command, *rest = arguments
         assert command in COMMANDS
-        with pytest.raises(Parsed):
+        with pytest.raises(ParsedError):
             importlib.import_module(f"avhash_nas.cli.{command}").run(rest)
 
     return run
@@ -95,9 +95,14 @@ PLAIN = {"env", "data"}
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_commands_have_options_that_exist(path, parse_only, monkeypatch):
     monkeypatch.chdir(ROOT)
-    files = {file: code for file, code in written_files(path)}
+    own_files = set(written_files(path))
     for arguments in commands(path):
-        if arguments[0] in PLAIN or set(arguments) & {"..."} or files.keys() & set(arguments) or "hill_climb" in str(arguments):
+        if (
+            arguments[0] in PLAIN
+            or set(arguments) & {"..."}
+            or files.keys() & set(arguments)
+            or "hill_climb" in str(arguments)
+        ):
             assert arguments[0] in COMMANDS
             continue
         try:
@@ -108,16 +113,16 @@ def test_commands_have_options_that_exist(path, parse_only, monkeypatch):
 
 def written_files(path):
     """Files that a page writes for its own commands, which are executed by the build of the documentation."""
-    for info, code in re.findall(r"^```\w+ ([^\n]*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S):
-        for word in info.split():
-            if word.startswith("file="):
-                yield word.removeprefix("file="), code
+    for info in re.findall(r"^```\w+ ([^\n]*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        yield from (word.removeprefix("file=") for word in info.split() if word.startswith("file="))
 
 
 def test_experiments_are_listed():
     """Every folder of experiments/ that has a README is named in the table."""
     table = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
-    folders = {path.parent.relative_to(ROOT / "experiments").as_posix() for path in ROOT.glob("experiments/**/README.md")}
+    folders = {
+        path.parent.relative_to(ROOT / "experiments").as_posix() for path in ROOT.glob("experiments/**/README.md")
+    }
     folders |= {path.name for path in (ROOT / "experiments").iterdir() if path.is_dir() and path.name != "__pycache__"}
     missing = [folder for folder in sorted(folders - {"."}) if f"({folder}/README.md)" not in table]
     assert missing == []

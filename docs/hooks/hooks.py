@@ -19,17 +19,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import api
-import run_blocks
-import tables
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+import api
+import run_blocks
+import tables
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 WORK = ROOT / "runs" / "docs"
-INCLUDED = {"benchmarks/README.md": "benchmarks.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+INCLUDED = {
+    "benchmarks/README.md": "benchmarks.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 """Files of the repository that are pages of the site as well."""
 
 GENERATE = re.compile(r"^<!-- generate: (?P<name>\w+)(?P<arguments>[^>]*?) -->$", re.MULTILINE)
