@@ -2,10 +2,10 @@
 
     python docs/hooks/run_blocks.py docs/quickstart.md FOLDER
 
-The info string of a block says what to do with it: `sh run` and `python run` execute it, `python file=NAME` writes it to
-a file, `image=FILE` shows an image that it leaves. Other blocks are only shown. Python blocks of a page share their names. `avnas` commands run within this process, which saves the import of torch; every other command is
-handed to the shell. Standard output of each block goes to `FOLDER/outputs.json`; a block that fails ends the page with
-its error.
+The info string of a block says what to do with it: `sh run` and `python run` execute it, `python file=NAME` writes it
+to a file, `image=FILE` shows an image that it leaves. Other blocks are only shown. Python blocks of a page share their
+names. `avnas` commands run within this process, which saves the import of torch; every other command is handed to the
+shell. Standard output of each block goes to `FOLDER/outputs.json`; a block that fails ends the page with its error.
 """
 
 import contextlib
@@ -17,7 +17,6 @@ import shlex
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +129,7 @@ def shorten(text: str) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def main(page: Path, folder: Path) -> int:
+def main(page: Path, folder: Path) -> None:
     """Execute a page in a folder; the repository's recipes are there under the names that they have at its root."""
     text = page.read_text(encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,12 +145,11 @@ def main(page: Path, folder: Path) -> int:
         try:
             outputs.append(run(block, names))
         except Exception:
-            sys.stderr.write(f"{page}: block {index} failed:\n{block.code}\n{traceback.format_exc()}\n")
-            return 1
+            sys.stderr.write(f"{page}: block {index} failed:\n{block.code}\n")
+            raise
     Path("outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
     sys.stderr.write(f"{page.name}: {time.monotonic() - start:.0f} s\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()))
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())
