@@ -41,13 +41,12 @@ def test_the_library_example_runs(tmp_path, monkeypatch):
     """With smaller data, a smaller network and fewer epochs than the README shows; nothing else is changed."""
     (code,) = blocks(ROOT / "README.md", "python")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     smaller = {
         '"runs/example-data", overwrite=True': '"runs/example-data", overwrite=True, classes=4, train=8, val=3, test=6',
         "width=32": "width=8",
         "max_epochs=10": "max_epochs=1",
         "max_epochs=5": "max_epochs=1",
-        'HashingData("runs/example-data")': 'HashingData("runs/example-data", sampling=av.ClassBalanced(4, 2))',
+        'HashingData("runs/example-data")': 'HashingData("runs/example-data", "cache", av.ClassBalanced(4, 2))',
     }
     for shown, used in smaller.items():
         assert code.count(shown) == 1
