@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stamps bench test test-slow lint types check format clean
+.PHONY: help setup demo stamps bench test test-slow lint types docs check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -47,11 +47,14 @@ lint: setup ## ruff: rules and format
 types: setup ## mypy --strict
 	$(BIN)/mypy
 
-check: lint types test ## what CI runs
+docs: setup ## the documentation, into site/: pages are executed, links checked, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+check: lint types test docs ## what CI runs
 
 format: setup ## rewrite with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## remove the environment, caches and runs of the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data runs/stamps
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data runs/stamps runs/docs runs/docs-cache site

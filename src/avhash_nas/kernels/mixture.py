@@ -19,7 +19,7 @@ def mixture(
     filter_weights: Sequence[Tensor] = (),
     filters: Sequence[Filter] = (),
 ) -> Tensor:
-    """Computes sum_k weights[k] terms[k] + sum_i filter_weights[i] filters[i](x).
+    """Computes sum_k weights[k] terms[k] + sum_i filter_weights[i] (filters[i] * x).
 
     The filters are merged into one. On a CPU a compiled operator takes one pass over memory; PyTorch is used on other
     devices, for mixed types, or without a compiler. Differentiable any number of times.
