@@ -1,7 +1,7 @@
 """A run from data to metrics: search, prune, fine-tune, test, and the folder that keeps the results."""
 
 from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
-from avhash_nas.pipeline.evaluate import KS, evaluate_network, reference_scores, versions
+from avhash_nas.pipeline.evaluate import KS, evaluate_network, reference_scores
 from avhash_nas.pipeline.evaluator import CachedEvaluator, SupernetEvaluator, short_name
 from avhash_nas.pipeline.fit import SearchResult, fit, search
 from avhash_nas.pipeline.loggers import check_logger, log_pictures, make_loggers
@@ -28,5 +28,4 @@ __all__ = [
     "reference_scores",
     "search",
     "short_name",
-    "versions",
 ]
