@@ -224,7 +224,7 @@ def wrong_data(comparison: dict[str, Any]) -> None:
         (wrong_budget, "wide: finetune.epochs is 2, but 1 in narrow; the runs of a comparison train for equally many"),
         (wrong_batches, "wide: data.sampling is"),
         (wrong_option, "wide: error: "),
-        (wrong_value, "wide: --search.lr is out of range"),
+        (wrong_value, "wide: --finetune.lr is out of range"),
         (wrong_class, "did you mean 'mlp'?"),
         (wrong_field, "lable"),
         (wrong_ranking, "ranking.architectures is 20, but ranking.space holds only 1"),

@@ -61,7 +61,7 @@ def test_a_search_reads_it_and_refuses_another_width(
     assert avnas("fit", "--config", config, "--network.width=12", "--out", tmp_path / "other") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"strategy.latency: {out}: it was measured at width 8, the network has 12; measure anew" in error
+    assert f"strategy.latency: {out}: it was measured at width 8, the network has 12; measure again" in error
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_store_without_extraction_rejects_uploads(shop, apps, capsys, tmp_path):
     without = CodeSet(codes.ids, codes.packed, codes.bits, codes.fingerprint)
     create_store(str(tmp_path / "other.index"), without)
     assert main(["serve", *shop.arguments, f"--store={tmp_path / 'other.index'}", "--port=0"]) == 0
-    assert "tells how features are made" in capsys.readouterr().err
+    assert "says how features are extracted" in capsys.readouterr().err
     with TestClient(apps[0], base_url="http://localhost") as client:
         assert client.get("/health").json()["uploads"] is False
 
