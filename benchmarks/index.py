@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet
-from avhash_nas.retrieval import HNSW, IVF, CodeStore, Flat, Found, IndexKind, create_store, open_store
+from avhash_nas.retrieval import HNSW, IVF, MIH, CodeStore, Flat, Found, IndexKind, create_store, open_store
 from measuring import parse, write_json
 
 Packed = NDArray[np.uint8]
@@ -71,7 +71,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--top", type=int, default=100, help="K")
     parser.add_argument("--cluster", type=int, default=1000, help="codes of a cluster")
     parser.add_argument("--flip", type=float, default=0.2, help="share of a center's bits that a code has otherwise")
-    parser.add_argument("--kinds", nargs="+", default=["flat", "ivf", "hnsw"], help="flat, ivf, hnsw, milvus")
+    parser.add_argument("--kinds", nargs="+", default=["flat", "mih", "ivf", "hnsw"], help="flat, mih, ivf, hnsw, milvus")
     parser.add_argument("--m", type=int, default=16, help="of hnsw")
     parser.add_argument("--ef_construction", type=int, default=40, help="of hnsw")
     parser.add_argument(
@@ -111,6 +111,7 @@ def measured(codes: CodeSet, queries: Packed, folder: Path, options: argparse.Na
         kinds: dict[str, IndexKind] = {
             "ivf": IVF(),
             "hnsw": HNSW(options.m, options.ef_construction),
+            "mih": MIH(),
         }
         clock = time.perf_counter if name == "milvus" else time.process_time
         started = clock()

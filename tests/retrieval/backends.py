@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 
 from avhash_nas.code_set import CodeSet
-from avhash_nas.retrieval import HNSW, IVF, Flat
+from avhash_nas.retrieval import HNSW, IVF, MIH, Flat
 
 MODEL = "0123456789abcdef"
-KINDS = {"flat": Flat(), "ivf": IVF(nprobe=1000), "hnsw": HNSW(m=8, ef_construction=40)}
+KINDS = {"flat": Flat(), "ivf": IVF(nprobe=1000), "mih": MIH(), "hnsw": HNSW(m=8, ef_construction=40)}
 STORES = (*KINDS, "milvus")
-EXACT = ("flat", "ivf", "milvus")
+EXACT = ("flat", "ivf", "mih", "milvus")
 
 
 def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from avhash_nas.retrieval import CodeStore
 
 KIND = {"kind": Choice("avhash_nas.retrieval.IndexKind", ("avhash_nas.retrieval",), default="flat")}
-"""For `make_parser`: flat, ivf, hnsw, or package.module.Class."""
+"""For `make_parser`: flat, mih, ivf, hnsw, or package.module.Class."""
 
-_USAGE = """usage: avnas index [build] --codes FILE [FILE ...] --store STORE [--kind=flat|ivf|hnsw] [--replace]
+_USAGE = """usage: avnas index [build] --codes FILE [FILE ...] --store STORE [--kind=flat|mih|ivf|hnsw] [--replace]
        avnas index add --codes FILE [FILE ...] --store STORE [--replace]
        avnas index remove --store STORE (--ids ID [ID ...] | --ids_file FILE)
        avnas index show --store STORE [--json]
@@ -60,7 +60,7 @@ def _build(arguments: Sequence[str]) -> int:
     parser.add_subclass_arguments(
         IndexKind,
         "kind",
-        help="flat: exact; ivf, hnsw: approximate; --kind.help=NAME lists the options of one",
+        help="flat, mih: exact; ivf, hnsw: approximate; --kind.help=NAME lists the options of one",
     )
     options = parser.make(parser.parse(arguments))
     codes = _codes(options)

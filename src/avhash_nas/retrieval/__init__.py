@@ -7,6 +7,7 @@ from avhash_nas.retrieval.frames import FrameRerank
 from avhash_nas.retrieval.hnsw import HNSW
 from avhash_nas.retrieval.index_kind import IndexKind
 from avhash_nas.retrieval.ivf import IVF
+from avhash_nas.retrieval.mih import MIH
 from avhash_nas.retrieval.rerank import Rerank
 from avhash_nas.retrieval.reranked_scores import reranked_scores
 from avhash_nas.retrieval.store import CodeStore, Neighbors, StoreHeader
@@ -16,6 +17,7 @@ from avhash_nas.retrieval.values import ValueRerank
 __all__ = [
     "HNSW",
     "IVF",
+    "MIH",
     "AsymmetricRerank",
     "CodeStore",
     "Flat",

@@ -167,11 +167,9 @@ class FaissStore(CodeStore):
 
     @cached_property
     def _index(self) -> Any:
-        """The FAISS index, in memory; None for exact search."""
-        if "index" not in self._parts:
-            return None
+        """The index; None if the codes alone are enough."""
         try:
-            return faiss().deserialize_index_binary(self._parts["index"])
+            return self.header.kind.from_arrays(self._parts)
         except RuntimeError as error:
             raise AvnasError(f"{self.where}: the index is damaged; rebuild it: {error}") from error
 
@@ -210,7 +208,7 @@ class FaissStore(CodeStore):
         index = self._index
         if kept is None or kind.remove(index, numbers[removed], len(left)):
             added = np.arange(self._next_number, next_number)
-            kind.add(index, NumberedCodes(new.packed, added), progress)
+            index = kind.add(index, NumberedCodes(new.packed, added), progress)
             numbers = np.concatenate([left, added])
         else:
             numbers = np.arange(len(left) + len(new))
@@ -229,7 +227,6 @@ def _write(
         **columns,
         "order": np.argsort(ids, kind="stable"),
         "numbers": numbers,
+        **header.kind.to_arrays(index),
     }
-    if index is not None:
-        parts["index"] = faiss().serialize_index_binary(index)
     write_whole(path, lambda partial: write_archive(partial, parts))

@@ -40,14 +40,14 @@ class HNSW(IndexKind):
     @override
     def build(self, codes: NumberedCodes, progress: Progress | None = None) -> Any:
         index = faiss().IndexBinaryHNSW(8 * codes.packed.shape[1], self.m)
-        self.add(index, codes, progress)
-        return index
+        return self.add(index, codes, progress)
 
     @override
-    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> None:
+    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> Any:
         index.hnsw.efConstruction = self.ef_construction
         for block in blocks(codes, progress):
             index.add(block.packed)  # a code's number is its position in the graph
+        return index
 
     @override
     def remove(self, index: Any, numbers: Numbers, left: int) -> bool:

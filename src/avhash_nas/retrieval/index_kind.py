@@ -2,7 +2,7 @@
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -70,8 +70,12 @@ class IndexKind(ABC):
         """
 
     @abstractmethod
-    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> None:
-        """Adds codes; their numbers are larger than all previous ones."""
+    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> Any:
+        """Adds codes; their numbers are larger than all previous ones.
+
+        Returns:
+            The index with the codes: the same object, or another.
+        """
 
     @abstractmethod
     def remove(self, index: Any, numbers: Numbers, left: int) -> bool:
@@ -108,6 +112,21 @@ class IndexKind(ABC):
         Raises:
             AvnasError: Milvus has no such index for binary vectors.
         """
+
+    def to_arrays(self, index: Any) -> dict[str, NDArray[Any]]:
+        """The index as arrays by name, for the store's file; none if the codes alone are enough."""
+        return {} if index is None else {"index": faiss().serialize_index_binary(index)}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """Inverse of `to_arrays`.
+
+        Args:
+            arrays: All arrays of the store's file, memory-mapped.
+
+        Raises:
+            RuntimeError: They are damaged.
+        """
+        return faiss().deserialize_index_binary(arrays["index"]) if "index" in arrays else None
 
     def to_dict(self) -> dict[str, Any]:
         """Class and arguments as JSON values."""

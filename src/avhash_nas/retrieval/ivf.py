@@ -44,13 +44,13 @@ class IVF(IndexKind):
         index.cp.min_points_per_centroid = 1  # no warning for small stores
         step = max(1, len(codes) // (_TRAINED_ON * lists))
         index.train(np.ascontiguousarray(codes.packed[::step]))
-        self.add(index, codes, progress)
-        return index
+        return self.add(index, codes, progress)
 
     @override
-    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> None:
+    def add(self, index: Any, codes: NumberedCodes, progress: Progress | None = None) -> Any:
         for block in blocks(codes, progress):
             index.add_with_ids(block.packed, block.numbers)
+        return index
 
     @override
     def remove(self, index: Any, numbers: Numbers, left: int) -> bool:
