@@ -71,7 +71,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--top", type=int, default=100, help="K")
     parser.add_argument("--cluster", type=int, default=1000, help="codes of a cluster")
     parser.add_argument("--flip", type=float, default=0.2, help="share of a center's bits that a code has otherwise")
-    parser.add_argument("--kinds", nargs="+", default=["flat", "mih", "ivf", "hnsw"], help="flat, mih, ivf, hnsw, milvus")
+    parser.add_argument("--kinds", nargs="+", default=["flat", "mih", "ivf", "hnsw"], help="also milvus")
     parser.add_argument("--m", type=int, default=16, help="of hnsw")
     parser.add_argument("--ef_construction", type=int, default=40, help="of hnsw")
     parser.add_argument(
