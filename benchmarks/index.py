@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.code_set import CodeSet
-from avhash_nas.retrieval import HNSW, IVF, MIH, CodeStore, Flat, Found, IndexKind, create_store, open_store
+from avhash_nas.retrieval import HNSW, IVF, MIH, CodeStore, Flat, IndexKind, Neighbors, create_store, open_store
 from measuring import parse, write_json
 
 Packed = NDArray[np.uint8]
@@ -166,7 +166,7 @@ def one_by_one(
     store: CodeStore, queries: Packed, top: int, clock: Callable[[], float]
 ) -> tuple[NDArray[np.int32], float]:
     """Distances of the answers, and the median time of a query."""
-    found: list[Found] = []
+    found: list[Neighbors] = []
     times = [
         timed(lambda row=row: found.append(store.search(queries[[row]], top)), clock) for row in range(len(queries))
     ]
