@@ -3,7 +3,7 @@
 python benchmarks/input.py --help
 
 Makes two files of random features, one group per video, in a temporary folder. The first opening converts them; the
-rival is to read the same files from end to end and to write them elsewhere, which is what the disk allows. Before
+limit is to read the same files from end to end and to write them elsewhere, which is what the disk allows. Before
 either, the files leave the page cache. Both write through to the disk, and are timed by the clock, as they wait for
 it; CPU time is told, too. Batches of 128 videos are drawn at random from both mapped arrays without workers: from the
 page cache, and after they have left it. Ranks are processes that each read every video and hold on to the mapping.

@@ -84,14 +84,14 @@ def main() -> None:
     rows = []
     torch.set_num_threads(1)
     print(f"back end by default: {scan_backend()}")
-    native, run_graph = partial(selective_scan, backend="native"), partial(selective_scan, backend="torch")
-    rivals = {"torch": run_graph, "unbound": unbound, "textbook": textbook}
+    native, in_pytorch = partial(selective_scan, backend="native"), partial(selective_scan, backend="torch")
+    alternatives = {"torch": in_pytorch, "unbound": unbound, "textbook": textbook}
     one = rates()
-    print("(B, T, E, N)           native fwd + bwd   exps alone   " + "".join(f"{name:>18}" for name in rivals))
+    print("(B, T, E, N)           native fwd + bwd   exps alone   " + "".join(f"{name:>18}" for name in alternatives))
     for shape in SHAPES:
         tensors = inputs(*shape)
         own = seconds(native, tensors)
-        others = {name: seconds(scan, tensors) for name, scan in rivals.items()}
+        others = {name: seconds(scan, tensors) for name, scan in alternatives.items()}
         ratios = [
             "  ".join(f"{plain / ours:5.1f}x" for plain, ours in zip(other, own, strict=True))
             for other in others.values()

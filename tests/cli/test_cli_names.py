@@ -208,28 +208,28 @@ def test_a_class_has_one_path_however_it_is_named(tmp_path: Path) -> None:
     assert len({str(decisive(made.parse(["--data.root=x", *way]), made)) for way in ways}) == 1
 
 
-class Rival(MeanPoolMLP):
+class Baseline(MeanPoolMLP):
     """A network that brings its own objective and sampling."""
 
     default_components: ClassVar = {"objective": "triplet_info_nce", "data.sampling": "avhash_nas.data.Triplets"}
 
 
-RIVAL = f"{__name__}.Rival"
+BASELINE = f"{__name__}.Baseline"
 
 
 def test_a_network_brings_its_objective_and_sampling(tmp_path: Path) -> None:
-    parsed = parse(f"--network={RIVAL}", "--objective.negatives=2", "--data.sampling.anchors=5")
+    parsed = parse(f"--network={BASELINE}", "--objective.negatives=2", "--data.sampling.anchors=5")
     assert parsed.objective.class_path.endswith(".TripletInfoNCE")
     assert parsed.objective.init_args.negatives == 2
     assert parsed.data.sampling.init_args.anchors == 5
     config = tmp_path / "c.yaml"
-    config.write_text(yaml.safe_dump({"network": {"class_path": RIVAL}, "data": {"eval_batch_size": 4}}))
+    config.write_text(yaml.safe_dump({"network": {"class_path": BASELINE}, "data": {"eval_batch_size": 4}}))
     assert parse(f"--config={config}").data.sampling.class_path.endswith(".Triplets")
 
 
 def test_what_is_named_wins_over_what_a_network_brings(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text(yaml.safe_dump({"network": RIVAL, "data": {"sampling": "class_balanced"}}))
+    config.write_text(yaml.safe_dump({"network": BASELINE, "data": {"sampling": "class_balanced"}}))
     parsed = parse(f"--config={config}", "--objective=info_nce")
     assert parsed.objective.class_path.endswith(".InfoNCE")
     assert parsed.data.sampling.class_path.endswith(".ClassBalanced")

@@ -1,4 +1,4 @@
-"""SPOS: evolution by a judge's scores, once, however often it is interrupted."""
+"""SPOS: evolution by the scores of an evaluator, once, however often it is interrupted."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""What the judge of candidates remembers."""
+"""What the cached evaluator remembers."""
 
 import json
 from pathlib import Path

@@ -202,7 +202,7 @@ def test_the_training_weights_come_back_behind_a_validation(data: HashingData, t
         assert torch.equal(before, after)
 
 
-def test_yardsticks_need_no_training_and_no_luck(data: HashingData) -> None:
+def test_reference_scores_need_no_training_and_are_repeatable(data: HashingData) -> None:
     one, again, other = reference_scores(data, 16, 0), reference_scores(data, 16, 0), reference_scores(data, 16, 1)
     assert one == again
     assert one["chance"] == other["chance"]

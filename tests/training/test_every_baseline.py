@@ -11,7 +11,7 @@ from avhash_nas.networks import HashNetwork
 from training.test_resume import Kick, run, stop_and_go_on
 from training.tiny import assert_same_run, metrics_of
 
-RIVALS = sorted(
+BASELINES = sorted(
     name
     for name in baselines.__all__
     if inspect.isclass(found := getattr(baselines, name)) and issubclass(found, HashNetwork)
@@ -47,7 +47,7 @@ def plain_config(tiny_config: Path, tmp_path: Path) -> Path:
     return config
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_it_is_trained_tested_and_goes_on_where_it_was_stopped(name: str, plain_config: Path, tmp_path: Path) -> None:
     options = (f"--network={name}", *QUICK.get(name, ()))
     run(plain_config, tmp_path / "unbroken", *options)
