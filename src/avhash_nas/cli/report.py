@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from avhash_nas.cli.pages import page_of_runs
 from avhash_nas.cli.parser import make_parser
 
 _DESCRIPTION = """Write one self-contained HTML page with pictures of runs, and the pictures as PNG and SVG beside it.
@@ -17,6 +16,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=str, help="folder of the page; by default report/ in the folder of a single run")
     parser.add_argument("--title", type=str, help="title of the page")
     options = parser.parse(arguments)
+    from avhash_nas.cli.pages import page_of_runs  # takes seconds: not for --help or a typo
+
     page = page_of_runs(options.runs, options.out, options.title)
     print(f"written: {page}")
     return 0
