@@ -33,7 +33,7 @@ def read(batches, epoch=0):
     return [rows.tolist() for rows in sampler]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     sampling=st.sampled_from(
         [ClassBalanced(2, 3), ClassBalanced(3, 2, by="class"), Triplets(4, 2), Triplets(5, 1), Triplets(1, 2)]
@@ -81,7 +81,7 @@ def test_sampled_batches_use_only_the_given_rows():
     assert set(drawn.tolist()) == set(rows.tolist())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(count=st.integers(1, 60), size=st.integers(1, 20), ranks=st.integers(1, 7))
 def test_ordered_batches_cover_each_video_once_with_equal_counts_per_rank(count, size, ranks):
     rows = np.arange(100, 100 + count)

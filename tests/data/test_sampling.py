@@ -82,14 +82,14 @@ def test_generators_of_epoch_and_batches_differ():
     assert len({batch_stream(*key).integers(2**62) for key in keys}) == len(keys)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(labels=any_labels)
 def test_class_members(labels):
     expected = [[video for video in range(len(labels)) if labels[video, label]] for label in range(labels.shape[1])]
     assert [members.tolist() for members in class_members(labels)] == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(labels=any_labels, classes=st.integers(2, 5), videos=st.integers(2, 5), number=st.integers(0, 3))
 @example(  # both videos with positives are dealt for one class, and the batch lacks a group
     labels=np.array([[False, False, False, True, True], [False, False, True, True, True], [True, True] + [False] * 3]),
@@ -116,7 +116,7 @@ def test_groups_share_a_label_and_single_videos_occur_once_per_batch(by, labels,
             assert len(set(group.tolist())) >= min(videos, smallest)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(labels=any_labels, classes=st.integers(2, 5), videos=st.integers(2, 5), number=st.integers(0, 3))
 def test_by_video_every_video_occurs_in_every_epoch(labels, classes, videos, number):
     sampling = ClassBalanced(classes, videos)
@@ -134,7 +134,7 @@ def test_by_video_every_video_occurs_once_if_class_sizes_are_divisible():
         assert len(set(labels[batch].argmax(1).tolist())) == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(labels=single_label(), classes=st.integers(2, 5), videos=st.integers(2, 4))
 def test_by_video_groups_of_a_class_are_spread_evenly_over_batches(labels, classes, videos):
     batches = epoch(ClassBalanced(classes, videos), labels)
@@ -173,7 +173,7 @@ def test_group_of_few_single_videos_is_completed_by_others():
         assert all({8, 9} <= group and len(group) == 4 for group in mixed)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(labels=any_labels, anchors=st.integers(1, 20), negatives=st.integers(1, 5), number=st.integers(0, 3))
 def test_triplets_against_a_comparison_of_all_pairs(labels, anchors, negatives, number):
     sampling = Triplets(anchors, negatives)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.data import Shuffled
@@ -12,7 +12,6 @@ def epoch(sampling: Shuffled, videos: int, seed: int = 0, number: int = 0) -> li
     return [sampling.batch(labels, seed, number, index) for index in range(sampling.batches_per_epoch(labels))]
 
 
-@settings(max_examples=40)
 @given(videos=st.integers(2, 300), size=st.integers(2, 140), seed=st.integers(0, 2**40), number=st.integers(0, 5))
 def test_every_video_occurs_once_and_no_batch_has_a_single_video(videos, size, seed, number):
     batches = epoch(Shuffled(size), videos, seed, number)

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.data.lists import parse_list
@@ -33,7 +33,6 @@ def names_of(root, **options):
     return [video.name for video in list_videos(root, **options).videos]
 
 
-@settings(max_examples=50)
 @given(st.sets(NAMES, min_size=1, max_size=12).map(sorted))
 def test_ids_are_distinct_and_the_same_in_any_order(names):
     ids = ids_of(names)
@@ -41,7 +40,6 @@ def test_ids_are_distinct_and_the_same_in_any_order(names):
     assert dict(zip(names, ids)) == dict(zip(names[::-1], ids_of(names[::-1])))
 
 
-@settings(max_examples=50)
 @given(st.sets(NAMES, min_size=1, max_size=6).map(sorted))
 def test_ids_are_valid_in_hdf5_and_in_lists(tmp_path_factory, names):
     ids = ids_of(names)

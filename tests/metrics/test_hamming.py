@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
@@ -10,7 +10,6 @@ from avhash_nas.metrics.hamming import popcount_by_masks
 from reference.metrics_retrieval import hamming
 
 
-@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**20),
     bits=st.sampled_from([1, 8, 31, 64, 65, 130, 300]),
@@ -30,7 +29,6 @@ def test_opposite_codes_of_31_and_32_bytes_do_not_overflow():
         assert hamming_distances(codes, codes).tolist() == [[0, 8 * width], [8 * width, 0]]
 
 
-@settings(max_examples=40)
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1))
 def test_popcount_by_masks(words):
     assert popcount_by_masks(np.array(words, np.uint64)).tolist() == [word.bit_count() for word in words]

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.kernels import ranking_native as module
@@ -32,7 +32,6 @@ def draw(seed, queries, items, bits, rate):
     return packed[:queries], packed[queries:], classes[:queries], classes[queries:].T, random
 
 
-@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**20),
     queries=st.integers(1, 5),

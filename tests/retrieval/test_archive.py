@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.retrieval import archive
@@ -49,7 +49,6 @@ def test_mapped_arrays_survive_replacing_the_file(file):
     np.testing.assert_array_equal(mapped["half"], ARRAYS["half"])
 
 
-@settings(max_examples=40)
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_truncated_files_are_rejected(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("cut")

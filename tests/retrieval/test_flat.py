@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.metrics import hamming_distances
@@ -13,7 +13,6 @@ from avhash_nas.retrieval.index_kind import NumberedCodes, threads_for
 faiss = pytest.importorskip("faiss")
 
 
-@settings(max_examples=40)
 @given(
     packed=st.lists(st.integers(0, 15), min_size=1, max_size=60),
     queries=st.lists(st.integers(0, 15), min_size=1, max_size=5),

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
@@ -30,7 +30,6 @@ class Given(Rerank):
         return self.given[: len(candidates)]
 
 
-@settings(max_examples=30)
 @given(seed=SEEDS, temperature=st.sampled_from([0.02, 0.1, 1.0, 30.0]))
 def test_similarities_match_the_loop_oracle(seed, temperature):
     query, videos = code_set(seed, 1), code_set(seed + 1, 7)
@@ -48,7 +47,6 @@ def test_similarities_match_the_loop_oracle(seed, temperature):
     )
 
 
-@settings(max_examples=40)
 @given(scores=st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12), depth=st.integers(1, 15))
 def test_order_changes_only_within_the_depth(scores, depth):
     query, videos = code_set(0, 1), code_set(1, len(scores))
@@ -59,7 +57,6 @@ def test_order_changes_only_within_the_depth(scores, depth):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_depth_1_keeps_the_order(way, seed):
     order, scores = way(depth=1).order(code_set(seed, 1), code_set(seed + 1, 9))
@@ -76,7 +73,6 @@ def test_ties_keep_the_order_of_recall(way):
     assert (place[:4] < place[4:]).all()
 
 
-@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_asymmetric_equals_value_rerank_on_signs(seed):
     """If the database's values are signs, both give the same order."""
@@ -87,7 +83,6 @@ def test_asymmetric_equals_value_rerank_on_signs(seed):
     np.testing.assert_allclose(ValueRerank().scores(query, signs), expected, atol=1e-5)
 
 
-@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_high_temperature_compares_with_the_mean_time_step(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
@@ -97,7 +92,6 @@ def test_high_temperature_compares_with_the_mean_time_step(seed):
     np.testing.assert_allclose(found, cosine(query.values[0], mean), atol=1e-4)
 
 
-@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_low_temperature_compares_with_the_best_time_step(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)
@@ -120,7 +114,6 @@ def test_one_matching_time_step_ranks_first():
     assert FrameRerank().order(query, videos)[0].tolist() == [1, 0]
 
 
-@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_order_of_time_steps_does_not_matter(seed):
     query, videos = code_set(seed, 1), code_set(seed + 1, 9)

@@ -64,7 +64,7 @@ def test_search_finds_the_nearest(places, bits):
         assert_nearest(store.search(queries[:1], top), queries[:1], codes, top, places.exact)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     packed=st.lists(st.integers(0, 255), min_size=1, max_size=40),
     queries=st.lists(st.integers(0, 255), min_size=1, max_size=3),
@@ -129,7 +129,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 def test_random_operations_match_a_dict(files, operations):
     check_operations(files, operations)

@@ -1,6 +1,6 @@
 """The catalogue, and the thumbnail cache."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.data import Media
@@ -11,7 +11,6 @@ from avhash_nas.serving.gallery import ThumbnailCache
 IDS = st.lists(st.text("abÄ\U0001f600", max_size=4), unique=True, max_size=30)
 
 
-@settings(max_examples=40)
 @given(IDS, st.text("abÄ\U0001f600", max_size=3), st.integers(0, 8), st.integers(1, 8))
 def test_pages_are_slices_of_the_sorted_ids_with_a_prefix(ids, prefix, start, count):
     page = Catalogue({video: Media(video, "") for video in ids}).page(prefix, start, count)
@@ -38,7 +37,6 @@ def test_html_and_scripts_are_served_as_bytes(tmp_path):
     assert {media_type(tmp_path / name) for name in ("a.html", "a.svg", "a.js", "a")} == {"application/octet-stream"}
 
 
-@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 900)), max_size=60))
 def test_thumbnail_cache_evicts_least_recently_used(puts):
     cache, kept = ThumbnailCache(4000), []

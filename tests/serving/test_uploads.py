@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.serving.schemas import RefusalError, ServiceLimits
@@ -35,7 +35,6 @@ def received(chunks, path, limits=None):
     return asyncio.run(receive(stream(), KIND, path, limits or ServiceLimits()))
 
 
-@settings(max_examples=40)
 @given(
     video=st.binary(max_size=3000),
     top=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -49,7 +48,6 @@ def test_chunking_does_not_matter(tmp_path_factory, video, top, cuts):
     assert upload.fields == {"top": top, "rerank": "true"}
 
 
-@settings(max_examples=40)
 @given(video=st.binary(min_size=1, max_size=3000), cuts=st.lists(st.integers(0, 10**4), max_size=40))
 def test_container_check_does_not_depend_on_chunking(tmp_path_factory, video, cuts):
     path = tmp_path_factory.mktemp("upload") / "file"
@@ -60,7 +58,6 @@ def test_container_check_does_not_depend_on_chunking(tmp_path_factory, video, cu
     assert path.stat().st_size == 0
 
 
-@settings(max_examples=40)
 @given(body=st.binary(max_size=2000), cuts=st.lists(st.integers(0, 10**4), max_size=10))
 def test_random_bodies_are_rejected(tmp_path_factory, body, cuts):
     with pytest.raises(RefusalError):

@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.random_streams import stream
@@ -15,7 +15,6 @@ SMALL = SearchSpace((Cell("visual.U1", ("skip", "silu", "layer_norm")), Cell("T"
 
 
 class TestDistinct:
-    @settings(max_examples=40)
     @given(st.integers(1, 8), st.integers(0, 6), st.integers(0, 5))
     def test_draws_are_distinct_unseen_and_complete(self, count, already, seed):
         every = every_architecture(SMALL)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from avhash_nas.errors import AvnasError
@@ -30,7 +30,6 @@ def spaces_with_indices(draw):
     return space, {cell.name: draw(st.integers(0, len(cell.candidates) - 1)) for cell in space.cells}
 
 
-@settings(max_examples=40)
 @given(spaces_with_indices())
 def test_indices_architecture_and_fix_are_inverse(drawn):
     space, indices = drawn
@@ -44,13 +43,11 @@ def test_indices_architecture_and_fix_are_inverse(drawn):
     assert fixed.fix(architecture) == fixed
 
 
-@settings(max_examples=40)
 @given(spaces())
 def test_json_round_trip(space):
     assert SearchSpace.from_dict(json.loads(json.dumps(space.to_dict()))) == space
 
 
-@settings(max_examples=40)
 @given(spaces())
 def test_order_of_cells_does_not_matter(space):
     again = SearchSpace(tuple(reversed(space.cells)), space.expand)
@@ -58,7 +55,6 @@ def test_order_of_cells_does_not_matter(space):
     assert hash(again) == hash(space)
 
 
-@settings(max_examples=40)
 @given(spaces())
 def test_size_is_the_number_of_architectures(space):
     if space.size <= 500:
