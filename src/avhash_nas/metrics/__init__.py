@@ -1,5 +1,6 @@
-"""Retrieval measures on codes: Hamming ranking, average precision, precision and recall at K, and their curves."""
+"""Measures: retrieval by codes (average precision, precision and recall, curves), and F-scores of video parsing."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from avhash_nas.codes import binarize, pack, unpack
@@ -7,35 +8,44 @@ from avhash_nas.metrics.average_precision import NORMALIZATIONS, Normalization
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.hamming import hamming_distances
 from avhash_nas.metrics.lsh import chance_scores, random_projection_codes
+from avhash_nas.metrics.parsing import ParsingScores, constant_predictions, decode, parsing_scores, video_scores
 from avhash_nas.metrics.precision_recall import PrecisionRecallCurve
 from avhash_nas.metrics.scores import RetrievalScores, Ties
 from avhash_nas.metrics.ties import ids_from_names
 
 if TYPE_CHECKING:
+    from avhash_nas.metrics.parsing_metric import ParsingMetric
     from avhash_nas.metrics.retrieval import RetrievalMetric
 
 __all__ = [
     "NORMALIZATIONS",
     "Normalization",
+    "ParsingMetric",
+    "ParsingScores",
     "PrecisionRecallCurve",
     "RetrievalMetric",
     "RetrievalScores",
     "Ties",
     "binarize",
     "chance_scores",
+    "constant_predictions",
+    "decode",
     "evaluate",
     "hamming_distances",
     "ids_from_names",
     "pack",
+    "parsing_scores",
     "random_projection_codes",
     "unpack",
+    "video_scores",
 ]
+
+
+_NEED_TORCHMETRICS = {"RetrievalMetric": "retrieval", "ParsingMetric": "parsing_metric"}
 
 
 def __getattr__(name: str) -> Any:
     """Imports torchmetrics, which takes seconds, on first use."""
-    if name == "RetrievalMetric":
-        from avhash_nas.metrics.retrieval import RetrievalMetric
-
-        return RetrievalMetric
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _NEED_TORCHMETRICS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEED_TORCHMETRICS[name]}"), name)
