@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from avhash_nas.cache import default_cache_dir
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.check import FileReport, Report, check, print_report
+from avhash_nas.data.events import Events, open_events
 from avhash_nas.data.extraction_record import EXTRACTION_FILE, check_same_extraction, read_extraction
 from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.layout import Layout, read_layout
@@ -14,25 +15,30 @@ from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.shuffled import Shuffled
 from avhash_nas.data.splits import Splits, Video, read_splits
 from avhash_nas.data.synthetic import write_synthetic
+from avhash_nas.data.synthetic_events import write_synthetic_events
 from avhash_nas.data.triplet import Triplets
 from avhash_nas.data.tuples import Tuples
 
 if TYPE_CHECKING:
-    from avhash_nas.data.batch import Batch
+    from avhash_nas.data.batch import Batch, EventLabels
     from avhash_nas.data.datamodule import HashingData
     from avhash_nas.data.feature_folder import FeatureFolder
+    from avhash_nas.data.parsing_data import ParsingData
 
 __all__ = [
     "EXTRACTION_FILE",
     "Batch",
     "BatchSampling",
     "ClassBalanced",
+    "EventLabels",
+    "Events",
     "FeatureFolder",
     "Features",
     "FileReport",
     "HashingData",
     "Layout",
     "Media",
+    "ParsingData",
     "Report",
     "Shuffled",
     "Splits",
@@ -42,6 +48,7 @@ __all__ = [
     "check",
     "check_same_extraction",
     "default_cache_dir",
+    "open_events",
     "open_features",
     "print_report",
     "read_extraction",
@@ -50,9 +57,13 @@ __all__ = [
     "read_splits",
     "write_media",
     "write_synthetic",
+    "write_synthetic_events",
 ]
 
-_NEED_TORCH = {"Batch": "batch", "HashingData": "datamodule", "FeatureFolder": "feature_folder"}
+_NEED_TORCH = {
+    **{"Batch": "batch", "EventLabels": "batch", "HashingData": "datamodule", "FeatureFolder": "feature_folder"},
+    **{"ParsingData": "parsing_data"},
+}
 
 
 def __getattr__(name: str) -> Any:

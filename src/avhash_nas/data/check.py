@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from avhash_nas.data.events import EventReport, parse_events
 from avhash_nas.data.hdf5 import open_file, scan, survey
 from avhash_nas.data.layout import Layout, different_frames, parse_layout
 from avhash_nas.data.splits import Splits, parse_splits
@@ -60,6 +61,7 @@ class Report:
         database: The split that queries search.
         problems: Messages about everything that makes the dataset unusable.
         warnings: Messages about everything that is unusual but allowed.
+        events: What the event files hold; None without event files.
     """
 
     root: Path
@@ -74,6 +76,7 @@ class Report:
     database: str
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    events: EventReport | None = None
 
 
 def check(root: str | Path) -> Report:
@@ -92,6 +95,11 @@ def check(root: str | Path) -> Report:
     frames = files["visual"].frames, files["audio"].frames
     if frames[0] and frames[1] and frames[0] != frames[1]:
         problems += (different_frames(layout, frames[0], frames[1]),)
+    events = None
+    if layout.events is not None:
+        steps = layout.frames or frames[0] or frames[1] or 1
+        events = parse_events(layout.events, splits, steps)[1]
+        problems += events.problems
     table = splits.multi_hot()
     sizes = tuple(map(int, table[splits.rows("train")].sum(0)))
     return Report(
@@ -106,7 +114,8 @@ def check(root: str | Path) -> Report:
         label_base=splits.label_base,
         database=layout.database,
         problems=problems,
-        warnings=tuple(_warnings(splits, sizes, files)),
+        warnings=(*_warnings(splits, sizes, files), *(events.warnings if events is not None else ())),
+        events=events,
     )
 
 
@@ -175,9 +184,22 @@ def print_report(report: Report, console: Console | None = None) -> None:
         f"{report.classes} classes; training videos of a class: {sizes.min()} to {sizes.max()},"
         f" median {np.median(sizes):g}; videos with several labels: {report.several_labels}",
         f"lines are {report.line or 'of unknown format'}, labels start at {base}",
+        *(_event_lines(report.events) if report.events is not None else ()),
         *(f"warning: {line}" for line in report.warnings),
         *(f"problem: {line}" for line in report.problems),
         f"problems: {len(report.problems)}, warnings: {len(report.warnings)}",
     ]
     for part in (str(report.root), files, "", splits, "", *lines):
         console.print(part, soft_wrap=isinstance(part, str), markup=False, highlight=False)
+
+
+def _event_lines(events: EventReport) -> list[str]:
+    rows = ", ".join(f"{count:,} rows of what is {_VERBS[name]}" for name, count in events.rows.items())
+    lines = [f"events of {events.classes} classes: {rows}"]
+    for split, absent in events.absent.items():
+        parts = ", ".join(f"{count} nothing {_VERBS[name]}" for name, count in absent.items())
+        lines.append(f"events of {split}: videos with {parts}")
+    return lines
+
+
+_VERBS = {"audio": "heard", "visual": "seen", "audio_visual": "both heard and seen"}

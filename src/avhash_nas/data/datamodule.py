@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
-from avhash_nas.data.dataset import convert_dataset, open_dataset
+from avhash_nas.data.dataset import OpenDataset, convert_dataset, open_dataset
 from avhash_nas.data.epoch_loader import BatchLoader, batch_loader, training_progress
 from avhash_nas.data.loading import Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
@@ -43,6 +43,7 @@ class HashingData(LightningDataModule):
         pin_memory: Page-locked batches for faster copies to a GPU; by default, if CUDA is available.
     """
 
+    default_sampling: Callable[[], BatchSampling] = ClassBalanced
     visual_dim: int
     audio_dim: int
     frames: int
@@ -71,7 +72,7 @@ class HashingData(LightningDataModule):
                 raise AvnasError(f"{name}={value} must be at least {least}")
         self.root = Path(root)
         self.cache_dir = cache_dir
-        self.sampling = ClassBalanced() if sampling is None else sampling
+        self.sampling = self.default_sampling() if sampling is None else sampling
         self.eval_batch_size = eval_batch_size
         self.workers = workers
         self.first_label_only = first_label_only
@@ -100,7 +101,7 @@ class HashingData(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if self._videos is not None:
             return
-        dataset = open_dataset(self.root, self.cache_dir, self._database_option, first_label_only=self.first_label_only)
+        dataset = self._open()
         videos = dataset.videos
         self.visual_dim, self.audio_dim, self.frames = videos.visual.dim, videos.audio.dim, videos.visual.frames
         self.classes, self.class_names = len(dataset.class_names), dataset.class_names
@@ -217,6 +218,9 @@ class HashingData(LightningDataModule):
     def test_dataloader(self) -> list[BatchLoader]:
         """Loaders of the test queries and of the database."""
         return [self.split_loader("test"), self.split_loader(self.database)]
+
+    def _open(self) -> OpenDataset:
+        return open_dataset(self.root, self.cache_dir, self._database_option, first_label_only=self.first_label_only)
 
     def _open_videos(self) -> Videos:
         if self._videos is None:

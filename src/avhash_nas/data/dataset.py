@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from avhash_nas.data.features import open_both
-from avhash_nas.data.layout import read_layout
+from avhash_nas.data.events import Events, open_events
+from avhash_nas.data.features import Features, open_both
+from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.loading import Rows, Videos
-from avhash_nas.data.splits import read_splits
+from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import DataError
 
 
@@ -20,6 +21,7 @@ class OpenDataset:
         splits: Name of a split -> rows.
         class_names: Names of the C classes.
         database: Name of the split that queries search.
+        events: What is heard and seen; None unless asked for.
     """
 
     videos: Videos
@@ -27,6 +29,7 @@ class OpenDataset:
     splits: dict[str, Rows]
     class_names: tuple[str, ...]
     database: str
+    events: Events | None = None
 
 
 def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
@@ -40,7 +43,12 @@ def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
 
 
 def open_dataset(
-    root: Path, cache_dir: str | Path | None, database: str | None = None, *, first_label_only: bool = False
+    root: Path,
+    cache_dir: str | Path | None,
+    database: str | None = None,
+    *,
+    first_label_only: bool = False,
+    events: bool = False,
 ) -> OpenDataset:
     """Opens a dataset, which takes milliseconds once its features are in the cache.
 
@@ -49,9 +57,10 @@ def open_dataset(
         cache_dir: The cache folder; None is ``default_cache_dir()``.
         database: Split that queries search; None is the one of dataset.yaml.
         first_label_only: Use only the first label of each video.
+        events: Read the events; the labels and classes are then theirs.
 
     Raises:
-        DataError: The dataset cannot be used, or has no split of the database's name.
+        DataError: The dataset cannot be used, has no split of the database's name, or lacks events that are asked for.
     """
     layout = read_layout(root)
     splits = read_splits(layout)
@@ -59,6 +68,18 @@ def open_dataset(
     if database not in splits.names:
         raise DataError([f"{root}: database={database!r} is not a split; there are {', '.join(splits.names)}"])
     visual, audio = open_both(layout, splits.ids, cache_dir)
+    if events:
+        return _with_events(layout, splits, database, (visual, audio))
     videos = Videos(visual, audio, splits.multi_hot(first_label_only=first_label_only))
     rows = {name: splits.rows(name) for name in splits.names}
     return OpenDataset(videos, splits.ids, rows, splits.class_names, database)
+
+
+def _with_events(layout: Layout, splits: Splits, database: str, features: tuple[Features, Features]) -> OpenDataset:
+    if layout.events is None:
+        yaml = layout.root / "dataset.yaml"
+        raise DataError([f"{yaml}: has no entry `events`, which names the lists of what is heard and seen"])
+    events = open_events(layout.events, splits, features[0].frames)
+    rows = {name: splits.rows(name) for name in splits.names}
+    videos = Videos(*features, events.weak, events, rows["train"])
+    return OpenDataset(videos, splits.ids, rows, events.class_names, database, events)

@@ -7,13 +7,14 @@ from typing import Any
 
 import yaml
 
+from avhash_nas.data.event_files import EventFiles, parse_event_files
 from avhash_nas.errors import DataError
 
 ID_LABELS = "id,label..."
 ID_FRAMES_LABELS = "id,frames,label..."
 _FILES = {"visual": "image.h5", "audio": "audio.h5"}
 _LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
-_KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames")
+_KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames", "events")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Layout:
         class_names: Names of the classes.
         database: The split that queries search.
         frames: T, time steps of every video.
+        events: Files that say what is heard and seen, and when; None if the dataset has none.
     """
 
     root: Path
@@ -41,6 +43,7 @@ class Layout:
     class_names: tuple[str, ...] | None = None
     database: str = "train"
     frames: int | None = None
+    events: EventFiles | None = None
 
 
 def read_layout(root: str | Path) -> Layout:
@@ -86,6 +89,7 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
         class_names=class_names,
         database=entries.choice("database", tuple(lists)) or "train",
         frames=entries.count("frames"),
+        events=entries.events(tuple(lists)),
     )
     return layout, tuple(entries.problems)
 
@@ -128,6 +132,11 @@ class _Entries:
             return value
         self.problems.append(f"{self.path}: {key}: {value!r} is not a positive whole number")
         return None
+
+    def events(self, splits: tuple[str, ...]) -> EventFiles | None:
+        if "events" not in self.content:
+            return None
+        return parse_event_files(self.content["events"], self.path, splits, self.problems)
 
     def classes(self) -> tuple[int | None, tuple[str, ...] | None]:
         value = self.content.get("classes")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from avhash_nas.data.batch import Batch
+from avhash_nas.data.batch import Batch, EventLabels
+from avhash_nas.data.events import Events
 from avhash_nas.data.features import Features
 from avhash_nas.data.sampling import BatchSampling, Labels, Positions, ceil_div
 from avhash_nas.errors import AvnasError
@@ -67,12 +68,26 @@ class Videos:
         visual: Visual features of V videos.
         audio: Audio features of the same videos.
         labels: Multi-hot labels, (V, C).
+        events: What batches say of events; None for batches without.
+        train: Rows of the training videos, whose filtered pseudo labels may be shown; needed with events only.
     """
 
-    def __init__(self, visual: Features, audio: Features, labels: Labels) -> None:
+    def __init__(
+        self,
+        visual: Features,
+        audio: Features,
+        labels: Labels,
+        events: Events | None = None,
+        train: Rows | None = None,
+    ) -> None:
         self.visual = visual
         self.audio = audio
         self.labels = labels
+        self._events = events
+        self._shown: NDArray[np.bool_] | None = None
+        if events is not None and events.pseudo is not None:
+            self._shown = np.full(len(labels), not events.filtered)
+            self._shown[train] = True
 
     def batch(self, rows: Rows) -> Batch:
         """Reads some videos.
@@ -92,7 +107,18 @@ class Videos:
             torch.from_numpy(self.audio.read(rows, audio.reshape(shapes[1]))),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
+            self._event_labels(rows),
         )
+
+    def _event_labels(self, rows: Rows) -> EventLabels | None:
+        if self._events is None:
+            return None
+        truth, pseudo = torch.from_numpy(self._events.truth[rows]), self._events.pseudo
+        if pseudo is None or self._shown is None:
+            return EventLabels(truth, None, None)
+        oracle = pseudo[rows]
+        shown = oracle & self._shown[rows][:, None, None, None]
+        return EventLabels(truth, torch.from_numpy(shown), torch.from_numpy(oracle))
 
 
 class Batches(Dataset[Batch], ABC):

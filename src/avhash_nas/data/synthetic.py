@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def write_synthetic(
     if not noise >= 0:
         raise AvnasError(f"noise={noise} must be at least 0")
     out = Path(out)
-    _check_replaceable(out, overwrite)
+    check_replaceable(out, overwrite)
     random = np.random.Generator(np.random.Philox(seed))
     labels = np.repeat(np.arange(classes), train + val + test)
     visual, audio = _concepts(classes)
@@ -92,21 +93,44 @@ def write_synthetic(
     }
     splits = np.tile(np.repeat(np.array(["train", "val", "test"]), [train, val, test]), classes)
     order = random.permutation(len(labels))  # the lists are not sorted by class
+    write_folder(out, lambda folder: _write(folder, features, labels, splits, order))
+    return out
+
+
+def write_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Writes a folder whole, in place of the one that is there.
+
+    Args:
+        out: The folder.
+        write: Fills an empty folder.
+
+    Raises:
+        AvnasError: It cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
             temporary = Path(folder) / out.name
             temporary.mkdir()
-            _write(temporary, features, labels, splits, order)
+            write(temporary)
             if out.exists():
                 shutil.rmtree(out)
             temporary.replace(out)
     except OSError as error:
         raise AvnasError(f"{error.filename or out}: cannot be written: {error.strerror}") from error
-    return out
 
 
-def _check_replaceable(out: Path, overwrite: bool) -> None:
+def check_replaceable(out: Path, overwrite: bool, names: Collection[str] = _NAMES) -> None:
+    """Refuses a folder that a synthetic dataset must not replace.
+
+    Args:
+        out: The folder.
+        overwrite: Allow a folder that holds nothing but an earlier synthetic dataset.
+        names: What such a dataset consists of.
+
+    Raises:
+        AvnasError: The folder holds something else.
+    """
     if not out.exists():
         return
     if not out.is_dir():
@@ -114,7 +138,7 @@ def _check_replaceable(out: Path, overwrite: bool) -> None:
     entries = {entry.name for entry in out.iterdir()}
     if entries and not overwrite:
         raise AvnasError(f"{out}: the folder is not empty; name another, or replace its dataset with overwrite")
-    if foreign := sorted(entries - _NAMES):
+    if foreign := sorted(entries - set(names)):
         raise AvnasError(f"{out}: the folder holds {foreign[0]}, which is not part of a synthetic dataset")
 
 
@@ -158,6 +182,14 @@ def _features(
     return values.astype(np.float32)
 
 
+def write_features(folder: Path, features: dict[str, NDArray[np.float32]], names: list[str]) -> None:
+    """Writes each file of features, (V, T, dim), with one group for each name."""
+    for file, values in features.items():
+        with h5py.File(folder / file, "w") as archive:
+            for name, vectors in zip(names, values, strict=True):
+                archive.create_group(name)["vectors"] = vectors
+
+
 def _write(
     folder: Path,
     features: dict[str, NDArray[np.float32]],
@@ -166,10 +198,7 @@ def _write(
     order: NDArray[np.int64],
 ) -> None:
     names = [f"video{row:06d}" for row in range(len(labels))]
-    for file, values in features.items():
-        with h5py.File(folder / file, "w") as archive:
-            for name, vectors in zip(names, values, strict=True):
-                archive.create_group(name)["vectors"] = vectors
+    write_features(folder, features, names)
     for split in ("train", "val", "test"):
         lines = [f"{names[row]},{labels[row]}\n" for row in order if splits[row] == split]
         (folder / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
