@@ -30,7 +30,7 @@ def test_valid_dataset_has_no_problems(make_set):
 
 
 def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
-    lists = {"train": ("a,0", "b,0,1", "c,2", "d,3", "a,1"), "val": ("g,0", "b,1", "bad"), "test": ("x,9", "y,0")}
+    lists = {"train": ("a,0", "b,0,1", "c,2", "d,3", "a,1"), "val": ("g,0", "b,1", "bad,?"), "test": ("x,9", "y,0")}
     root = make_set(lists, {"classes": 5, "label_base": 0, "line": "id,label...", "color": "red"})
     rewrite(root / "image.h5", "a", np.full((4, 5), np.nan, np.float32))
     rewrite(root / "image.h5", "c", np.ones((4, 5), np.float32))
@@ -39,7 +39,7 @@ def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
     report = check(root)
     expected = [
         "dataset.yaml: unknown entry 'color'",
-        "val.txt:3: 'bad' lacks a label",
+        "val.txt:3: 'bad,?' is not an id",
         "train.txt:5: video a is listed twice",
         "val.txt:2: video b of split val is also in split train",
         "test.txt:1: label 9 of video x is not in 0..4",

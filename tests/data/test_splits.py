@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from avhash_nas.data.dataset import open_dataset
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, read_layout
-from avhash_nas.data.splits import parse_splits, read_splits
+from avhash_nas.data.splits import parse_splits, query_problems, read_splits
 from avhash_nas.errors import DataError
 
 
@@ -111,7 +112,6 @@ def test_every_problem_of_the_lists_in_one_pass(make_set):
     with pytest.raises(DataError) as caught:
         read_splits(read_layout(root))
     expected = [
-        ("train.txt:2:", "'no label' lacks a label"),
         ("train.txt:3:", "'b,1.5'"),
         ("train.txt:4:", "lacks an id"),
         ("train.txt:7:", "is not an id"),
@@ -127,18 +127,60 @@ def test_every_problem_of_the_lists_in_one_pass(make_set):
         assert all(part in problem for part in parts), problem
 
 
-def test_frames_format_needs_frames_and_a_label(make_set):
-    root = make_set({"train": ("a,25", "b,0,1"), "val": ("c,9,0",), "test": ("d,9,1",)}, {"line": ID_FRAMES_LABELS})
+def test_frames_format_needs_frames(make_set):
+    root = make_set({"train": ("a,25,0", "b,0,1"), "val": ("c,9,0",), "test": ("d,9,1",)}, {"line": ID_FRAMES_LABELS})
     _, problems = parse_splits(read_layout(root))
-    assert len(problems) == 2
-    assert "train.txt:1: video a lacks a label" in problems[0]
-    assert "train.txt:2: video b lacks a positive number of frames" in problems[1]
+    assert len(problems) == 1
+    assert "train.txt:2: video b lacks a positive number of frames" in problems[0]
 
 
 def test_negative_label_is_out_of_range(make_set):
-    _, problems = splits_of(make_set, ["a,0", "b,-1"], ["c,1"], ["d,2"])
-    assert len(problems) == 1
-    assert "train.txt:2: label -1 of video b" in problems[0]
+    _, problems = splits_of(make_set, ["a,0", "b,-2", "e,1,-1"], ["c,1"], ["d,2"])
+    assert len(problems) == 2
+    assert "train.txt:3: video e has both labels and -1" in problems[0]
+    assert "train.txt:2: label -2 of video b" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "described"),
+    [
+        (("x", "y,", "z,-1", "w, -1"), {}),
+        (("x", "y,30", "z,30,-1", "w,-1"), {"line": ID_FRAMES_LABELS}),
+        (("x", "y", "z,30,-1", "w,-1"), {}),
+    ],
+)
+def test_videos_without_a_label_may_fill_the_database(make_set, lines, described):
+    frames = any("30" in line for line in lines)
+    lists = {name: tuple(f"{name}{n},{f'9{n},' * frames}{n}" for n in range(3)) for name in ("train", "val", "test")}
+    described = {"lists": {"pool": "pool.txt"}, "database": "pool", **described}
+    layout = read_layout(make_set({**lists, "pool": lines}, described))
+    splits, problems = parse_splits(layout)
+    assert not problems
+    assert [video.id for video in splits.unlabeled("pool")] == ["x", "y", "z", "w"]
+    assert (splits.label_base, len(splits.class_names)) == (0, 3)
+    assert not splits.multi_hot()[splits.rows("pool")].any()
+    assert not query_problems(layout, splits)
+
+
+def test_a_query_without_a_label_is_one_line(make_set):
+    layout = read_layout(make_set({"train": ("a,0", "b,1"), "val": ("c,0",), "test": ("d,1", "e,-1", "f")}))
+    (problem,) = query_problems(layout, parse_splits(layout)[0])
+    assert "test.txt:2: query e has no label, and 1 more have none" in problem
+    with pytest.raises(DataError, match="query e has no label"):
+        open_dataset(layout.root, layout.root / "cache")
+
+
+def test_a_further_list_may_name_videos_again(make_set):
+    lists = {"train": ("a,0", "b,1"), "val": ("c,0",), "test": ("d,1", "e,0"), "pool": ("d,1", "p,1", "a,0", "q")}
+    layout = read_layout(make_set(lists, {"lists": {"pool": "pool.txt"}, "database": "pool"}))
+    splits = read_splits(layout)
+    assert splits.ids == ("a", "b", "c", "d", "e", "p", "q")
+    assert splits.rows("pool").tolist() == [0, 3, 5, 6]
+    assert splits.rows("test").tolist() == [3, 4]
+    assert splits.overlaps == {("test", "pool"): 1, ("train", "pool"): 1}
+    (layout.root / "pool.txt").write_text("d,0\np,1\n")
+    with pytest.raises(DataError, match=r"pool.txt:1: video d has other labels than in split test \(test.txt:1\)"):
+        read_splits(layout)
 
 
 def test_further_lists_and_class_names(make_set):

@@ -154,8 +154,11 @@ def test_exclude_self_removes_the_query_from_its_ranking():
     labels = torch.eye(4, dtype=torch.bool)  # nobody shares a label with another
     codes, ids = torch.arange(4, dtype=torch.uint8)[:, None], torch.arange(4)
     options = {"ks": (1, None), "query_ids": ids, "database_ids": ids}
-    assert evaluate(codes, labels, codes, labels, **options).average_precision[1]["standard"] == 1
+    kept = evaluate(codes, labels, codes, labels, **options)
+    assert kept.average_precision[1]["standard"] == 1
+    assert (kept.queries_in_database, kept.exclude_self) == (4, False)
     left_out = evaluate(codes, labels, codes, labels, exclude_self=True, **options)
+    assert (left_out.queries_in_database, left_out.exclude_self) == (4, True)
     assert left_out.average_precision[1]["standard"] == 0
     assert left_out.queries_without_relevant == 4
 
@@ -168,6 +171,14 @@ def test_exclude_self_on_a_database_of_one():
         )
         assert set(found.precision.values()) == set(found.recall.values()) == {0.0}
         assert found.by_radius.precision.tolist() == [0.0] * 9
+
+
+def test_items_without_labels_are_ranked_and_relevant_to_nobody():
+    labels, codes = torch.tensor([[True], [False]]), torch.zeros(2, 1, dtype=torch.uint8)
+    for labelled, expected in ((labels, 1), (labels[:1].expand(2, 1), 0)):
+        found = evaluate(codes[:1], labels[:1], codes, labelled, ks=(None,), ties="expected")
+        assert (found.unlabeled, found.precision[None]) == (expected, 1 - expected / 2)
+        assert found.average_precision[None]["standard"] == pytest.approx((1 + 1 / 2) / 2 if expected else 1)
 
 
 def test_queries_without_labels_score_zero():

@@ -12,6 +12,7 @@ from avhash_nas.report import svg
 from avhash_nas.report.class_scores import class_scores, draw_class_scores
 from avhash_nas.report.codes import bit_correlation, distance_histograms, draw_codes
 from avhash_nas.report.embedding import choose_videos, draw_embedding
+from avhash_nas.report.examples import examples
 from avhash_nas.report.retrieval_curves import draw_retrieval_curves
 from avhash_nas.results import RunRecord, group_by_method
 from report.folders import make_codes, make_run_with_curves
@@ -53,6 +54,19 @@ class TestCodes:
                 expected[int(not (our_labels & their_labels).any()), (ours != theirs).sum()] += 1
         np.testing.assert_array_equal([same, other], expected)
 
+    def test_a_video_is_no_pair_with_itself(self):
+        codes = make_codes(30, several=True)
+        both = np.add(*distance_histograms(codes, codes.take(np.arange(10, 20))))
+        assert both.sum() == 30 * 10 - 10
+        alone = codes.take([7])
+        assert np.add(*distance_histograms(alone, alone)).sum() == 0
+
+    def test_an_example_is_not_its_own_answer(self):
+        codes = make_codes(12)
+        for example in examples(codes, codes, {}, count=12, top=20):
+            assert example.query.id not in {each.id for each in example.answers}
+            assert len(example.answers) == 11
+
     def test_correlation_matches_numpy_and_is_0_for_a_constant_bit(self):
         signs = np.sign(np.random.default_rng(0).normal(size=(50, 5))).astype(np.float32)
         np.testing.assert_allclose(bit_correlation(signs), np.corrcoef(signs.T), atol=1e-6)
@@ -84,6 +98,11 @@ class TestClasses:
             database_ids=ids_from_names(database.ids.tolist()),
         )
         assert found["class 0"] == (scores.average_precision[10]["retrieved"], len(rows))
+
+    def test_a_query_of_the_database_is_left_out_unless_the_test_ranked_it(self):
+        codes = make_codes(9, classes=9)  # nothing else shares its class
+        assert {score for score, _ in class_scores(codes, codes, k=10).values()} == {0.0}
+        assert min(score for score, _ in class_scores(codes, codes, k=10, exclude_self=False).values()) > 0
 
     def test_best_and_worst_of_many_classes_are_shown(self):
         picture = draw_class_scores(make_codes(80, classes=40), make_codes(160, "database", classes=40), "a run", k=10)

@@ -39,6 +39,7 @@ class AnchoredObjective(NetworkObjective[Network]):
         graph: Similar and dissimilar videos, by their positions in the training split.
     """
 
+    reads_labels = False
     partners: ClassVar[int] = 1
     graph: AnchorGraph
     _anchors: Tensor

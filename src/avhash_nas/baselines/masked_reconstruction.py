@@ -46,6 +46,8 @@ class MaskedReconstruction(NetworkObjective[Network]):
         AvnasError: The rate is out of its range.
     """
 
+    reads_labels = False
+
     def __init__(self, rate: float = 0.15, *, legacy_inplace_mask: bool = False, anchors: int = 0) -> None:
         super().__init__()
         if not 0 <= rate <= 1:

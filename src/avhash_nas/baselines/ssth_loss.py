@@ -68,6 +68,7 @@ class SSTHLoss(NetworkObjective[SSTH]):
     """
 
     network_class = SSTH
+    reads_labels = False
 
     def __init__(self, mean_weight: float = 200.0) -> None:
         super().__init__()

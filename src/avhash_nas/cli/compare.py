@@ -76,6 +76,7 @@ def _work(
 ) -> dict[str, str]:
     """Do all unfinished work; the reasons of failures, by the name of the run."""
     options.open_data()
+    options.check_data({**runs, **(ranking.ranked_alone() | ranking.chosen_alone() if ranking else {})})
     if ranking is None:
         return _train(options, runs, at_once)
     ranking.write_spaces(ranking.ranked.values())

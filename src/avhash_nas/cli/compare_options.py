@@ -1,7 +1,7 @@
 """The options of `avnas fit` for every run of a comparison."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from avhash_nas.cli import fit as fit_command
 from avhash_nas.cli.parser import import_class
 from avhash_nas.comparison import Comparison, Entry, Run
 from avhash_nas.comparison.budget import budget, check_equal
+from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 from avhash_nas.pipeline.run_folder import changes
@@ -98,6 +99,27 @@ class CompareOptions:
         datasets = {(str(each.data.root), str(each.data.cache_dir)): each for each in reversed(self.entries.values())}
         for options in reversed(datasets.values()):
             fit_command.open_data(self.parser.make(options), seed=0)
+
+    def check_data(self, runs: Mapping[Run, Namespace]) -> None:
+        """Check that every run that exists has seen the data of now.
+
+        Args:
+            runs: With their options.
+
+        Raises:
+            AvnasError: A run has seen other data.
+            DataError: A dataset cannot be used.
+        """
+        datasets: dict[tuple[str, ...], HashingData] = {}
+        for run, options in runs.items():
+            if not run.folder.data.exists():
+                continue
+            where = options.data
+            key = (str(where.root), str(where.cache_dir), str(where.database))
+            if key not in datasets:
+                datasets[key] = fit_command.dataset(self.parser.make(options), seed=0)
+                assert datasets[key].fingerprint  # once for all runs
+            run.folder.check_data(datasets[key])
 
     def _resolve(self, entry: Entry) -> Namespace:
         layers = [

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from avhash_nas.cli.parser import Choice, Parser, import_class, make_parser
 from avhash_nas.cli.trainers import end_with_parent, quiet, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.distributed import rank
-from avhash_nas.errors import AvnasError
+from avhash_nas.errors import AvnasError, DataError
 from avhash_nas.networks import HashNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit
@@ -143,9 +144,14 @@ def build(options: Namespace, command: Parser, folder: RunFolder) -> Plan:
 
 def open_data(ready: Namespace, seed: int) -> HashingData:
     """The dataset, checked, converted and open."""
+    return dataset(ready, seed).prepare()
+
+
+def dataset(ready: Namespace, seed: int) -> HashingData:
+    """The dataset, not yet open."""
     sampling: BatchSampling | None = ready.data.sampling
     options = {**plain_values(ready.data), "sampling": sampling}
-    return HashingData(**options, seed=seed).prepare()
+    return HashingData(**options, seed=seed)
 
 
 def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], HashNetwork]:
@@ -178,8 +184,9 @@ def decisive(options: Namespace, command: Parser) -> dict[str, Any]:
         if dumped["trainer"].get(name) != command.get_default(f"trainer.{name}")
     }
     decisive_options = {name: value for name, value in dumped.items() if name not in _NOT_DECISIVE}
-    if not decisive_options["compile"]:
-        del decisive_options["compile"]  # as in runs of older versions
+    for where, name in ((decisive_options, "compile"), (decisive_options["data"], "keep_itself")):
+        if not where[name]:
+            del where[name]  # as in runs of older versions
     return {**decisive_options, "trainer": trainer} if trainer else decisive_options
 
 
@@ -220,6 +227,15 @@ def _shortest(path: str, choice: Choice) -> str:
     return min(names, key=len, default=kind.__name__.lower())
 
 
+def _check_finished(folder: RunFolder, data: HashingData) -> None:
+    """Check that a finished run saw the data of now; if they cannot be read, say so."""
+    try:
+        folder.check_data(data)
+    except DataError as error:
+        first = error.problems[0]
+        print(f"avnas fit: not compared with the data that {folder.path} saw: {first}", file=sys.stderr)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     quiet()
@@ -230,6 +246,8 @@ def run(arguments: Sequence[str]) -> int:
     folder = RunFolder(filled(options.out, what, CHOICES))
     folder.open(what, overwrite=options.overwrite)
     finished = folder.finished
+    if finished:
+        _check_finished(folder, dataset(command.make(options), options.seed))
     print_results(folder.read_metrics() if finished else fit(build(options, command, folder), folder))
     if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):
         page = pages.write_if_possible(lambda: pages.page_of_runs([folder.path]))

@@ -11,7 +11,7 @@ from rich.table import Table
 from avhash_nas.cli.parser import Parser, make_parser
 from avhash_nas.cli.query import RERANK, add_rerank
 from avhash_nas.code_set import CodeSet
-from avhash_nas.errors import AvnasError
+from avhash_nas.errors import AvnasError, DataError
 
 if TYPE_CHECKING:
     import lightning as L
@@ -52,15 +52,23 @@ def run(arguments: Sequence[str]) -> int:
         raise AvnasError(f"{folder.path}: this run is not finished; run its `avnas fit` again")
     network = HashNetwork.from_pretrained(folder.model)
     trainer = quiet_trainer(accelerator=options.accelerator)
+    data = _dataset(folder, options)
     if reranks:
         parts = reranks[0].database_parts
-        codes = _kept(folder, network, parts) if options.data.root is None else None
-        _print_reranked(reranks, *(codes or _encoded(network, _open(folder, network, options), parts, trainer)))
+        codes = _kept(folder, data, network, parts) if options.data.root is None else None
+        if codes is None:
+            _open(folder, data, network)
+            codes = _encoded(network, data, parts, trainer)
+        _print_reranked(reranks, *codes, exclude_self=not data.keep_itself)
         return 0
     metrics = folder.read_metrics()
-    data = _open(folder, network, options)
+    _open(folder, data, network)
     scores = evaluate_network(network, data, trainer)
-    print_results({**metrics, **reference_scores(data, network.bits, metrics["seed"]), "test": scores.to_dict()})
+    changed = folder.data_changes(data)
+    print_results(
+        {**metrics, **reference_scores(data, network.bits, metrics["seed"]), "test": scores.to_dict()},
+        [f"test, chance, random projection: on other data than the run saw: {changed}."] if changed else [],
+    )
     return 0
 
 
@@ -79,35 +87,55 @@ def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":
     return reranks
 
 
-def _open(folder: "RunFolder", network: "HashNetwork", options: Namespace) -> "HashingData":
-    """The run's dataset, or the one of --data.root."""
+def _dataset(folder: "RunFolder", options: Namespace) -> "HashingData":
+    """The run's dataset, or the one of --data.root, not yet open."""
     from avhash_nas.cli import fit as fit_command
 
     stored = folder.read_options()
     of_fit = fit_command.parser()
     if options.data.root is not None:
         stored["data"]["root"] = options.data.root
-    data = fit_command.open_data(of_fit.make(of_fit.parse_stored(stored)), seed=folder.read_metrics()["seed"])
+    return fit_command.dataset(of_fit.make(of_fit.parse_stored(stored)), seed=folder.read_metrics()["seed"])
+
+
+def _open(folder: "RunFolder", data: "HashingData", network: "HashNetwork") -> None:
+    """Open the dataset, and check that it fits the network."""
+    data.prepare()
     if (data.visual_dim, data.audio_dim) != (network.arguments()["visual_dim"], network.arguments()["audio_dim"]):
         raise AvnasError(
             f"{data.root}: features of width {data.visual_dim} and {data.audio_dim} do not fit the network of "
             f"{folder.path}, which takes {network.arguments()['visual_dim']} and {network.arguments()['audio_dim']}",
         )
-    return data
 
 
-def _kept(folder: "RunFolder", network: "HashNetwork", parts: "Sequence[Part]") -> tuple[CodeSet, CodeSet] | None:
-    """The codes of queries and database that the run kept; None if they do not fit the network or lack parts."""
+def _kept(
+    folder: "RunFolder", data: "HashingData", network: "HashNetwork", parts: "Sequence[Part]"
+) -> tuple[CodeSet, CodeSet] | None:
+    """The codes of queries and database that the run kept; None if they do not fit network or data, or lack parts."""
     paths = [folder.codes / f"{role}.npz" for role in ("query", "database")]
     if not all(path.exists() for path in paths):
         return None
     queries, database = (CodeSet.load(path) for path in paths)
     missing = [part for part in parts if getattr(database, part) is None]
-    if missing or database.fingerprint != network.fingerprint():
-        reason = f"do not have the {' and '.join(missing)} to rerank by" if missing else "are of another network"
+    changed = _changes(folder, data)
+    reasons = {
+        f"do not have the {' and '.join(missing)} to rerank by": missing,
+        "are of another network": database.fingerprint != network.fingerprint(),
+        f"are of other data: now {changed}": changed,
+    }
+    for reason in (reason for reason, applies in reasons.items() if applies):
         print(f"test: encoding anew, as the codes in {folder.codes} {reason}", file=sys.stderr)
         return None
     return queries, database
+
+
+def _changes(folder: "RunFolder", data: "HashingData") -> str:
+    """What has changed in the data since the run; empty if they are no longer there."""
+    try:
+        return folder.data_changes(data)
+    except DataError as error:
+        print(f"test: not compared with the data that the run saw: {error.problems[0]}", file=sys.stderr)
+        return ""
 
 
 def _encoded(
@@ -127,12 +155,15 @@ def _encoded(
     return encode(network, queries, trainer), encode(network, database, trainer, frames="frames" in parts)
 
 
-def _print_reranked(reranks: "Sequence[Rerank]", queries: CodeSet, database: CodeSet) -> None:
+def _print_reranked(reranks: "Sequence[Rerank]", queries: CodeSet, database: CodeSet, *, exclude_self: bool) -> None:
+    from avhash_nas.metrics.scores import protocol_notes
     from avhash_nas.pipeline.evaluate import KS
     from avhash_nas.pipeline.run_folder import flatten
     from avhash_nas.retrieval import reranked_scores
 
-    plain, *finer = (reranked_scores(queries, database, how, ks=KS) for how in (None, *reranks))
+    plain, *finer = (
+        reranked_scores(queries, database, how, ks=KS, exclude_self=exclude_self) for how in (None, *reranks)
+    )
     way = reranks[0]
     table = Table(title=f"{type(way).__name__}, {queries.bits} bits, by depth k", show_edge=False)
     for name in ("measure", "Hamming", *(f"k = {rerank.depth}" for rerank in reranks)):
@@ -150,3 +181,5 @@ def _print_reranked(reranks: "Sequence[Rerank]", queries: CodeSet, database: Cod
         "of a ranking: precision and recall at k and beyond stay the same.",
         soft_wrap=True,
     )
+    for note in protocol_notes(plain.to_dict()):
+        console.print(note, soft_wrap=True)

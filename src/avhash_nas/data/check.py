@@ -11,7 +11,7 @@ from rich.table import Table
 from avhash_nas.data.events import EventReport, parse_events
 from avhash_nas.data.hdf5 import open_file, scan, survey
 from avhash_nas.data.layout import Layout, different_frames, parse_layout
-from avhash_nas.data.splits import Splits, parse_splits
+from avhash_nas.data.splits import QUERIES, Splits, parse_splits, query_problems
 from avhash_nas.errors import DataError
 
 
@@ -53,6 +53,8 @@ class Report:
         files: Contents of each modality's file.
         splits: Number of videos in each split.
         overlaps: Number of videos shared by each pair of splits that share some.
+        unlabeled: Number of videos without a label in each split.
+        own: Number of queries of each split that the database holds as well.
         classes: Number of classes.
         class_sizes: Number of training videos of each class.
         several_labels: Number of videos with more than one label.
@@ -68,6 +70,8 @@ class Report:
     files: Mapping[str, FileReport]
     splits: Mapping[str, int]
     overlaps: Mapping[tuple[str, str], int]
+    unlabeled: Mapping[str, int]
+    own: Mapping[str, int]
     classes: int
     class_sizes: tuple[int, ...]
     several_labels: int
@@ -87,7 +91,7 @@ def check(root: str | Path) -> Report:
     """
     layout, problems = parse_layout(root)
     splits, list_problems = parse_splits(layout)
-    problems += list_problems
+    problems += (*list_problems, *query_problems(layout, splits))
     files = {}
     for modality in ("visual", "audio"):
         files[modality], file_problems = _check_file(layout, splits, modality)
@@ -107,6 +111,8 @@ def check(root: str | Path) -> Report:
         files=files,
         splits={name: len(splits.rows(name)) for name in splits.names},
         overlaps=splits.overlaps,
+        unlabeled={name: len(splits.unlabeled(name)) for name in splits.names},
+        own={name: len(np.intersect1d(splits.rows(name), splits.rows(layout.database))) for name in QUERIES},
         classes=len(splits.class_names),
         class_sizes=sizes,
         several_labels=int((table.sum(1) > 1).sum()),
@@ -150,6 +156,11 @@ def _check_file(layout: Layout, splits: Splits, modality: str) -> tuple[FileRepo
 
 def _warnings(splits: Splits, sizes: Sequence[int], files: Mapping[str, FileReport]) -> list[str]:
     lines = []
+    if unlabeled := splits.unlabeled("train"):
+        lines.append(
+            f"{len(unlabeled)} training videos have no label, such as {unlabeled[0].id}: only an objective that reads "
+            "no labels can train on them"
+        )
     for name, size in zip(splits.class_names, sizes, strict=True):
         if size == 1:
             lines.append(f"class {name} has a single training video: it serves as a negative, never as an anchor")
@@ -174,10 +185,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
         cells = (file.path.name, file.videos, file.unlisted, file.usable, file.frames, file.dim, file.dtype)
         counts = (len(file.zero), len(file.constant), len(file.non_finite))
         files.add_row(*("-" if cell is None else str(cell) for cell in (*cells, *counts)))
-    splits = Table("split", "videos", "also in", box=None)
+    splits = Table("split", "videos", "no label", "also in", box=None)
     for name, size in report.splits.items():
         shared = [f"{a if b == name else b} ({n})" for (a, b), n in report.overlaps.items() if name in (a, b)]
-        splits.add_row(name + (" (database)" if name == report.database else ""), str(size), ", ".join(shared) or "-")
+        title = name + (" (database)" if name == report.database else "")
+        splits.add_row(title, str(size), str(report.unlabeled[name]), ", ".join(shared) or "-")
     sizes = np.array(report.class_sizes or (0,))
     base = "an unknown number" if report.label_base is None else report.label_base
     lines = [
@@ -185,6 +197,12 @@ def print_report(report: Report, console: Console | None = None) -> None:
         f" median {np.median(sizes):g}; videos with several labels: {report.several_labels}",
         f"lines are {report.line or 'of unknown format'}, labels start at {base}",
         *(_event_lines(report.events) if report.events is not None else ()),
+        *(
+            f"{own} of {report.splits[name]} {name} queries are in the database: each is left out of its own ranking "
+            "(--data.keep_itself ranks it)"
+            for name, own in report.own.items()
+            if own
+        ),
         *(f"warning: {line}" for line in report.warnings),
         *(f"problem: {line}" for line in report.problems),
         f"problems: {len(report.problems)}, warnings: {len(report.warnings)}",

@@ -1,8 +1,9 @@
 """A dataset as a Lightning data module."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
 from avhash_nas.data.dataset import OpenDataset, convert_dataset, open_dataset
 from avhash_nas.data.epoch_loader import BatchLoader, batch_loader, training_progress
+from avhash_nas.data.fingerprint import differences, fingerprint, surely_equal
 from avhash_nas.data.loading import Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.stratified_split import split_stratified
-from avhash_nas.errors import AvnasError
+from avhash_nas.errors import AvnasError, DataError
 
 
 class HashingData(LightningDataModule):
@@ -39,6 +41,8 @@ class HashingData(LightningDataModule):
         workers: Processes that prefetch batches; 0 reads in the main process.
         first_label_only: Use only the first label of each video, as the authors' code does.
         database: Split that queries search; by default that of dataset.yaml, else train.
+        keep_itself: Rank a query that is in the database for itself too, as the self-supervised papers do on FCVID; by
+            default it is left out of its own ranking.
         seed: Seed of the sampling.
         pin_memory: Page-locked batches for faster copies to a GPU; by default, if CUDA is available.
     """
@@ -63,6 +67,7 @@ class HashingData(LightningDataModule):
         workers: int = 0,
         first_label_only: bool = False,
         database: str | None = None,
+        keep_itself: bool = False,
         seed: int = 0,
         pin_memory: bool | None = None,
     ) -> None:
@@ -77,6 +82,7 @@ class HashingData(LightningDataModule):
         self.workers = workers
         self.first_label_only = first_label_only
         self._database_option = database
+        self.keep_itself = keep_itself
         self.seed = seed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._videos: Videos | None = None
@@ -106,8 +112,50 @@ class HashingData(LightningDataModule):
         self.visual_dim, self.audio_dim, self.frames = videos.visual.dim, videos.audio.dim, videos.visual.frames
         self.classes, self.class_names = len(dataset.class_names), dataset.class_names
         self.ids, self.splits, self.labels, self.database = dataset.ids, dataset.splits, videos.labels, dataset.database
+        if self.sampling.reads_labels:
+            self.require_labels(type(self.sampling).__name__)
         self.sampling.batches_per_epoch(self.labels[self.splits["train"]])  # rejects unusable labels early
         self._videos = videos
+
+    def require_labels(self, reader: str) -> None:
+        """Checks that every training video has a label.
+
+        Args:
+            reader: Name of the objective or sampling that reads labels.
+
+        Raises:
+            DataError: A training video has none.
+        """
+        rows = self.splits["train"]
+        unlabeled = rows[~self.labels[rows].any(axis=1)]
+        if len(unlabeled):
+            raise DataError(
+                [
+                    f"{self.root}: {len(unlabeled)} training videos have no label, such as {self.ids[unlabeled[0]]}, "
+                    f"and {reader} reads labels: move them to a list of the database, or take an objective and a "
+                    "sampling that read none"
+                ]
+            )
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """Fingerprint of the splits that a run reads (see ``avhash_nas.data.fingerprint``)."""
+        return fingerprint(self.root, self.cache_dir, self._database_option)
+
+    def changes_since(self, stored: Mapping[str, Any]) -> str:
+        """What has changed in the data since a fingerprint was taken, in words; empty if nothing has.
+
+        The data need not be open, and features are read only if their files are others.
+
+        Args:
+            stored: The fingerprint.
+
+        Raises:
+            DataError: The dataset cannot be used.
+        """
+        if "fingerprint" not in vars(self) and surely_equal(stored, self.root, self._database_option):
+            return ""
+        return differences(stored, self.fingerprint)
 
     def batch(self, rows: Rows) -> Batch:
         """Reads some videos into memory.

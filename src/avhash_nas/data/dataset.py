@@ -7,7 +7,7 @@ from avhash_nas.data.events import Events, open_events
 from avhash_nas.data.features import Features, open_both
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.loading import Rows, Videos
-from avhash_nas.data.splits import Splits, read_splits
+from avhash_nas.data.splits import Splits, query_problems, read_splits
 from avhash_nas.errors import DataError
 
 
@@ -38,8 +38,25 @@ def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
     Raises:
         DataError: The dataset cannot be used.
     """
+    layout, splits = read_lists(root, events=read_layout(root).events is not None)
+    open_both(layout, splits.ids, cache_dir)
+
+
+def read_lists(root: Path, *, events: bool = False) -> tuple[Layout, Splits]:
+    """Reads the layout and the lists of a dataset.
+
+    Args:
+        root: The dataset's folder.
+        events: Labels come from the events, so that the lists need none.
+
+    Raises:
+        DataError: They cannot be used, or a query has no label.
+    """
     layout = read_layout(root)
-    open_both(layout, read_splits(layout).ids, cache_dir)
+    splits = read_splits(layout)
+    if not events and (problems := query_problems(layout, splits)):
+        raise DataError(problems)
+    return layout, splits
 
 
 def open_dataset(
@@ -62,8 +79,7 @@ def open_dataset(
     Raises:
         DataError: The dataset cannot be used, has no split of the database's name, or lacks events that are asked for.
     """
-    layout = read_layout(root)
-    splits = read_splits(layout)
+    layout, splits = read_lists(root, events=events)
     database = database or layout.database
     if database not in splits.names:
         raise DataError([f"{root}: database={database!r} is not a split; there are {', '.join(splits.names)}"])

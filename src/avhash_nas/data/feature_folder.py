@@ -27,8 +27,8 @@ class FeatureFolder(LightningDataModule):
 
     Args:
         root: Folder with image.h5 and audio.h5, or the files that its dataset.yaml names.
-        split: Use only the videos of this list, in its order. None is all videos of the feature files: those of the
-            lists in order, then the others by name.
+        split: Use only the videos of this list, in its order, but those that an earlier list names first. None is all
+            videos of the feature files: those of the lists in order, then the others by name.
         batch_size: Videos in a batch.
         workers: Processes that prefetch batches; 0 reads in the main process.
         cache_dir: Folder for the memory-mapped features; by default $XDG_CACHE_HOME/avhash-nas or ~/.cache/avhash-nas.

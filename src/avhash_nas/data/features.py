@@ -75,6 +75,18 @@ class Features:
             out[position] = self._array[row]
         return out
 
+    def hash(self, row: int, size: int) -> bytes:
+        """BLAKE2b of a video's values, with their type and shape.
+
+        Args:
+            row: Row of the video.
+            size: Bytes of the hash.
+        """
+        values = np.ascontiguousarray(self._array[row])
+        seen = hashlib.blake2b(f"{values.dtype.str}{values.shape}".encode(), digest_size=size)
+        seen.update(values.data)
+        return seen.digest()
+
     def __reduce__(self) -> tuple[type["Features"], tuple[Path]]:
         return Features, (self.path,)
 
@@ -99,7 +111,7 @@ def open_features(
         DataError: The file, videos in it (all of them are reported) or the cache folder cannot be used.
     """
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
-    target = folder / f"{source.stem}-{_key(source, ids, frames)}.npy"
+    target = folder / cached_file(source, ids, frames)
     try:
         features = _open_cached(target, len(ids))
         if features is not None:
@@ -138,6 +150,20 @@ def open_both(layout: Layout, ids: Sequence[str], cache_dir: str | Path | None =
     if visual.frames != audio.frames:
         raise DataError([different_frames(layout, visual.frames, audio.frames)])
     return visual, audio
+
+
+def cached_file(source: Path, ids: Sequence[str], frames: int | None) -> Path:
+    """Name of the cached array of a feature file; another one as soon as anything that the features depend on changes.
+
+    Args:
+        source: The HDF5 file.
+        ids: The videos.
+        frames: T, if stated.
+
+    Raises:
+        DataError: The file cannot be found.
+    """
+    return Path(f"{source.stem}-{_key(source, ids, frames)}.npy")
 
 
 def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:

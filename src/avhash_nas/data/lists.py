@@ -1,11 +1,13 @@
 """Parsing of the split lists (`train.txt`, ...), and inference of their format."""
 
 import re
-from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS
+
+_OTHER_SEPARATOR = re.compile(r"[;\t]|\s-?[0-9]+$")
 
 
 class Line(NamedTuple):
@@ -15,11 +17,16 @@ class Line(NamedTuple):
     path: Path
     number: int  # from 1
     id: str
-    fields: tuple[int, ...]  # the numbers after the id
+    fields: tuple[int, ...]  # the numbers after the id, without the -1
+    minus_one: bool  # whether they end with -1, which stands for "no label"
 
 
 def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
-    """Reads a list; adds one message to `problems` for each malformed line, and for an empty or unreadable list."""
+    """Reads a list; adds one message to `problems` for each malformed line, and for an empty or unreadable list.
+
+    A line may lack labels, or have -1 in their place: the video is a distractor. Without a comma, a line that looks
+    like labels behind another separator is malformed.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -34,14 +41,17 @@ def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
             continue
         try:
             name, *fields = (part.strip() for part in raw.decode("utf-8").split(","))
-            line = Line(split, path, number, name, tuple(map(_integer, fields)))
+            if not fields and _OTHER_SEPARATOR.search(name):
+                raise ValueError(name)
+            numbers = [_integer(field) for field in fields if field or len(fields) > 1]  # "id," is "id"
         except ValueError:  # includes UnicodeDecodeError
             problems.append(f"{path}:{number}: {_excerpt(raw)} is not an id and whole numbers separated by commas")
             continue
-        if name and fields:
-            lines.append(line)
-        else:
-            problems.append(f"{path}:{number}: {_excerpt(raw)} lacks {'a label' if name else 'an id'}")
+        if not name:
+            problems.append(f"{path}:{number}: {_excerpt(raw)} lacks an id")
+            continue
+        minus_one = numbers[-1:] == [-1]
+        lines.append(Line(split, path, number, name, tuple(numbers[:-1] if minus_one else numbers), minus_one))
     if not lines:
         problems.append(f"{path}: the {split} split is empty")
     return lines
@@ -58,37 +68,35 @@ def _excerpt(raw: bytes) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def drop_duplicates(lines: list[Line], problems: list[str]) -> tuple[list[Line], dict[tuple[str, str], int]]:
-    """Keeps the first line of each id in all lists; adds one message to `problems` for each dropped line.
+def merge_lines(lines: list[Line], exclusive: Collection[str], problems: list[str]) -> dict[str, dict[str, Line]]:
+    """The lines of each id by split, in the order of the first ones.
 
-    Returns:
-        The remaining lines, and the number of shared videos for each pair of splits that share some.
+    Adds one message to `problems` for each line that is dropped: its list names the video twice, its split and an
+    earlier one are both `exclusive`, or the labels differ from those in an earlier list.
     """
-    first: dict[str, Line] = {}
-    overlaps: Counter[tuple[str, str]] = Counter()
+    merged: dict[str, dict[str, Line]] = {}
     for line in lines:
-        earlier = first.setdefault(line.id, line)
-        if earlier is line:
-            continue
-        if earlier.split == line.split:
-            problems.append(
-                f"{line.path}:{line.number}: video {line.id} is listed twice, first in line {earlier.number}"
-            )
+        earlier = merged.setdefault(line.id, {})
+        here, first = f"{line.path}:{line.number}: video {line.id}", next(iter(earlier.values()), line)
+        elsewhere = f"split {first.split} ({first.path.name}:{first.number})"
+        if line.split in earlier:
+            problems.append(f"{here} is listed twice, first in line {earlier[line.split].number}")
+        elif line.split in exclusive and first.split in exclusive and earlier:
+            problems.append(f"{here} of split {line.split} is also in {elsewhere}; a video belongs to one of them")
+        elif (line.fields, line.minus_one) != (first.fields, first.minus_one):
+            problems.append(f"{here} has other labels than in {elsewhere}; write the same ones")
         else:
-            overlaps[earlier.split, line.split] += 1
-            problems.append(
-                f"{line.path}:{line.number}: video {line.id} of split {line.split} is also in split {earlier.split}"
-                f" ({earlier.path.name}:{earlier.number}); a video belongs to one split"
-            )
-    return list(first.values()), dict(overlaps)
+            earlier[line.split] = line
+    return merged
 
 
 def infer_line(lines: list[tuple[int, ...]], classes: int | None) -> str | None:
-    """The line format, or None if both or neither are plausible.
+    """The line format, or None if both or neither are plausible; lines without labels do not count.
 
     A format is plausible if the labels that it implies have no gap: 0 to n or 1 to n. A second column with a single
     value is taken for the number of frames, because as a label it would carry no information.
     """
+    lines = [fields for fields in lines if fields]
     longer = [fields for fields in lines if len(fields) > 1]
     if not longer:
         return ID_LABELS

@@ -48,6 +48,10 @@ class ParsingData(HashingData):
         return self.events.texts
 
     @override
+    def require_labels(self, reader: str) -> None:
+        """Does nothing: a video without an event is a negative for all classes."""
+
+    @override
     def _open(self) -> OpenDataset:
         dataset = open_dataset(self.root, self.cache_dir, self._database_option, events=True)
         assert dataset.events is not None

@@ -1,24 +1,41 @@
 """The splits of a dataset: which videos each of them holds, and their labels."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, Layout
-from avhash_nas.data.lists import Line, drop_duplicates, infer_base, infer_line, parse_list
+from avhash_nas.data.lists import Line, infer_base, infer_line, merge_lines, parse_list
 from avhash_nas.errors import DataError
+
+EXCLUSIVE = ("train", "val", "test")
+"""Splits that share no video with each other. Further lists, such as a database, may name any video again."""
+
+QUERIES = ("val", "test")
+"""Splits whose videos are queries."""
 
 
 class Video(NamedTuple):
-    """A video of a list: its id in the HDF5 files, labels counted from 0, split, and line number from 1."""
+    """A video of the lists.
+
+    Args:
+        id: Its id in the HDF5 files.
+        labels: Its labels, counted from 0; none for a distractor.
+        split: The split of the first list that names it.
+        line: The line there, from 1.
+        also_in: The splits of further lists that name it.
+    """
 
     id: str
     labels: tuple[int, ...]
     split: str
     line: int
+    also_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,8 @@ class Splits:
         class_names: Names of the classes; without names, their numbers in the lists.
         line: The line format, inferred or stated; None if ambiguous.
         label_base: The smallest label in the lists, 0 or 1; None if ambiguous.
-        overlaps: Number of videos shared by each pair of splits that share some.
+        overlaps: Number of videos shared by each pair of splits that share some, whether they may or not.
+        without_label: Ids of the videos whose lines hold no label.
     """
 
     videos: tuple[Video, ...]
@@ -40,6 +58,7 @@ class Splits:
     line: str | None
     label_base: int | None
     overlaps: dict[tuple[str, str], int]
+    without_label: frozenset[str] = frozenset()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -48,7 +67,12 @@ class Splits:
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Rows of a split's videos, ascending."""
-        return np.array([row for row, video in enumerate(self.videos) if video.split == split], np.int64)
+        found = (row for row, each in enumerate(self.videos) if each.split == split or split in each.also_in)
+        return np.array(list(found), np.int64)
+
+    def unlabeled(self, split: str) -> list[Video]:
+        """The videos of a split that have no label: distractors, which are relevant to no query."""
+        return [each for each in map(self.videos.__getitem__, self.rows(split)) if each.id in self.without_label]
 
     def multi_hot(self, *, first_label_only: bool = False) -> NDArray[np.bool_]:
         """Labels as a table, (V, C).
@@ -82,9 +106,11 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
     """Like ``read_splits``, but returns the problems next to everything that could be read."""
     problems: list[str] = []
     lines = [line for split, path in layout.lists.items() for line in parse_list(split, path, problems)]
-    lines, overlaps = drop_duplicates(lines, problems)
+    merged = merge_lines(lines, EXCLUSIVE, problems)
+    overlaps = _overlaps(lines)
+    lines = [next(iter(named.values())) for named in merged.values()]
     yaml = layout.root / "dataset.yaml"
-    form = layout.line or infer_line([line.fields for line in lines], layout.classes)
+    form = layout.line or infer_line([line.fields for line in lines if not line.minus_one], layout.classes)
     if form is None and lines:
         problems.append(f"{yaml}: lists fit two line formats; write line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'")
     labeled = [(line, _labels(line, form, problems)) for line in lines]
@@ -97,21 +123,50 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
     start = base or 0
     classes = layout.classes or max((label - start + 1 for label in used), default=0)
     videos = [
-        Video(line.id, _from_zero(line, labels, start, classes, problems), line.split, line.number)
+        Video(
+            *(line.id, _from_zero(line, labels, start, classes, problems), line.split, line.number),
+            tuple(merged[line.id])[1:],
+        )
         for line, labels in labeled
     ]
     names = layout.class_names or tuple(str(start + number) for number in range(classes))
-    return Splits(tuple(videos), tuple(layout.lists), names, form, base, overlaps), tuple(problems)
+    without_label = frozenset(line.id for line, labels in labeled if not (labels if form else line.fields))
+    return Splits(tuple(videos), tuple(layout.lists), names, form, base, overlaps, without_label), tuple(problems)
+
+
+def query_problems(layout: Layout, splits: Splits) -> list[str]:
+    """One message for each list of queries that has videos without a label."""
+    found = {split: splits.unlabeled(split) for split in QUERIES}
+    return [
+        f"{layout.lists[split]}:{videos[0].line}: query {videos[0].id} has no label"
+        + (f", and {len(videos) - 1} more have none" if len(videos) > 1 else "")
+        + "; only videos of the database may lack labels: move them to a list of their own"
+        for split, videos in found.items()
+        if videos
+    ]
+
+
+def _overlaps(lines: Iterable[Line]) -> dict[tuple[str, str], int]:
+    """Number of videos shared by each pair of splits that share some."""
+    named: dict[str, list[str]] = {}
+    for line in lines:
+        named.setdefault(line.id, []).append(line.split)
+    shared = (dict.fromkeys(splits) for splits in named.values() if len(splits) > 1)
+    return dict(Counter(pair for splits in shared for pair in combinations(splits, 2)))
 
 
 def _labels(line: Line, form: str | None, problems: list[str]) -> tuple[int, ...]:
     """The labels of a line as they stand in the list."""
-    if form != ID_FRAMES_LABELS:
-        return line.fields if form else ()
-    if len(line.fields) == 1 or line.fields[0] < 1:
-        missing = "a label" if len(line.fields) == 1 else "a positive number of frames"
-        problems.append(f"{line.path}:{line.number}: video {line.id} lacks {missing}; lines are {ID_FRAMES_LABELS}")
-    return line.fields[1:]
+    if form is None:
+        return ()
+    frames = line.fields[:1] if form == ID_FRAMES_LABELS else ()
+    labels = line.fields[len(frames) :]
+    where = f"{line.path}:{line.number}: video {line.id}"
+    if frames and frames[0] < 1:
+        problems.append(f"{where} lacks a positive number of frames; lines are {ID_FRAMES_LABELS}")
+    if labels and line.minus_one:
+        problems.append(f"{where} has both labels and -1, which stands for no label")
+    return labels
 
 
 def _from_zero(line: Line, labels: Iterable[int], base: int, classes: int, problems: list[str]) -> tuple[int, ...]:

@@ -66,14 +66,14 @@ def check_options(ks: Sequence[int | None], ties: Ties, memory: int) -> None:
 def check_ids(
     query_ids: Tensor | None, queries: int, database_ids: Tensor | None, items: int, exclude_self: bool
 ) -> tuple[Integers | None, Integers]:
-    """Checks the ids. Returns the query ids, None unless excluded, and the database ids, positions by default."""
+    """Checks the ids. Returns the query ids, None without both, and the database ids, positions by default."""
     if exclude_self and (query_ids is None or database_ids is None):
         raise AvnasError("exclude_self: needs query_ids and database_ids")
     database = np.arange(items) if database_ids is None else _integers(database_ids, items, "database_ids")
     if len(np.unique(database)) != items:
         raise AvnasError("database_ids: an id occurs twice; ids must be distinct")
     own = None if query_ids is None else _integers(query_ids, queries, "query_ids")
-    return own if exclude_self else None, database
+    return None if database_ids is None else own, database
 
 
 def own_positions(queries: Integers | None, database: Integers) -> Integers | None:

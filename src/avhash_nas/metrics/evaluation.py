@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -74,7 +74,8 @@ def evaluate(
             normalization `k` still divide by K.
         ties: `permuted` or `expected`.
         seed: Seed of the permutation.
-        query_ids: Ids of the queries, int64, shape (Q,); only used by `exclude_self`.
+        query_ids: Ids of the queries, int64, shape (Q,): a query with the id of an item is that item. They are counted,
+            and `exclude_self` needs them.
         database_ids: Distinct ids of the items, int64, shape (N,); by default their positions, which makes the
             permutation depend on the order of the database.
         exclude_self: Whether to exclude the item with the query's own id from its ranking.
@@ -109,19 +110,26 @@ def evaluate(
         raise AvnasError(f"reorder: needs ties='permuted', got {ties!r}")
     own_ids, ids = check_ids(query_ids, len(query_codes), database_ids, len(database_codes), exclude_self)
     order = tie_order(ids, seed)
+    own = own_positions(own_ids, ids[order])
     task = _Task(
         query_words=as_words(query_codes),
         query_labels=query_labels.cpu().numpy(),
         words=np.ascontiguousarray(as_words(database_codes)[:, order]),
         members=np.ascontiguousarray(database_labels.cpu().numpy()[order].T),
         sizes=np.count_nonzero(database_labels.cpu().numpy(), axis=0),
-        own=own_positions(own_ids, ids[order]),
+        own=own if exclude_self else None,
         bits=bits,
         ks=tuple(dict.fromkeys(ks)),
         ties=ties,
         reorder=None if reorder is None else lambda query, nearest: reorder(query, order[nearest]),
     )
-    return _run(task, memory)
+    scores = _run(task, memory)
+    return replace(
+        scores,
+        queries_in_database=0 if own is None else int((own >= 0).sum()),
+        exclude_self=exclude_self,
+        unlabeled=int((~database_labels.any(dim=1)).sum()),
+    )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,13 @@ def random_projection_codes(features: Tensor, bits: int, seed: int = 0, referenc
 
 
 def chance_scores(
-    query_labels: Tensor, database_labels: Tensor, ks: Sequence[int | None] = (5, 20, 100)
+    query_labels: Tensor,
+    database_labels: Tensor,
+    ks: Sequence[int | None] = (5, 20, 100),
+    *,
+    query_ids: Tensor | None = None,
+    database_ids: Tensor | None = None,
+    exclude_self: bool = False,
 ) -> RetrievalScores:
     """Exact scores of a random ranking: the mean over all orders of the database.
 
@@ -56,6 +62,9 @@ def chance_scores(
         query_labels: Whether query i has class c, bool, shape (Q, C).
         database_labels: Whether item j has class c, bool, shape (N, C).
         ks: As for `evaluate`.
+        query_ids: As for `evaluate`.
+        database_ids: As for `evaluate`.
+        exclude_self: As for `evaluate`.
 
     Returns:
         Scores and curves of codes that are all equal.
@@ -69,4 +78,12 @@ def chance_scores(
         {None: 0.5}
     """
     equal = [torch.zeros(len(labels), 1, dtype=torch.uint8) for labels in (query_labels, database_labels)]
-    return evaluate(equal[0], query_labels, equal[1], database_labels, ks=ks, ties="expected", bits=1)
+    return evaluate(
+        *(equal[0], query_labels, equal[1], database_labels),
+        ks=ks,
+        ties="expected",
+        query_ids=query_ids,
+        database_ids=database_ids,
+        exclude_self=exclude_self,
+        bits=1,
+    )

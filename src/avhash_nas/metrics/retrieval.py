@@ -30,7 +30,8 @@ class RetrievalMetric(Metric):
         ties: `permuted` breaks ties by a permutation drawn from the seed and the videos' indices; `expected` averages
             over all orders.
         seed: Seed of the permutation.
-        exclude_self: Whether to exclude the item with the query's own index from its ranking.
+        exclude_self: Whether to leave the item with the query's own index out of its ranking; None if an index tells
+            videos apart within a role only.
         memory: Working memory in bytes.
         **kwargs: Passed to torchmetrics' Metric.
 
@@ -62,7 +63,7 @@ class RetrievalMetric(Metric):
         ks: Sequence[int | None] = (5, 20, 100),
         ties: Ties = "permuted",
         seed: int = 0,
-        exclude_self: bool = False,
+        exclude_self: bool | None = None,
         memory: int = 2**28,
         **kwargs: Any,
     ) -> None:
@@ -85,7 +86,7 @@ class RetrievalMetric(Metric):
         Args:
             codes: Relaxed codes, binarized by sign with sign(0) = +1, shape (B, q).
             labels: Whether video b has class c, bool, shape (B, C).
-            index: Identifies the video within its role (within both for exclude_self), int64, shape (B,).
+            index: Identifies the video within its role (within both unless exclude_self is None), int64, shape (B,).
             role: Whether the videos are queries or items of the database.
 
         Raises:
@@ -152,9 +153,9 @@ class RetrievalMetric(Metric):
             ks=self.ks,
             ties=self.ties,
             seed=self.seed,
-            query_ids=index,
+            query_ids=None if self.exclude_self is None else index,
             database_ids=database_index,
-            exclude_self=self.exclude_self,
+            exclude_self=bool(self.exclude_self),
             bits=int(self.bits),
             memory=self.memory,
         )

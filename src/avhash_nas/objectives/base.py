@@ -32,9 +32,11 @@ class Objective(nn.Module, ABC):
     Attributes:
         default_components: Classes that other options of the command line default to, by option:
             `{"data.sampling": "avhash_nas.data.Shuffled"}`.
+        reads_labels: Whether it reads labels. If not, training videos may lack them.
     """
 
     default_components: ClassVar[Mapping[str, str]] = {}
+    reads_labels: ClassVar[bool] = True
 
     def pretraining(self) -> "Objective | None":
         """Returns the objective of a stage before this one, whose network `prepare` gets; None by default."""

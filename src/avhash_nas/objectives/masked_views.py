@@ -113,6 +113,7 @@ class TwoViewObjective(Objective):
     """
 
     default_components: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
+    reads_labels = False
     decoder: StepDecoder
 
     def __init__(

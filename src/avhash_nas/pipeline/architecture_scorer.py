@@ -144,6 +144,7 @@ class ArchitectureScorer:
             ks=(_K,),
             query_ids=self._queries.ids,
             database_ids=self._database.ids,
+            exclude_self=not self.data.keep_itself,
             bits=self.supernet.bits,
         )
         return [scores.average_precision[_K][name] for name in NORMALIZATIONS]
@@ -185,7 +186,8 @@ def part_of(rows: Rows, labels: Labels, count: int) -> Rows:
     """
     if count == 0 or count >= len(rows):
         return rows
-    by_class = rows[np.argsort(labels[rows].argmax(axis=1), kind="stable")]
+    first = np.where(labels[rows].any(axis=1), labels[rows].argmax(axis=1), labels.shape[1])  # no class: the last one
+    by_class = rows[np.argsort(first, kind="stable")]
     return np.sort(by_class[np.arange(count) * len(rows) // count])
 
 

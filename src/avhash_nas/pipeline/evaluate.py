@@ -54,14 +54,14 @@ def reference_scores(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
         for role, features in pooled.items()
     }
     identities = ids_from_names(data.ids)
-    projected = evaluate(
-        *(codes["query"], labels["query"], codes["database"], labels["database"]),
-        ks=(100,),
-        bits=bits,
-        query_ids=identities[rows["query"]],
-        database_ids=identities[rows["database"]],
-    )
-    scores = {"chance": chance_scores(labels["query"], labels["database"], ks=(100,)), "random_projection": projected}
+    given: dict[str, Any] = {
+        "ks": (100,),
+        "query_ids": identities[rows["query"]],
+        "database_ids": identities[rows["database"]],
+        "exclude_self": not data.keep_itself,
+    }
+    projected = evaluate(codes["query"], labels["query"], codes["database"], labels["database"], bits=bits, **given)
+    scores = {"chance": chance_scores(labels["query"], labels["database"], **given), "random_projection": projected}
     return {name: {"map@100": score.to_dict()["map@100"]} for name, score in scores.items()}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from avhash_nas.data import EXTRACTION_FILE, read_extraction
 from avhash_nas.distributed import rank
-from avhash_nas.files import write_json
+from avhash_nas.files import read_json, write_json
 from avhash_nas.legacy import existing
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
 from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, reference_scores, scores_by_k
@@ -30,13 +30,15 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
 
     Raises:
         Interrupted: Stopped by a signal; the same call resumes.
+        AvnasError: The folder's run has seen other data.
     """
+    folder.check_data(plan.data)
     if folder.finished:
         return folder.read_metrics()
     with stop_requests() as stop:
         with seeded(plan.seed):
             network = plan.make_network()
-        folder.start()
+        folder.start(plan.data)
         finetune = network_stage("finetune", folder.stage("finetune"))
         search_metrics: dict[str, Any] = {"strategy": None, "time": {}, "epochs": {}}
         if isinstance(network, AudioVisualNetwork) and network.space.choices:
@@ -150,6 +152,8 @@ def test(
     if trainer.is_global_zero:
         for role, codes in keep_codes.code_sets(network, plan.data).items():
             codes.save(folder.codes / f"{role}.npz")
+        if folder.data.exists():
+            metrics["data"] = read_json(folder.data)["digest"]
         write_json(folder.path / "curves.json", scores.curves_to_dict())
         folder.write_metrics(metrics)
     trainer.strategy.barrier()

@@ -30,6 +30,9 @@ class Plan:
         seed: For initialization, sampling, dropout and augmentation.
         scoring: How architectures are scored after the supernet is trained.
         from_scratch: Fine-tune from a fresh initialization instead of the supernet's weights.
+
+    Raises:
+        DataError: The objective reads labels, and a training video has none.
     """
 
     data: HashingData
@@ -43,3 +46,7 @@ class Plan:
     seed: int
     scoring: Scoring
     from_scratch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.objective.reads_labels:
+            self.data.require_labels(type(self.objective).__name__)

@@ -1,7 +1,7 @@
 """The folder of a run: its contents, and whether a command may write to it."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,20 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from avhash_nas.data import HashingData
 from avhash_nas.distributed import of_first_rank, rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.legacy import renamed
+from avhash_nas.metrics.scores import protocol_notes
 
 
 class RunFolder:
-    """`config.yaml`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
+    """`config.yaml`, `data.json`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
 
-    A run is identified by its options: started again with the same options it resumes, and a finished run is never
-    changed. Options that affect speed but not the result may differ.
+    A run is identified by its options and its data: started again with the same ones it resumes, and a finished run is
+    never changed. Options that affect speed but not the result may differ. Runs of earlier versions do not know their
+    data.
 
     Args:
         path: The folder.
@@ -29,6 +32,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
+        self.data = self.path / "data.json"
         self.metrics = self.path / "metrics.json"
         self.architecture = self.path / "architecture.json"
         self.model = self.path / "model"
@@ -61,32 +65,68 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise AvnasError(f"{self.path}: --out must name a folder, this is a file")
         here = self.config.exists()
-        if not here and self.path.is_dir() and any(self.path.iterdir()):
+        if not here and self.path.is_dir() and any(entry != self.data for entry in self.path.iterdir()):
             raise AvnasError(f"{self.path}: is not empty and holds no run; give another --out")
         if here and not overwrite:
             self._compare(self.read_options(), options)
         self._options, self._overwrite = dict(options), overwrite and here
 
-    def start(self) -> None:
-        """Start or resume, once all options are checked, so that a typo does not remove a finished run.
+    def check_data(self, data: HashingData) -> None:
+        """Check that a run that started here has seen the same data; only the first rank does.
+
+        Args:
+            data: The dataset, which need not be open.
+
+        Raises:
+            AvnasError: It has seen other data.
+            DataError: The dataset cannot be used.
+        """
+        if rank() != 0 or self._overwrite:
+            return
+        if changed := self.data_changes(data):
+            raise AvnasError(
+                f"{self.path}: this run saw other data: now {changed} in {data.root}. Restore the data, give another "
+                "--out, or start anew (avnas fit --overwrite); `avnas test` scores a finished run on the data of now"
+            )
+
+    def data_changes(self, data: HashingData) -> str:
+        """What has changed in the data since the run started, in words; empty if nothing has, or if it is not known.
+
+        Args:
+            data: The dataset, which need not be open.
+
+        Raises:
+            DataError: The dataset cannot be used.
+        """
+        return data.changes_since(read_json(self.data)) if self.data.exists() else ""
+
+    def start(self, data: HashingData | None = None) -> None:
+        """Start or resume, once options and data are checked, so that a typo does not remove a finished run.
 
         Only the first rank changes the folder; ranks that have been started already wait for it.
+
+        Args:
+            data: The dataset, whose fingerprint a new run stores.
 
         Raises:
             AvnasError: The folder is not writable.
         """
         if rank() == 0:
-            self._write()
+            self._write(data)
         self._overwrite = False
         of_first_rank(None)
 
-    def _write(self) -> None:
+    def _write(self, data: HashingData | None) -> None:
+        new = self._options is not None and (self._overwrite or not self.config.exists())
+        fingerprint = data.fingerprint if new and data is not None else None
         if self._overwrite:
             try:
                 shutil.rmtree(self.path)
             except OSError as error:
                 raise AvnasError(f"{self.path}: cannot be overwritten: {error.strerror}") from error
-        if self._options is not None and not self.config.exists():
+        if new:
+            if fingerprint is not None:
+                write_json(self.data, fingerprint)
             text = yaml.safe_dump(self._options, sort_keys=False)
             write_whole(self.config, lambda partial: partial.write_text(text, encoding="utf-8"))
 
@@ -159,10 +199,15 @@ ROWS = (
 """Title, key in metrics.json, and split."""
 
 
-def results_table(metrics: Mapping[str, Any]) -> Table:
-    """All mAP@100 of a run; `retrieved` is normalized by the hits within 100, `standard` by min(100, R)."""
+def results_table(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
+    """All mAP@100 of a run; `retrieved` is normalized by the hits within 100, `standard` by min(100, R).
+
+    Args:
+        metrics: As in `metrics.json`.
+        notes: Sentences below the table, beside those about the evaluation.
+    """
     title = f"mAP@100, {metrics['bits']} bits, seed {metrics['seed']}, {metrics['parameters']:,} parameters"
-    table = Table(title=title)
+    table = Table(title=title, caption="\n".join([*protocol_notes(metrics["test"]), *notes]) or None)
     table.add_column("network")
     table.add_column("split")
     table.add_column("retrieved", justify="right")
@@ -176,6 +221,6 @@ def results_table(metrics: Mapping[str, Any]) -> Table:
 
 
 @rank_zero_only
-def print_results(metrics: Mapping[str, Any]) -> None:
-    """Print the table to standard output."""
-    Console().print(results_table(metrics))
+def print_results(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+    """Print the table of `results_table` to standard output."""
+    Console().print(results_table(metrics, notes))

@@ -11,7 +11,9 @@ _SHOWN = 15
 """Number of best and of worst classes shown."""
 
 
-def draw_class_scores(query: CodeSet, database: CodeSet, title: str, k: int = 100, name: str = "classes") -> Picture:
+def draw_class_scores(
+    query: CodeSet, database: CodeSet, title: str, k: int = 100, name: str = "classes", *, exclude_self: bool = True
+) -> Picture:
     """Draw mAP@K (`retrieved`) of the queries of each class, for the best and the worst classes.
 
     Args:
@@ -20,8 +22,9 @@ def draw_class_scores(query: CodeSet, database: CodeSet, title: str, k: int = 10
         title: Title of the run.
         k: K.
         name: Name of the picture.
+        exclude_self: Whether the test left queries out of their own rankings.
     """
-    scores = class_scores(query, database, k)
+    scores = class_scores(query, database, k, exclude_self=exclude_self)
     ordered = sorted(scores, key=lambda each: -scores[each][0])
     many = len(ordered) > 2 * _SHOWN
     shown = [*ordered[:_SHOWN], *ordered[-_SHOWN:]] if many else ordered
@@ -49,18 +52,21 @@ def draw_class_scores(query: CodeSet, database: CodeSet, title: str, k: int = 10
     return Picture(name, f"Classes: {title}", caption, figure, {"classes": data, "mean": mean, "k": k})
 
 
-def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[float, int]]:
+def class_scores(
+    query: CodeSet, database: CodeSet, k: int, *, exclude_self: bool = True
+) -> dict[str, tuple[float, int]]:
     """mAP@K (`retrieved`) and number of the queries of each class that has any.
 
     Args:
         query: Codes with labels.
         database: Codes with labels.
         k: K.
+        exclude_self: Whether to leave queries out of their own rankings.
     """
     assert query.labels is not None
     assert database.labels is not None
     items, labels = torch.from_numpy(database.packed), torch.from_numpy(database.labels)
-    identities = ids_from_names(database.ids.tolist())
+    identities, own = ids_from_names(database.ids.tolist()), ids_from_names(query.ids.tolist())
     result = {}
     for number, class_name in enumerate(query.class_names):
         rows = np.flatnonzero(query.labels[:, number])
@@ -72,7 +78,9 @@ def class_scores(query: CodeSet, database: CodeSet, k: int) -> dict[str, tuple[f
                 labels,
                 ks=(k,),
                 bits=query.bits,
+                query_ids=own[rows],
                 database_ids=identities,
+                exclude_self=exclude_self,
             )
             result[class_name] = (scores.average_precision[k]["retrieved"], len(rows))
     return result

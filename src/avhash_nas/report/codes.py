@@ -63,7 +63,7 @@ def draw_codes(query: CodeSet, database: CodeSet, title: str, name: str = "codes
 
 
 def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the pairs of a query and a database video at each Hamming distance.
+    """Count the pairs of a query and another database video at each Hamming distance.
 
     Args:
         query: Codes with labels.
@@ -83,6 +83,9 @@ def distance_histograms(query: CodeSet, database: CodeSet) -> tuple[NDArray[np.i
         shared = ours[rows] @ theirs > 0
         for kind, chosen in enumerate((shared, ~shared)):
             counts[kind] += np.bincount(distances[chosen], minlength=query.bits + 1)
+    _, own, there = np.intersect1d(query.ids, database.ids, return_indices=True)
+    distances = ((query.bits - (left[own] * right.T[there]).sum(axis=1)) / 2).astype(np.int64)
+    np.subtract.at(counts, (1 - (query.labels[own] & database.labels[there]).any(axis=1), distances), 1)
     return counts[0], counts[1]
 
 

@@ -53,7 +53,7 @@ class Example:
 def examples(
     query: CodeSet, database: CodeSet, media: Mapping[str, Media], count: int = 8, top: int = 8, seed: int = 0
 ) -> list[Example]:
-    """Draw some queries and look up their nearest videos.
+    """Draw some queries and look up their nearest videos; a query is never its own answer.
 
     Args:
         query: Codes of the test split, with labels.
@@ -69,7 +69,8 @@ def examples(
     distances = hamming_distances(torch.from_numpy(query.packed[drawn]), torch.from_numpy(items.packed)).numpy()
     drawn_examples = []
     for row, away in zip(drawn.tolist(), distances, strict=True):
-        nearest = np.argsort(away, kind="stable")[:top]
+        order_of_row = np.argsort(away, kind="stable")
+        nearest = order_of_row[items.ids[order_of_row] != query.ids[row]][:top]
         answers = [
             _video(items, item, media, int(away[item]), _shares_class(query, row, items, item))
             for item in nearest.tolist()

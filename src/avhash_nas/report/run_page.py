@@ -92,10 +92,11 @@ def _retrieval(records: Sequence[RunRecord], codes: _Codes) -> Iterator[Part]:
     curves = draw_retrieval_curves(group_by_method(records))
     if curves is not None:
         yield curves
+    left_out = {record.title: record.exclude_self for record in records}
     for number, (title, (query, database)) in enumerate(codes.items()):
         if query.labels is not None and database.labels is not None:
             yield draw_codes(query, database, title, f"codes-{number}")
-            yield draw_class_scores(query, database, title, name=f"classes-{number}")
+            yield draw_class_scores(query, database, title, name=f"classes-{number}", exclude_self=left_out[title])
 
 
 def _examples(records: Sequence[RunRecord], codes: _Codes) -> Iterator[Part]:

@@ -10,6 +10,7 @@ from avhash_nas.comparison.plan import Entry, Run
 from avhash_nas.files import write_whole
 from avhash_nas.results import measures
 from avhash_nas.results.comparison_results import ComparisonResults
+from avhash_nas.results.evaluation_notes import evaluation_notes
 from avhash_nas.results.measures import MISSING, Measure, Statistic, score_text, statistic
 from avhash_nas.results.search_quality import SearchQuality, seed_agreement
 from avhash_nas.results.table import Table
@@ -74,6 +75,7 @@ def _scores(results: ComparisonResults) -> Table:
     columns = [(measure, bits, f"{measure.title}, {bits}") for measure in measures.TEST for bits in lengths]
     columns += [(measure, max(lengths), measure.title) for measure in measures.SEARCHED]
     notes = [_SCORES_NOTE, f"supernet, derived: mAP@100 retrieved on val, at {max(lengths)} bits.", *results.notes]
+    notes += evaluation_notes({str(run): metrics for run, metrics in results.metrics.items()})
     if any(results.paper(entry) for entry in results.comparison.entries):
         notes.append(_PAPER_NOTE)
     return _entry_table(results, "mAP@100", columns, notes)
@@ -234,6 +236,7 @@ def _run_rows(results: ComparisonResults) -> Iterator[Mapping[str, Any]]:
             yield {
                 **{"entry": entry.name, "bits": run.bits, "seed": run.seed, "finished": run in results.metrics},
                 **{measure.key: measure.of(metrics) for measure in measures.ALL},
+                **{"exclude_self": metrics.get("test", {}).get("exclude_self"), "data": metrics.get("data")},
                 **{"tau": quality.tau, "ranked": quality.count, "regret": quality.regret},
                 **{"chosen_alone": quality.chosen, "best_ranked_alone": quality.best},
             }

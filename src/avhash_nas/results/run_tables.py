@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from avhash_nas.results import measures
+from avhash_nas.results.evaluation_notes import evaluation_notes
 from avhash_nas.results.measures import Measure, score_text, statistic
 from avhash_nas.results.runs import RunRecord
 from avhash_nas.results.table import Table
@@ -27,8 +28,9 @@ def run_tables(records: Sequence[RunRecord]) -> list[Table]:
         for kind in kinds
         for divisor in _DIVISORS
     }
+    notes = evaluation_notes({record.title: record.metrics for record in finished})
     return [
-        _table("Scores", finished, scores | _SELECTED, [_SCORES_NOTE]),
+        _table("Scores", finished, scores | _SELECTED, [_SCORES_NOTE, *notes]),
         _table("Size and time", finished, {measure.title: measure for measure in _COSTS}, []),
     ]
 

@@ -74,6 +74,11 @@ class RunRecord:
         return str(self.metrics.get("network") or self._class_name("network"))
 
     @property
+    def exclude_self(self) -> bool:
+        """Whether the test left queries out of their own rankings; earlier versions did not."""
+        return bool((self.metrics.get("test") or {}).get("exclude_self"))
+
+    @property
     def strategy(self) -> str | None:
         """Name of the strategy's class; None if nothing is searched."""
         if self.metrics:

@@ -22,6 +22,7 @@ def reranked_scores(
     *,
     ks: Sequence[int | None] = (5, 20, 100),
     seed: int = 0,
+    exclude_self: bool = False,
 ) -> "RetrievalScores":
     """Evaluates a ranking by Hamming distance whose first k videos are reranked.
 
@@ -35,6 +36,7 @@ def reranked_scores(
         rerank: The rerank; None for Hamming distance alone.
         ks: The K of mAP@K, P@K and R@K; None is the whole database.
         seed: Seed of the permutation.
+        exclude_self: Whether to leave a query whose id is in the database out of its own ranking.
 
     Raises:
         AvnasError: The two sides do not match, or lack labels or a required part.
@@ -56,6 +58,7 @@ def reranked_scores(
         seed=seed,
         query_ids=ids_from_names(queries.ids),
         database_ids=ids_from_names(database.ids),
+        exclude_self=exclude_self,
         bits=queries.bits,
         reorder=None if rerank is None else _reorder(queries, database, rerank),
     )

@@ -110,6 +110,8 @@ class HashingModule(L.LightningModule):
         data = hashing_data(self.trainer)
         if stage != "fit" or data is None:
             return
+        if self.objective.reads_labels:
+            data.require_labels(type(self.objective).__name__)
         if not self._objective_ready:
             prepared = self._prepare(data)
             with seeded(self.seed):
@@ -266,8 +268,9 @@ class HashingModule(L.LightningModule):
         data = hashing_data(self.trainer)
         if data is not None and self._identities is None:
             self._identities = ids_from_names(data.ids)
+        exclude = None if data is None else not data.keep_itself
         self._metrics = {
-            name: [RetrievalMetric(ks=self.ks).to(self.device) for _ in _as_tuple(routes)]
+            name: [RetrievalMetric(ks=self.ks, exclude_self=exclude).to(self.device) for _ in _as_tuple(routes)]
             for name, routes in self.evaluation_routes.items()
         }
 
