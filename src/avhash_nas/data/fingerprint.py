@@ -62,7 +62,7 @@ def surely_equal(stored: Mapping[str, Any], root: Path, database: str | None = N
     """
     layout, splits = read_lists(root, events=True)
     lists = _lists(splits, database or layout.database)
-    return stored["lists"] == lists and stored["cached"] == _cached(layout, splits)
+    return bool(stored["lists"] == lists and stored["cached"] == _cached(layout, splits))
 
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
