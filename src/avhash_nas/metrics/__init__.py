@@ -1,4 +1,4 @@
-"""Measures: retrieval by codes (average precision, precision and recall, curves), and F-scores of video parsing."""
+"""Measures: retrieval by codes with its curves, ranks of one target, cost of matching, F-scores of video parsing."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,8 @@ from avhash_nas.metrics.average_precision import NORMALIZATIONS, Normalization
 from avhash_nas.metrics.evaluation import evaluate
 from avhash_nas.metrics.hamming import hamming_distances
 from avhash_nas.metrics.lsh import chance_scores, random_projection_codes
+from avhash_nas.metrics.matching_cost import Matching, bytes_per_video, counted_cost, published_cost, x_clip_cost
+from avhash_nas.metrics.one_target import OneTargetScores, TargetRanks, text_to_video, video_to_text
 from avhash_nas.metrics.parsing import ParsingScores, constant_predictions, decode, parsing_scores, video_scores
 from avhash_nas.metrics.precision_recall import PrecisionRecallCurve
 from avhash_nas.metrics.scores import RetrievalScores, Ties
@@ -19,25 +21,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NORMALIZATIONS",
+    "Matching",
     "Normalization",
+    "OneTargetScores",
     "ParsingMetric",
     "ParsingScores",
     "PrecisionRecallCurve",
     "RetrievalMetric",
     "RetrievalScores",
+    "TargetRanks",
     "Ties",
     "binarize",
+    "bytes_per_video",
     "chance_scores",
     "constant_predictions",
+    "counted_cost",
     "decode",
     "evaluate",
     "hamming_distances",
     "ids_from_names",
     "pack",
     "parsing_scores",
+    "published_cost",
     "random_projection_codes",
+    "text_to_video",
     "unpack",
     "video_scores",
+    "video_to_text",
+    "x_clip_cost",
 ]
 
 
