@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from avhash_nas.cache import default_cache_dir
 from avhash_nas.data.balanced import ClassBalanced
+from avhash_nas.data.captions import (
+    TEXT_ENCODER_FILE,
+    Caption,
+    CaptionReport,
+    CaptionSet,
+    check_same_encoder,
+    read_captions,
+    write_captions,
+    write_text,
+)
 from avhash_nas.data.check import FileReport, Report, check, print_report
 from avhash_nas.data.events import Events, open_events
 from avhash_nas.data.extraction_record import EXTRACTION_FILE, check_same_extraction, read_extraction
@@ -27,8 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTRACTION_FILE",
+    "TEXT_ENCODER_FILE",
     "Batch",
     "BatchSampling",
+    "Caption",
+    "CaptionReport",
+    "CaptionSet",
     "ClassBalanced",
     "EventLabels",
     "Events",
@@ -46,18 +60,22 @@ __all__ = [
     "Tuples",
     "Video",
     "check",
+    "check_same_encoder",
     "check_same_extraction",
     "default_cache_dir",
     "open_events",
     "open_features",
     "print_report",
+    "read_captions",
     "read_extraction",
     "read_layout",
     "read_media",
     "read_splits",
+    "write_captions",
     "write_media",
     "write_synthetic",
     "write_synthetic_events",
+    "write_text",
 ]
 
 _NEED_TORCH = {

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from avhash_nas.data.captions import CaptionReport, read_captions
 from avhash_nas.data.events import EventReport, parse_events
 from avhash_nas.data.hdf5 import open_file, scan, survey
 from avhash_nas.data.layout import Layout, different_frames, parse_layout
@@ -64,6 +65,7 @@ class Report:
         problems: Messages about everything that makes the dataset unusable.
         warnings: Messages about everything that is unusual but allowed.
         events: What the event files hold; None without event files.
+        captions: What the captions are; None without captions, or if they have problems.
     """
 
     root: Path
@@ -81,6 +83,7 @@ class Report:
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     events: EventReport | None = None
+    captions: CaptionReport | None = None
 
 
 def check(root: str | Path) -> Report:
@@ -96,6 +99,12 @@ def check(root: str | Path) -> Report:
     for modality in ("visual", "audio"):
         files[modality], file_problems = _check_file(layout, splits, modality)
         problems += file_problems
+    captions = None
+    if layout.captions is not None:
+        try:
+            captions = CaptionReport.of(read_captions(layout.captions, splits.ids, layout.files.get("text")))
+        except DataError as error:
+            problems += error.problems
     frames = files["visual"].frames, files["audio"].frames
     if frames[0] and frames[1] and frames[0] != frames[1]:
         problems += (different_frames(layout, frames[0], frames[1]),)
@@ -122,6 +131,7 @@ def check(root: str | Path) -> Report:
         problems=problems,
         warnings=(*_warnings(splits, sizes, files), *(events.warnings if events is not None else ())),
         events=events,
+        captions=captions,
     )
 
 
@@ -195,6 +205,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     lines = [
         f"{report.classes} classes; training videos of a class: {sizes.min()} to {sizes.max()},"
         f" median {np.median(sizes):g}; videos with several labels: {report.several_labels}",
+        *([] if report.captions is None else [str(report.captions)]),
         f"lines are {report.line or 'of unknown format'}, labels start at {base}",
         *(_event_lines(report.events) if report.events is not None else ()),
         *(

@@ -13,9 +13,12 @@ from typing_extensions import override
 
 from avhash_nas.data.balanced import ClassBalanced
 from avhash_nas.data.batch import Batch
+from avhash_nas.data.captions import CaptionSet, read_captions
 from avhash_nas.data.dataset import OpenDataset, convert_dataset, open_dataset
 from avhash_nas.data.epoch_loader import BatchLoader, batch_loader, training_progress
+from avhash_nas.data.features import Features, open_features
 from avhash_nas.data.fingerprint import differences, fingerprint, surely_equal
+from avhash_nas.data.layout import read_layout
 from avhash_nas.data.loading import Batches, OrderedBatches, Rank, Rows, SampledBatches, Videos
 from avhash_nas.data.sampling import BatchSampling
 from avhash_nas.data.stratified_split import split_stratified
@@ -156,6 +159,52 @@ class HashingData(LightningDataModule):
         if "fingerprint" not in vars(self) and surely_equal(stored, self.root, self._database_option):
             return ""
         return differences(stored, self.fingerprint)
+
+    @cached_property
+    def captions(self) -> CaptionSet | None:
+        """The captions and their vectors, read into memory on first use; None without captions.
+
+        Raises:
+            DataError: The files cannot be used.
+        """
+        layout = read_layout(self.root)
+        if layout.captions is None:
+            return None
+        return read_captions(layout.captions, self.ids, layout.files.get("text"))
+
+    @property
+    def text_dim(self) -> int:
+        """Width of the text vectors.
+
+        Raises:
+            DataError: The dataset has no captions or no text vectors.
+        """
+        if self.captions is None:
+            line = "has no captions; write captions.jsonl, and captions: captions.jsonl in dataset.yaml"
+            raise DataError([f"{self.root}: {line}"])
+        if self.captions.vectors is None:
+            raise DataError(
+                [f"{self.root}: has captions but no text vectors; `avnas data text {self.root}` makes them"]
+            )
+        return int(self.captions.vectors.shape[1])
+
+    @cached_property
+    def patches(self) -> Features | None:
+        """Patch vectors of the frames, (V, T, P * visual_dim), memory-mapped on first use; None without.
+
+        Raises:
+            DataError: The file cannot be used.
+        """
+        layout = read_layout(self.root)
+        if "patches" not in layout.files:
+            return None
+        path = layout.files["patches"]
+        patches = open_features(path, self.ids, frames=self.frames, cache_dir=self.cache_dir)
+        if patches.dim % self.visual_dim:
+            raise DataError(
+                [f"{path}: time steps have {patches.dim} values, not a multiple of the frames' width {self.visual_dim}"]
+            )
+        return patches
 
     def batch(self, rows: Rows) -> Batch:
         """Reads some videos into memory.

@@ -14,7 +14,8 @@ ID_LABELS = "id,label..."
 ID_FRAMES_LABELS = "id,frames,label..."
 _FILES = {"visual": "image.h5", "audio": "audio.h5"}
 _LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
-_KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames", "events")
+_OPTIONAL_FILES = ("text", "patches")
+_KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames", "events", "captions")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Layout:
 
     Args:
         root: The dataset's folder.
-        files: The HDF5 file of each modality: ``visual`` and ``audio``.
+        files: The HDF5 file of each modality, ``visual`` and ``audio``, and where named, ``text`` (vectors of the
+            captions) and ``patches`` (patch vectors of the frames).
         lists: The list of each split: ``train``, ``val``, ``test`` and any further ones.
         line: Line format: ``id,label...`` or ``id,frames,label...``.
         label_base: The smallest label in the lists, 0 or 1.
@@ -32,6 +34,7 @@ class Layout:
         database: The split that queries search.
         frames: T, time steps of every video.
         events: Files that say what is heard and seen, and when; None if the dataset has none.
+        captions: The file of captions; None without captions.
     """
 
     root: Path
@@ -44,6 +47,7 @@ class Layout:
     database: str = "train"
     frames: int | None = None
     events: EventFiles | None = None
+    captions: Path | None = None
 
 
 def read_layout(root: str | Path) -> Layout:
@@ -77,8 +81,9 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
         content = None
     entries.load(content)
     classes, class_names = entries.classes()
-    files = entries.paths("files", _FILES, extensible=False)
-    lists = entries.paths("lists", _LISTS, extensible=True)
+    files = entries.paths("files", _FILES, _OPTIONAL_FILES)
+    lists = entries.paths("lists", _LISTS)
+    captions = entries.name("captions")
     layout = Layout(
         root=root,
         files={name: root / file for name, file in files.items()},
@@ -90,6 +95,7 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
         database=entries.choice("database", tuple(lists)) or "train",
         frames=entries.count("frames"),
         events=entries.events(tuple(lists)),
+        captions=None if captions is None else root / captions,
     )
     return layout, tuple(entries.problems)
 
@@ -148,12 +154,21 @@ class _Entries:
             return None, None
         return len(names), names
 
-    def paths(self, key: str, defaults: dict[str, str], *, extensible: bool) -> dict[str, str]:
+    def name(self, key: str) -> str | None:
+        value = self.content.get(key)
+        if value is None or (isinstance(value, str) and value):
+            return value
+        self.problems.append(f"{self.path}: {key}: {value!r} is not a file name")
+        return None
+
+    def paths(self, key: str, defaults: dict[str, str], optional: tuple[str, ...] | None = None) -> dict[str, str]:
+        """File names by entry: the defaults, and others, which `optional` limits if given."""
         value = self.content.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(file, str) for file in value.values()):
             self.problems.append(f"{self.path}: {key}: expected a file name for each of {', '.join(defaults)}")
             return defaults
+        known = None if optional is None else (*defaults, *optional)
         for name in value:
-            if not extensible and name not in defaults:
-                self.problems.append(f"{self.path}: {key}: unknown entry {name!r}; known are {', '.join(defaults)}")
-        return {**defaults, **{str(name): file for name, file in value.items() if extensible or name in defaults}}
+            if known is not None and name not in known:
+                self.problems.append(f"{self.path}: {key}: unknown entry {name!r}; known are {', '.join(known)}")
+        return {**defaults, **{str(name): file for name, file in value.items() if known is None or name in known}}

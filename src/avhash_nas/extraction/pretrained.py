@@ -39,7 +39,7 @@ class PretrainedExtractor(Extractor):
         checkpoint: A local folder with config.json, model.safetensors and preprocessor_config.json, or a name of the
             Hugging Face hub, which is downloaded once.
         dtype: Type that the model computes in.
-        batch_size: Frames or segments per forward pass.
+        batch_size: Frames, segments or texts per forward pass.
         device: Device of the model, such as `cpu`, `cuda` or `cuda:1`; `auto` uses a GPU if there is one.
     """
 
@@ -107,7 +107,7 @@ class PretrainedExtractor(Extractor):
 
     @abstractmethod
     def _inputs(self, batch: NDArray[Any]) -> Mapping[str, Any]:
-        """The processor's output for frames or segments."""
+        """The processor's output for frames, segments or texts."""
 
     @abstractmethod
     def _output(self, inputs: Mapping[str, Any]) -> Any:
@@ -123,7 +123,7 @@ class PretrainedExtractor(Extractor):
         with torch.inference_mode():
             for start in range(0, len(items), self.batch_size):
                 inputs = self._inputs(items[start : start + self.batch_size])
-                on_device = {name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()}
+                on_device = {name: _moved(tensor, model) for name, tensor in inputs.items()}
                 vectors.append(self._output(on_device).float().cpu().numpy())
         return np.concatenate(vectors)
 
@@ -138,6 +138,11 @@ class PretrainedExtractor(Extractor):
 
     def _description(self) -> str:
         return f"{type(self).__name__} checkpoint {self.checkpoint!r}"
+
+
+def _moved(tensor: torch.Tensor, model: Any) -> torch.Tensor:
+    """An input on the model's device, in its type unless it holds whole numbers."""
+    return tensor.to(model.device, model.dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def from_pretrained(model_class: Any, checkpoint: str) -> tuple[Any, list[str]]:

@@ -1,8 +1,8 @@
 """What comparing a text with a video costs: multiply-adds a pair, and bytes a video.
 
-Letters: N videos, the first k of which are reranked, F frames of P patches, L tokens, joint width d. The formulae are those
-behind the tables of EERCF (Tian et al., AAAI 2024, arXiv 2401.00701), which call a multiply-add an operation. They leave
-out lengths, softmax, folding W into the text, and the second reading of the frames; `counted_cost` has all of them.
+Letters: N videos, the first k of which are reranked, F frames of P patches, L tokens, joint width d. The formulae are
+those behind the tables of EERCF (Tian et al., AAAI 2024, arXiv 2401.00701), which call a multiply-add an operation.
+They leave out folding W into the text and the second reading of the frames, which `counted_cost` has.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Matching:
 
     @property
     def share(self) -> float:
-        """k / N, the share of the videos that is reranked."""
+        """Share k / N of the videos that is reranked."""
         return min(self.depth, self.videos) / self.videos
 
 
@@ -61,8 +61,8 @@ def counted_cost(matching: Matching, *, context: bool = True) -> float:
     """Multiply-adds a pair that scoring by `avhash_nas.networks.text_gate` takes, exponentials and lengths apart.
 
     Folding W into the text takes d^2 once a query. A candidate takes F d for the similarities and F for their weighted
-    sum; the same for patches; and, for the second reading of the frames, F d for the attended vector, and d each for its
-    length and for its similarity.
+    sum; the same for patches; and, for the second reading of the frames, F d for the attended vector, and d each for
+    its length and for its similarity.
 
     Args:
         matching: What is compared.

@@ -4,9 +4,9 @@ The rank of a target is 1 + the number of items that score higher. `hit@K` is th
 K or better; papers on text and video call it R@K, which here means the share of all relevant items
 (`avhash_nas.metrics.evaluate`). MdR and MnR are the median and the mean rank.
 
-Items that score the same as the target are ordered at random: in expectation, in closed form, or by a seeded permutation.
-The evaluation code that most papers share (CLIP4Clip's) instead looks for the target's score in the sorted row: a tie then
-gives a query several ranks, and a row with NaN none.
+Items that score the same as the target are ordered at random: in expectation, in closed form, or by a seeded
+permutation. The evaluation code that most papers share (CLIP4Clip's) instead looks for the target's score in the sorted
+row: a tie then gives a query several ranks, and a row with NaN none.
 """
 
 from collections.abc import Sequence
