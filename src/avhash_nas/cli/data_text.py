@@ -8,6 +8,7 @@ import numpy as np
 
 from avhash_nas.cli.counting import counting
 from avhash_nas.cli.parser import Choice, make_parser
+from avhash_nas.data.caption_sources import FORMATS
 from avhash_nas.data.captions import TEXT_FILE, describe_encoder, read_captions, write_text
 from avhash_nas.data.import_captions import add_entry, import_captions
 from avhash_nas.data.layout import read_layout
@@ -24,7 +25,10 @@ def run_captions(arguments: Sequence[str]) -> int:
     """Run `avnas data captions SOURCE --dataset=NAME --out=DIR`."""
     command = make_parser("data captions", "Bring the captions of a published dataset into a dataset folder.")
     command.usage = "avnas data captions SOURCE --dataset NAME --out DIR [options]"
-    command.add_function_arguments(import_captions, as_positional=True)
+    command.add_function_arguments(import_captions, as_positional=True, skip={"dataset", "out"})
+    names = ", ".join(FORMATS)
+    command.add_argument("--dataset", type=str, required=True, help=f"which dataset, and which splits of it: {names}")
+    command.add_argument("--out", type=str, required=True, help="folder of the dataset")
     options = command.parse(arguments).as_dict()
     options.pop("config")
     written = import_captions(**options)
@@ -77,7 +81,7 @@ def _check_lengths(encoder: "TextEncoder", texts: Sequence[str], source: Path) -
     counts = np.array(encoder.token_counts(texts))
     too_long = (counts > limit).nonzero()[0]
     if len(too_long):
-        more = f", as have {len(too_long) - 1} more" if len(too_long) > 1 else ""
+        more = f", and {len(too_long) - 1} more are too long" if len(too_long) > 1 else ""
         first = int(too_long[0])
         raise AvnasError(
             f"{source}: caption {first + 1} has {counts[first]} tokens{more}; the encoder takes {limit}: shorten them, "

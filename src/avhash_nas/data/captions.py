@@ -136,8 +136,8 @@ def match_captions(path: Path, captions: Sequence[Caption], ids: Sequence[str]) 
     """Rows of the captions' videos, -1 for videos in no list, and a message about these."""
     rows = {video: row for row, video in enumerate(ids)}
     found = np.array([rows.get(caption.video, -1) for caption in captions], np.int64)
-    unknown = (found < 0).nonzero()[0]
-    if not len(unknown):
+    unknown = (found < 0).nonzero()[0].tolist()
+    if not unknown:
         return found, []
     videos = len({captions[position].video for position in unknown})
     first = captions[unknown[0]].video

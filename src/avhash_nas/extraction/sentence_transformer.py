@@ -121,8 +121,8 @@ def _dense(folder: Path) -> Callable[[Tensor, Tensor], Tensor]:
     weight, bias = weights["linear.weight"], weights.get("linear.bias")
 
     def dense(vectors: Tensor, _: Tensor) -> Tensor:
-        moved = (None if part is None else part.to(vectors) for part in (weight, bias))
-        return _ACTIVATIONS[name](torch.nn.functional.linear(vectors, *moved))
+        moved = None if bias is None else bias.to(vectors)
+        return _ACTIVATIONS[name](torch.nn.functional.linear(vectors, weight.to(vectors), moved))
 
     return dense
 
