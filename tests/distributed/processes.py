@@ -5,18 +5,19 @@ import os
 import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from torch import distributed, set_num_threads
+
+from forking import Forked
 
 PATIENCE = 600
 """Seconds for one call, on a machine that has much else to do."""
 
 
 class Ranks:
-    """W processes under gloo. They start once and then answer one call after another, as starting takes seconds.
+    """W processes under gloo. They start once and then answer one call after another.
 
     Args:
         size: W.
@@ -24,7 +25,7 @@ class Ranks:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._ranks: dict[Connection, BaseProcess] = {}
+        self._ranks: dict[Connection, Forked] = {}
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """What `function(rank, *arguments)` returns on each rank; it must lie in a module that can be imported."""
@@ -51,21 +52,19 @@ class Ranks:
         """End the processes."""
         for process in self._ranks.values():
             process.kill()
-            process.join()
+            process.wait()
         self._ranks = {}
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
         store = Path(tempfile.mkdtemp()) / "store"
         for rank in range(self.size):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, rank, self.size, str(store)), daemon=True)
-            process.start()
+            ours, theirs = multiprocessing.Pipe()
+            self._ranks[ours] = Forked(_serve, rank, self.size, str(store), descriptors=[theirs.fileno()])
             theirs.close()
-            self._ranks[ours] = process
 
 
-def _serve(pipe: Connection, rank: int, size: int, store: str) -> None:
+def _serve(rank: int, size: int, store: str, descriptor: int) -> None:
+    pipe = Connection(descriptor)
     set_num_threads(1)
     # What Lightning reads: it takes the ranks as they are and starts no others.
     os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(size)}
