@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from multiprocessing import current_process
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -127,7 +127,7 @@ def _serve(socket: int) -> None:
         if os.fork() == 0:
             requests.close()
             current_process().authkey = key
-            _run_and_tell(Connection(news), lambda: function(*arguments, *descriptors), environment)
+            _run_and_tell(Connection(news), partial(function, *arguments, *descriptors), environment)
         for descriptor in (news, *descriptors):
             os.close(descriptor)
 
@@ -147,6 +147,7 @@ def _run_and_tell(news: Connection, function: Callable[[], int | None], environm
             code = int(leaving.code or 0)
         except BaseException:
             sys.excepthook(*sys.exc_info())
+            raise
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

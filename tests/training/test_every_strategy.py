@@ -8,9 +8,9 @@ import pytest
 
 from avhash_nas import strategies
 from avhash_nas.pipeline.evaluator import CachedEvaluator
-from avhash_nas.space import Architecture, SearchSpace, load_space
+from avhash_nas.space import Architecture, SearchSpace
 from avhash_nas.training.stage import Stage
-from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, epochs_of, fit_with, metrics_of
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, assert_same_run, epochs_of, fit_with, metrics_of, space_of
 
 
 @pytest.mark.parametrize("name", ALL_STRATEGIES)
@@ -18,7 +18,7 @@ def test_a_run_ends_with_an_architecture_of_the_space_and_its_scores(name: str, 
     run = run_of(name)
     metrics = metrics_of(run)
     architecture = Architecture.load(run / "architecture.json")
-    load_space("full").check(architecture)
+    space_of(run).check(architecture)
     assert metrics["strategy"] == name
     assert {"test", "val", "search"} <= set(metrics)
     if getattr(strategies, name).uses_supernet:
@@ -102,7 +102,7 @@ def test_random_search_tests_the_best_candidate_as_it_was_trained(run_of: Any) -
 def test_what_is_chosen_scored_best(name: str, run_of: Any) -> None:
     run = run_of(name)
     kept = json.loads((run / "search" / "evaluator.json").read_text())
-    space = load_space("full")
+    space = space_of(run)
     chosen = space.indices(Architecture.load(run / "architecture.json"))
     key = "-".join(str(chosen[cell.name]) for cell in space.cells)
     assert kept["scores"][key] == max(kept["scores"].values())

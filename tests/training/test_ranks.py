@@ -1,18 +1,13 @@
 """A run on three ranks is the run of one process: the same batches, losses, weights, architecture and scores."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from avhash_nas.space import Cell, SearchSpace, load_space
 from distributed import runs, tasks
 from distributed.processes import Ranks
-from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, scores_of_codes, write_config
-
-CHOICES = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}
-"""Cells that are searched: one of each kind."""
+from training.tiny import ALL_STRATEGIES, SMALL_SEARCHES, scores_of_codes, tiny_space, write_config
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +17,10 @@ def config(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path, tiny_cache
     The biases before the batch norms have no gradient but rounding, which a large epsilon keeps Adam from following.
     """
     folder = tmp_path_factory.mktemp("config")
-    full = load_space("full")
-    cells = (cell if cell.name in CHOICES else Cell(cell.name, cell.candidates[:1]) for cell in full.cells)
-    (folder / "space.json").write_text(json.dumps(SearchSpace(tuple(cells)).to_dict()))
     sizes = {"width": 8, "heads": 2, "states": 2, "head_hidden": 8, "head_norm": True, "balance": True, "dropout": 0.0}
     options = {
         "network": {"class_path": "audio_visual", "init_args": sizes},
-        "space": str(folder / "space.json"),
+        "space": str(tiny_space(folder / "space.json")),
         "bits": 16,
         "data": {
             "root": str(tiny_data),

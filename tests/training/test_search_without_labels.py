@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from baselines.planted import planted_set
-from training.tiny import SMALL_SEARCHES, avnas, metrics_of, write_config
+from training.tiny import SMALL_SEARCHES, avnas, metrics_of, tiny_space, write_config
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "SLG": {"decoder_width": 16, "clusters": 6, "warmup": 1, "alignment": 0.1},
@@ -54,11 +54,11 @@ def test_labels_of_training_and_validation_change_nothing(
         ids, labels = zip(*lines, strict=True)
         turned = (*labels[7:], *labels[:7])
         (other / f"{split}.txt").write_text("".join(f"{id_},{label}\n" for id_, label in zip(ids, turned, strict=True)))
-    weights = []
+    space, weights = tiny_space(tmp_path / "space.json"), []
     for name, data in (("one", planted), ("two", other)):
         out = tmp_path / name
         file = config(tmp_path / f"{name}.yaml", data, objective, epochs=1)
-        assert avnas("fit", "--config", file, f"--strategy={strategy}", "--out", out) == 0
+        assert avnas("fit", "--config", file, f"--strategy={strategy}", "--space", space, "--out", out) == 0
         weights.append(load_file(next(out.rglob("model.safetensors"))))
     assert (tmp_path / "one/architecture.json").read_text() == (tmp_path / "two/architecture.json").read_text()
     assert weights[0].keys() == weights[1].keys()

@@ -18,6 +18,7 @@ from avhash_nas.code_set import CodeSet
 from avhash_nas.data import write_synthetic
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.pipeline.evaluate import KS
+from avhash_nas.space import Cell, SearchSpace, load_space
 
 ALL_STRATEGIES = sorted(
     name
@@ -34,6 +35,7 @@ SMALL_SEARCHES: dict[str, dict[str, Any]] = {
     "SharedRandom": {"count": 8},
 }
 """Options that make a search as short as the tiny run's."""
+_FREE = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}
 
 
 def tiny_set(root: Path) -> Path:
@@ -52,11 +54,19 @@ def broken_copy(data: Path, root: Path) -> list[str]:
     return ids
 
 
+def tiny_space(path: Path) -> Path:
+    """The full space with choices in one cell of each kind only."""
+    cells = (cell if cell.name in _FREE else Cell(cell.name, cell.candidates[:1]) for cell in load_space("full").cells)
+    path.write_text(json.dumps(SearchSpace(tuple(cells)).to_dict()))
+    return path
+
+
 def tiny_options(data: Path, cache: Path) -> dict[str, Any]:
     """Options that use everything that holds state: averaging, schedule, dropout, batch norm, augmentation."""
     return {
         "strategy": {"class_path": "avnas", "init_args": {"lr": 0.05, "temperature": 0.3}},
         "network": {"class_path": "audio_visual", "init_args": {"width": 8, "heads": 2, "states": 4, "balance": True}},
+        "space": str(tiny_space(data.with_name("space.json"))),
         "bits": 16,
         "page": False,
         "data": {
@@ -91,6 +101,10 @@ def fit_with(config: Path, name: str, out: Path) -> int:
 
 def metrics_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "metrics.json").read_text())
+
+
+def space_of(run: Path) -> SearchSpace:
+    return load_space(yaml.safe_load((run / "config.yaml").read_text())["space"])
 
 
 def epochs_of(run: Path, stage: str) -> list[dict[str, str]]:
