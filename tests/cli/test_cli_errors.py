@@ -19,6 +19,7 @@ from training.tiny import avnas, broken_copy
         (["--strategy=avnas", "--strategy.budget=3"], "budget"),
         (["--seed=-1"], "--seed must not be negative, got -1"),
         (["--bits=0"], "--bits must be positive, got 0"),
+        (["--max_epochs=3"], "each stage has its own budget: --search.epochs and --finetune.epochs"),
         (["--bits=1.5"], "bits"),
         (["--network=audio_visual", "--network.width=9"], "2 heads do not divide the width"),
         (["--network=mlp", "--network.width=3"], "width"),

@@ -15,6 +15,7 @@ from avhash_nas.baselines import MeanPoolMLP
 from avhash_nas.cli import parser as names
 from avhash_nas.cli.fit import CHOICES, decisive, parser
 from avhash_nas.errors import AvnasError
+from avhash_nas.pipeline.run_folder import changes
 from training.tiny import avnas
 
 THIRD_PARTY = """
@@ -131,8 +132,8 @@ def test_another_strategy_than_the_files_starts_from_its_own_defaults(beside: st
     [
         ("strategy", "avnaz", "did you mean 'avnas'?"),
         ("network", "mpl", "did you mean 'mlp'?"),
-        ("objective", "infonc", "did you mean 'infonce'?"),
-        ("data.sampling", "zzz", "classbalanced"),
+        ("objective", "infonc", "did you mean 'InfoNCE'?"),
+        ("data.sampling", "zzz", "Known: balanced, shuffled, triplet, tuples"),
     ],
 )
 def test_an_unknown_name_is_one_line_with_a_suggestion(
@@ -188,6 +189,35 @@ def test_every_choice_offers_its_classes_without_abstract_ones() -> None:
         offered = choice.classes()
         assert offered
         assert names.import_class(choice.base) not in offered.values()
+
+
+def test_help_lists_every_name_of_a_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    for choice in CHOICES.values():
+        listed = choice.display_names()
+        assert {names.plain(name) for name in listed} <= choice.classes().keys()
+        assert len(listed) == len({*choice.classes().values()})
+        if choice.default:
+            assert f"one of {', '.join(listed)}, or package.module.Class" in words
+
+
+@pytest.mark.parametrize(
+    ("option", "same"),
+    [
+        *((option, True) for option in ("--data.workers=2", "--data.cache_dir=elsewhere", "--data.pin_memory=true")),
+        *(
+            (option, True)
+            for option in ("--scoring.memory=1", "--trainer.devices=2", "--checkpointing", "--page=false")
+        ),
+        *((option, False) for option in ("--compile", "--trainer.precision=bf16-mixed", "--data.eval_batch_size=7")),
+    ],
+)
+def test_only_options_that_cannot_change_the_result_may_differ_when_a_run_resumes(option: str, same: bool) -> None:
+    made = parser()
+    stored, given = (decisive(made.parse(["--data.root=x", *more]), made) for more in ([], [option]))
+    assert (changes(stored, given) == "") == same
 
 
 def test_two_classes_of_one_file_go_by_their_own_names_only(monkeypatch: pytest.MonkeyPatch) -> None:

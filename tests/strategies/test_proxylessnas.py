@@ -389,7 +389,8 @@ def test_a_part_that_makes_no_batches_is_named(make_module, make_data, make_trai
     """Of the 6 videos of each class, none has another of its class left."""
     strategy = ProxylessNAS(train_fraction=0.84)
     message = (
-        "strategy.train_fraction: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no class"
+        "ProxylessNAS.train_fraction: 0.84 leaves 3 of 18 training videos to the architecture, which are too few: no "
+        "class"
     )
     with pytest.raises(AvnasError, match=message):
         make_trainer().fit(make_module(strategy=strategy), datamodule=make_data())

@@ -55,7 +55,7 @@ _STAGE_DECIDES = {
 }
 _HINTS = {
     **dict.fromkeys(
-        ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps"),
+        ("max_epochs", "min_epochs", "max_steps", "min_steps"),
         "each stage has its own budget: --search.epochs and --finetune.epochs",
     ),
     "trainer.default_root_dir": "--out names the folder of the run",
@@ -103,8 +103,10 @@ def parser() -> Parser:
 
 
 def _choice(option: str) -> str:
+    names = ", ".join(CHOICES[option].display_names())
     default = (CHOICES[option].default or "").rpartition(".")[2]
-    return f"a name or package.module.Class, {default} if none is given; --{option}.help=NAME lists its options"
+    other = " (Lightning's own strategy is --trainer.strategy)" if option == "strategy" else ""
+    return f"one of {names}, or package.module.Class; default {default}; --{option}.help=NAME lists its options{other}"
 
 
 def build(options: Namespace, command: Parser, folder: RunFolder) -> Plan:
@@ -248,7 +250,8 @@ def run(arguments: Sequence[str]) -> int:
     finished = folder.finished
     if finished:
         _check_finished(folder, dataset(command.make(options), options.seed))
-    print_results(folder.read_metrics() if finished else fit(build(options, command, folder), folder))
+    metrics = folder.read_metrics() if finished else fit(build(options, command, folder), folder)
+    print_results(metrics)
     if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):
         page = pages.write_if_possible(lambda: pages.page_of_runs([folder.path]))
         if page is not None:

@@ -13,7 +13,6 @@ import json
 import re
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +48,21 @@ class Choice:
     default: str | None = None
 
     def classes(self) -> dict[str, type]:
-        """The classes by bare name."""
+        """The classes by every bare name, spelled without case, `-` and `_`."""
+        found = self._own_classes()
+        own = {plain(kind.__name__): kind for names in found.values() for kind in names}
+        files = {plain(file): kinds[0] for file, kinds in found.items() if len(kinds) == 1}
+        others = {plain(name): kind for name, kind in _entry_points(self.group).items()}
+        return own | files | others
+
+    def display_names(self) -> list[str]:
+        """One name of each class, sorted: that of its file, or its own where a file has several."""
+        found = self._own_classes()
+        own = [file if len(kinds) == 1 else kind.__name__ for file, kinds in found.items() for kind in kinds]
+        return sorted({*own, *_entry_points(self.group)}, key=str.lower)
+
+    def _own_classes(self) -> dict[str, list[type]]:
+        """The exported classes by name of their file."""
         base = import_class(self.base)
         classes = [
             value
@@ -60,20 +73,18 @@ class Choice:
             and not inspect.isabstract(value)
             and value is not base
         ]
-        per_file = Counter(value.__module__ for value in classes)
-        names = {plain(value.__name__): value for value in classes}
-        names |= {
-            plain(value.__module__.rpartition(".")[2]): value for value in classes if per_file[value.__module__] == 1
-        }
-        return names | _entry_points(self.group) if self.group else names
+        by_file: dict[str, list[type]] = {}
+        for kind in classes:
+            by_file.setdefault(kind.__module__.rpartition(".")[2], []).append(kind)
+        return by_file
 
 
-def _entry_points(group: str) -> dict[str, type]:
+def _entry_points(group: str | None) -> dict[str, type]:
     """Third parties' classes by name; one that cannot be imported is left out with a warning."""
-    classes = {}
-    for point in entry_points(group=group):
+    classes: dict[str, type] = {}
+    for point in entry_points(group=group) if group else ():
         try:
-            classes[plain(point.name)] = point.load()
+            classes[point.name] = point.load()
         except (ImportError, AttributeError) as error:
             warnings.warn(f"{group}: {point.name!r} ({point.value}) cannot be imported: {error}", stacklevel=2)
     return classes
@@ -101,11 +112,11 @@ def resolve(option: str, name: str, choice: Choice) -> str:
     if plain(name) in known:
         kind = known[plain(name)]
         return f"{kind.__module__}.{kind.__qualname__}"
-    near = difflib.get_close_matches(plain(name), known, 1)
-    hint = f", did you mean {near[0]!r}?" if near else "."
-    raise AvnasError(
-        f"--{option.lstrip('-')}: there is no {name!r}{hint} Known: {', '.join(sorted(known))}, or package.module.Class"
-    )
+    names = {plain(shown): shown for shown in choice.display_names()}
+    near = difflib.get_close_matches(plain(name), names, 1)
+    hint = f", did you mean {names[near[0]]!r}?" if near else "."
+    listed = ", ".join(names.values())
+    raise AvnasError(f"--{option.lstrip('-')}: there is no {name!r}{hint} Known: {listed}, or package.module.Class")
 
 
 def import_class(path: str) -> type:

@@ -1,4 +1,4 @@
-"""A dataset as a Lightning data module."""
+"""A dataset as a Lightning data module, whose arguments are the `--data.*` options."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property

@@ -1,4 +1,7 @@
-"""The audio-visual hashing network, as supernet and as plain network."""
+"""The audio-visual hashing network, as supernet and as plain network.
+
+`audio_visual.AudioVisualNetwork` is the supernet where its space has choices; `mixed_cell.MixedCell` is one cell of it.
+"""
 
 from avhash_nas.networks.audio_visual import AudioVisualNetwork, network_graph, prune
 from avhash_nas.networks.batch_norm import BatchNorm

@@ -1,4 +1,7 @@
-"""Losses: a pure function and a thin module of each."""
+"""Losses: a pure function and a thin module of each.
+
+AV-NAS trains with `info_nce.InfoNCE`, S5VH with `slg.SLG`.
+"""
 
 from avhash_nas.objectives.base import CodeObjective, NetworkObjective, Objective
 from avhash_nas.objectives.batch_triplet import BatchTriplet, batch_triplet

@@ -17,13 +17,16 @@ from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.legacy import renamed
 from avhash_nas.metrics.scores import protocol_notes
 
+SPEED_OPTIONS = ("data.workers", "data.cache_dir", "data.pin_memory", "scoring.memory")
+"""Options of a run that may differ when it resumes: with any of them the result has the same bits."""
+
 
 class RunFolder:
     """`config.yaml`, `data.json`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
 
     A run is identified by its options and its data: started again with the same ones it resumes, and a finished run is
-    never changed. Options that affect speed but not the result may differ. Runs of earlier versions do not know their
-    data.
+    never changed. Options that affect speed but not the result (`SPEED_OPTIONS`) may differ. Runs of earlier versions do
+    not know their data.
 
     Args:
         path: The folder.
@@ -162,11 +165,14 @@ class RunFolder:
 
 
 def changes(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Differences between the options of a run and others, the first three by name; empty if none."""
+    """Differences between the options of a run and others, the first three by name; empty if none.
+
+    `SPEED_OPTIONS` do not count.
+    """
     old, new = flatten(stored), flatten(given)
     changed = [
         f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
-        for name in sorted({*old, *new})
+        for name in sorted({*old, *new} - {*SPEED_OPTIONS})
         if old.get(name) != new.get(name)
     ]
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""

@@ -140,7 +140,7 @@ def arch_audio() -> SearchSpace:
 
 
 def transformer() -> SearchSpace:
-    """The expert's Transformer (paper, Table 3): Eq. 6-8 without Up and Down; the fusion is a reconstruction."""
+    """The hand-designed Transformer (paper, Table 3): Eq. 6-8 without Up and Down; the fusion is a reconstruction."""
     return _space({"visual": _TRANSFORMER, "audio": _TRANSFORMER}, _ATTENTION_REST, expand=None)
 
 
@@ -150,5 +150,5 @@ def transformer_plus() -> SearchSpace:
 
 
 def mamba() -> SearchSpace:
-    """The expert's Mamba (paper, Table 3): Eq. 9-11 with Mamba's own kernel of 4; the fusion is a reconstruction."""
+    """The hand-designed Mamba (paper, Table 3): Eq. 9-11, with its own kernel of 4; the fusion is a reconstruction."""
     return _space({"visual": _MAMBA, "audio": _MAMBA}, _MAMBA_REST)

@@ -115,6 +115,7 @@ class Stage:
                 raise AvnasError(f"{self.name}: patience needs a score to wait for; here the last state is kept")
             callbacks.append(EarlyStopping(monitor, mode="max", patience=recipe.patience, strict=True))
         callbacks += [log, checkpoint, progress_callback(self.name, self.shown)]
+        # HashingModule.configure_callbacks adds the StrategyCallback
         trainer = make_trainer(max_epochs=recipe.epochs, callbacks=callbacks, folder_of_stage=self.folder)
         self._check(trainer, monitor)
         resume = str(checkpoint.path) if of_first_rank(checkpoint.path.exists()) else None

@@ -47,7 +47,7 @@ class StrategyCallback(Callback):
             self._held_out = data.stream(held_out, strategy.seed + 1)
         except DataError as error:
             raise AvnasError(
-                f"strategy.train_fraction: {strategy.train_fraction} leaves {len(held_out)} of "
+                f"{type(strategy).__name__}.train_fraction: {strategy.train_fraction} leaves {len(held_out)} of "
                 f"{len(weights) + len(held_out)} training videos to the architecture, which are too few: {error}"
             ) from error
 
