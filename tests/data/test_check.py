@@ -14,7 +14,7 @@ def printed(report, width=40):
 
 
 def test_valid_dataset_has_no_problems(make_set):
-    root = make_set()
+    root = make_set(frames=3)
     report = check(root)
     assert report.problems == ()
     assert report.warnings == ()
@@ -22,7 +22,7 @@ def test_valid_dataset_has_no_problems(make_set):
     assert (report.classes, report.class_sizes, report.several_labels) == (3, (2, 2, 2), 0)
     assert (report.line, report.label_base, report.database, report.overlaps) == ("id,label...", 0, "train", {})
     visual, audio = report.files["visual"], report.files["audio"]
-    assert (visual.videos, visual.unlisted, visual.usable, visual.frames, visual.dim) == (12, 0, 12, 4, 5)
+    assert (visual.videos, visual.unlisted, visual.usable, visual.frames, visual.dim) == (12, 0, 12, 3, 5)
     assert (audio.dim, audio.dtype) == (3, "float32")
     assert sorted(path.name for path in root.iterdir()) == sorted(
         ["image.h5", "audio.h5", "train.txt", "val.txt", "test.txt"]
@@ -49,11 +49,10 @@ def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
     assert len(report.problems) == len(expected)
     assert all(part in problem for part, problem in zip(expected, report.problems, strict=True))
     warned = [
-        "class 1 has a single training video",
-        "class 2 has a single training video",
-        "class 3 has a single training video",
-        "class 4 has no training video",
+        "3 classes have a single training video: it serves as a negative, never as an anchor: 1, 2, 3",
+        "1 of the classes that dataset.yaml counts are in no list",
         "image.h5: video c: all time steps are equal",
+        "audio.h5: T = 4 is larger than dim = 3",
         "audio.h5: video y: all values are zero",
     ]
     assert len(report.warnings) == len(warned)
@@ -61,7 +60,8 @@ def test_every_problem_and_warning_in_one_pass(make_set, rewrite):
     assert report.overlaps == {("train", "val"): 1}
     assert report.several_labels == 1
     assert report.files["visual"].non_finite == ("a",)
-    assert (report.files["audio"].usable, report.files["audio"].zero) == (6, ("y",))
+    assert (report.files["audio"].usable, report.files["audio"].suspicions.zero) == (6, ["y"])
+    assert any(line.startswith("class 3 has a single") for line in check(root, every=True).warnings)
 
 
 def test_printed_report_has_one_line_per_problem(make_set):

@@ -47,7 +47,7 @@ def test_each_change_is_named_and_nothing_else(change, make_set, tmp_path):
     stored = json.loads(json.dumps(fingerprint(root, cache)))
     apply, words = CHANGES[change]
     apply(root)
-    assert not surely_equal(stored, root)
+    assert not surely_equal(stored, root, tmp_path / "cache")
     assert differences(stored, fingerprint(root, cache)) == words
 
 
@@ -63,12 +63,12 @@ def test_several_changes_are_all_named(make_set, tmp_path):
 def test_a_copy_elsewhere_with_other_dates_is_the_same_data(make_set, tmp_path):
     root = make_set(described={"database": "train"})
     stored = fingerprint(root, tmp_path / "cache")
-    assert surely_equal(stored, root)
+    assert surely_equal(stored, root, tmp_path / "cache")
     copy = shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
     (copy / "dataset.yaml").write_text("# a comment\nlists: {train: list.txt}\n")
     (copy / "train.txt").rename(copy / "list.txt")
     (copy / "test.txt").write_bytes((root / "test.txt").read_bytes().replace(b"\n", b"\r\n"))
-    assert not surely_equal(stored, copy)
+    assert not surely_equal(stored, copy, tmp_path / "cache")
     assert differences(stored, fingerprint(copy, tmp_path / "other cache")) == ""
 
 

@@ -9,7 +9,12 @@ from avhash_nas.errors import DataError
 
 def splits_of(make_set, train, val, test, **described):
     lists = {"train": tuple(train), "val": tuple(val), "test": tuple(test)}
-    return parse_splits(read_layout(make_set(lists, described or None)))
+    return parsed(make_set(lists, described or None))
+
+
+def parsed(root):
+    splits, problems = parse_splits(read_layout(root))
+    return splits, [str(problem) for problem in problems]
 
 
 def labels_of(splits):
@@ -41,10 +46,8 @@ def test_label_base_is_inferred_from_the_last_class(make_set):
     assert splits.label_base == 1
 
 
-@pytest.mark.parametrize("described", [{}, {"classes": 5}])
-def test_ambiguous_label_base_names_the_entry_to_add(make_set, described):
-    low = 1 if described else 2  # 1..4 of 5 classes, or 2..4 of an unknown number
-    _, problems = splits_of(make_set, [f"a,{low}", "b,3"], ["c,3"], ["d,4"], **described)
+def test_ambiguous_label_base_names_the_entry_to_add(make_set):
+    _, problems = splits_of(make_set, ["a,1", "b,3"], ["c,3"], ["d,4"], classes=5)
     assert len(problems) == 1
     assert "dataset.yaml" in problems[0]
     assert "label_base: 0 or label_base: 1" in problems[0]
@@ -84,6 +87,20 @@ def test_ambiguous_line_format_names_the_entry_to_add(make_set):
     assert f"line: '{ID_LABELS}' or line: '{ID_FRAMES_LABELS}'" in problems[0]
 
 
+def test_labels_may_be_any_numbers_and_cost_only_what_occurs(make_set):
+    splits, problems = splits_of(make_set, ["a,1", "b,20000001"], ["c,40000001"], [f"d,1,{10**30}"])
+    assert not problems
+    assert splits.class_names == ("1", "20000001", "40000001", str(10**30))
+    assert splits.multi_hot().tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]]
+
+
+def test_stated_classes_that_are_absent_cost_nothing(make_set):
+    splits, problems = splits_of(make_set, ["a,0", "b,20000001"], ["c,7"], ["d,0"], classes=40_000_000)
+    assert not problems
+    assert (splits.class_names, splits.absent) == (("0", "7", "20000001"), 39_999_997)
+    assert splits.multi_hot().shape == (4, 3)
+
+
 @pytest.mark.parametrize(("line", "expected"), [(ID_LABELS, (2, 1)), (ID_FRAMES_LABELS, (1,))])
 def test_dataset_yaml_resolves_ambiguous_lines(make_set, line, expected):
     splits, problems = splits_of(make_set, *AMBIGUOUS, line=line)
@@ -112,10 +129,8 @@ def test_every_problem_of_the_lists_in_one_pass(make_set):
     with pytest.raises(DataError) as caught:
         read_splits(read_layout(root))
     expected = [
-        ("train.txt:3:", "'b,1.5'"),
+        ("train.txt: 3 lines:", "not an id and whole numbers separated by commas: 3 'b,1.5', 7 '", "1', 8 'c,1_0'"),
         ("train.txt:4:", "lacks an id"),
-        ("train.txt:7:", "is not an id"),
-        ("train.txt:8:", "is not an id"),
         ("test.txt:", "no such file"),
         ("train.txt:5:", "video a is listed twice, first in line 1"),
         ("val.txt:2:", "video a of split val is also in split train (train.txt:1)"),
@@ -129,9 +144,26 @@ def test_every_problem_of_the_lists_in_one_pass(make_set):
 
 def test_frames_format_needs_frames(make_set):
     root = make_set({"train": ("a,25,0", "b,0,1"), "val": ("c,9,0",), "test": ("d,9,1",)}, {"line": ID_FRAMES_LABELS})
-    _, problems = parse_splits(read_layout(root))
+    _, problems = parsed(root)
     assert len(problems) == 1
     assert "train.txt:2: video b lacks a positive number of frames" in problems[0]
+
+
+def test_a_kind_of_problem_of_many_lines_is_one_line(make_set):
+    root = make_set()
+    (root / "train.txt").write_text("".join(f"{name},0\n" for name in ["a", "b", "a", "b", "c", "c", "", "", "", ""]))
+    (root / "val.txt").write_text("a,0\n")
+    (root / "test.txt").write_text("h/,0\nh//i,0\n")
+    with pytest.raises(DataError) as caught:
+        read_splits(read_layout(root))
+    assert [problem.removeprefix(f"{root}/") for problem in caught.value.problems] == [
+        "train.txt: 4 lines: lacking an id: 7 ',0', 8 ',0', 9 ',0', ...",
+        "test.txt: 2 lines: an id with an empty or '.' part between slashes, which names another group in HDF5: "
+        "1 'h/', 2 'h//i'",
+        "test.txt: the test split is empty",
+        "train.txt: 3 lines: videos listed before: 3 (a, line 1), 4 (b, line 2), 6 (c, line 5)",
+        "val.txt:1: video a of split val is also in split train (train.txt:1); a video belongs to one of them",
+    ]
 
 
 def test_negative_label_is_out_of_range(make_set):

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from avhash_nas.data import check, print_report
 from avhash_nas.errors import AvnasError
 
-_USAGE = "usage: avnas data check DIR | captions SOURCE --dataset NAME --out DIR | text DIR --encoder NAME"
+_USAGE = "usage: avnas data check DIR [--all] | captions SOURCE --dataset NAME --out DIR | text DIR --encoder NAME"
+
+_HELP = """Prints what a dataset holds and every problem in one pass; exit code 2 if there is one.
+A kind of problem is one line with the first examples; --all prints a line for each video, list line and class."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -15,10 +18,12 @@ def run(arguments: Sequence[str]) -> int:
 
         return {"captions": data_text.run_captions, "text": data_text.run_text}[arguments[0]](arguments[1:])
     if "-h" in arguments or "--help" in arguments:
-        print(f"{_USAGE}\n\nPrints what a dataset holds and every problem in one pass; exit code 2 if there is one.")
+        print(f"{_USAGE}\n\n{_HELP}")
         return 0
-    if len(arguments) != 2 or arguments[0] != "check":
+    every = "--all" in arguments
+    rest = [argument for argument in arguments if argument != "--all"]
+    if len(rest) != 2 or rest[0] != "check":
         raise AvnasError(_USAGE)
-    report = check(arguments[1])
+    report = check(rest[1], every=every)
     print_report(report)
     return 2 if report.problems else 0

@@ -1,7 +1,7 @@
 """Validation of a dataset: its contents, and all problems and warnings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ from rich.table import Table
 
 from avhash_nas.data.captions import CaptionReport, read_captions
 from avhash_nas.data.events import EventReport, parse_events
-from avhash_nas.data.hdf5 import open_file, scan, survey
-from avhash_nas.data.layout import Layout, different_frames, parse_layout
+from avhash_nas.data.hdf5 import open_file, scan, survey, video_ids
+from avhash_nas.data.layout import different_frames, parse_layout
+from avhash_nas.data.problems import Problem, some, summarize
 from avhash_nas.data.splits import QUERIES, Splits, parse_splits, query_problems
+from avhash_nas.data.suspicions import Suspicions
 from avhash_nas.errors import DataError
 
 
@@ -22,14 +24,13 @@ class FileReport:
 
     Args:
         path: The file.
-        videos: Number of groups.
-        unlisted: Number of groups that are in no list.
+        videos: Number of videos.
+        unlisted: Number of videos that are in no list.
         usable: Number of listed videos without a problem.
         frames: T, time steps of a video; None if no video could be read.
         dim: Dimensions of a time step.
         dtype: float32 or float16.
-        constant: Ids of listed videos whose time steps are all equal.
-        zero: Ids of listed videos with zeros only.
+        suspicions: What is suspicious in the listed videos.
         non_finite: Ids of listed videos with NaN or infinite values.
     """
 
@@ -40,8 +41,7 @@ class FileReport:
     frames: int | None = None
     dim: int | None = None
     dtype: str | None = None
-    constant: tuple[str, ...] = ()
-    zero: tuple[str, ...] = ()
+    suspicions: Suspicions = field(default_factory=Suspicions)
     non_finite: tuple[str, ...] = ()
 
 
@@ -62,8 +62,9 @@ class Report:
         line: Line format of the lists; None if ambiguous.
         label_base: The smallest label in the lists; None if ambiguous.
         database: The split that queries search.
-        problems: Messages about everything that makes the dataset unusable.
-        warnings: Messages about everything that is unusual but allowed.
+        problems: Messages about everything that makes the dataset unusable: one for each kind, with a count and the
+            first examples.
+        warnings: The same about everything that is unusual but allowed.
         events: What the event files hold; None without event files.
         captions: What the captions are; None without captions, or if they have problems.
     """
@@ -86,18 +87,19 @@ class Report:
     captions: CaptionReport | None = None
 
 
-def check(root: str | Path) -> Report:
+def check(root: str | Path, *, every: bool = False) -> Report:
     """Validates a whole dataset, without stopping at the first problem; writes nothing.
 
     Args:
         root: The dataset's folder.
+        every: One message for each video, line and class instead of one for each kind.
     """
-    layout, problems = parse_layout(root)
+    layout, layout_problems = parse_layout(root)
     splits, list_problems = parse_splits(layout)
-    problems += (*list_problems, *query_problems(layout, splits))
+    problems: list[str | Problem] = [*layout_problems, *list_problems, *query_problems(layout, splits)]
     files = {}
-    for modality in ("visual", "audio"):
-        files[modality], file_problems = _check_file(layout, splits, modality)
+    for modality, path in layout.modalities.items():
+        files[modality], file_problems = _check_file(path, splits, layout.frames)
         problems += file_problems
     captions = None
     if layout.captions is not None:
@@ -105,12 +107,12 @@ def check(root: str | Path) -> Report:
             captions = CaptionReport.of(read_captions(layout.captions, splits.ids, layout.files.get("text")))
         except DataError as error:
             problems += error.problems
-    frames = files["visual"].frames, files["audio"].frames
-    if frames[0] and frames[1] and frames[0] != frames[1]:
-        problems += (different_frames(layout, frames[0], frames[1]),)
+    frames = [file.frames for file in files.values() if file.frames]
+    if len(set(frames)) > 1:
+        problems.append(different_frames(layout, *frames))
     events = None
     if layout.events is not None:
-        steps = layout.frames or frames[0] or frames[1] or 1
+        steps = layout.frames or next(iter(frames), 1)
         events = parse_events(layout.events, splits, steps)[1]
         problems += events.problems
     table = splits.multi_hot()
@@ -122,68 +124,68 @@ def check(root: str | Path) -> Report:
         overlaps=splits.overlaps,
         unlabeled={name: len(splits.unlabeled(name)) for name in splits.names},
         own={name: len(np.intersect1d(splits.rows(name), splits.rows(layout.database))) for name in QUERIES},
-        classes=len(splits.class_names),
+        classes=len(splits.class_names) + splits.absent,
         class_sizes=sizes,
         several_labels=int((table.sum(1) > 1).sum()),
         line=splits.line,
         label_base=splits.label_base,
         database=layout.database,
-        problems=problems,
-        warnings=(*_warnings(splits, sizes, files), *(events.warnings if events is not None else ())),
+        problems=summarize(problems, every=every),
+        warnings=(*_warnings(splits, sizes, files, every=every), *(events.warnings if events is not None else ())),
         events=events,
         captions=captions,
     )
 
 
-def _check_file(layout: Layout, splits: Splits, modality: str) -> tuple[FileReport, tuple[str, ...]]:
-    path = layout.files[modality]
-    problems: list[str] = []
-    constant, zero, non_finite = [], [], []
+def _check_file(path: Path, splits: Splits, frames: int | None) -> tuple[FileReport, list[str | Problem]]:
+    problems: list[Problem] = []
+    non_finite = []
     try:
         with open_file(path) as file:
-            shape = survey(file, splits.ids, layout.frames)
+            shape = survey(file, splits.ids, frames)
+            suspicions = Suspicions.of(shape)
             for video in scan(file, splits.ids, shape):
                 if video.problem is not None:
                     problems.append(video.problem)
                     if video.non_finite:
                         non_finite.append(video.id)
-                elif video.array is not None and not video.array.any():
-                    zero.append(video.id)
-                elif video.array is not None and len(video.array) > 1 and (video.array == video.array[0]).all():
-                    constant.append(video.id)
+                elif video.array is not None:
+                    suspicions.look_at(video.id, video.array)
             listed = set(splits.ids)
-            unlisted = sum(name not in listed for name in file)
-            videos = len(file)
+            ids = video_ids(file, listed)
     except DataError as error:
-        return FileReport(path), error.problems
+        return FileReport(path), list(error.problems)
     report = FileReport(
-        path, videos, unlisted, len(splits.ids) - len(problems),
+        path, len(ids), sum(name not in listed for name in ids), len(splits.ids) - len(problems),
         shape and shape.frames, shape and shape.dim, shape and str(shape.dtype),
-        tuple(constant), tuple(zero), tuple(non_finite),
+        suspicions, tuple(non_finite),
     )  # fmt: skip
-    return report, tuple(problems)
+    return report, list(problems)
 
 
-def _warnings(splits: Splits, sizes: Sequence[int], files: Mapping[str, FileReport]) -> list[str]:
+def _warnings(splits: Splits, sizes: Sequence[int], files: Mapping[str, FileReport], *, every: bool) -> list[str]:
     lines = []
     if unlabeled := splits.unlabeled("train"):
         lines.append(
             f"{len(unlabeled)} training videos have no label, such as {unlabeled[0].id}: only an objective that reads "
             "no labels can train on them"
         )
-    for name, size in zip(splits.class_names, sizes, strict=True):
-        if size == 1:
-            lines.append(f"class {name} has a single training video: it serves as a negative, never as an anchor")
-        elif size == 0:
-            lines.append(f"class {name} has no training video")
+    kinds = {1: "a single training video: it serves as a negative, never as an anchor", 0: "no training video"}
+    for count, text in kinds.items():
+        names = [name for name, size in zip(splits.class_names, sizes, strict=True) if size == count]
+        if every or len(names) == 1:
+            lines += [f"class {name} has {text}" for name in names]
+        elif names:
+            lines.append(f"{len(names)} classes have {text}: {some(names, len(names))}")
+    if splits.absent:
+        lines.append(f"{splits.absent} of the classes that dataset.yaml counts are in no list")
     for file in files.values():
-        lines += [f"{file.path}: video {video}: all values are zero" for video in file.zero]
-        lines += [f"{file.path}: video {video}: all time steps are equal" for video in file.constant]
+        lines += file.suspicions.lines(file.path, every=every)
     return lines
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Prints tables of files and splits, then one line for each warning and each problem.
+    """Prints tables of files and splits, then one line for each kind of warning and problem.
 
     Args:
         report: The result of ``check``.
@@ -193,7 +195,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     files = Table("file", "videos", "unlisted", "usable", "T", "dim", "type", "zero", "constant", "NaN/inf", box=None)
     for file in report.files.values():
         cells = (file.path.name, file.videos, file.unlisted, file.usable, file.frames, file.dim, file.dtype)
-        counts = (len(file.zero), len(file.constant), len(file.non_finite))
+        counts = (len(file.suspicions.zero), len(file.suspicions.constant), len(file.non_finite))
         files.add_row(*("-" if cell is None else str(cell) for cell in (*cells, *counts)))
     splits = Table("split", "videos", "no label", "also in", box=None)
     for name, size in report.splits.items():

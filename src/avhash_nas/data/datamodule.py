@@ -156,7 +156,7 @@ class HashingData(LightningDataModule):
         Raises:
             DataError: The dataset cannot be used.
         """
-        if "fingerprint" not in vars(self) and surely_equal(stored, self.root, self._database_option):
+        if "fingerprint" not in vars(self) and surely_equal(stored, self.root, self.cache_dir, self._database_option):
             return ""
         return differences(stored, self.fingerprint)
 

@@ -1,11 +1,12 @@
 """A dataset opened for reading: its features, labels and splits."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from avhash_nas.data.events import Events, open_events
 from avhash_nas.data.features import Features, open_both
-from avhash_nas.data.layout import Layout, read_layout
+from avhash_nas.data.layout import MODALITIES, Layout, read_layout
 from avhash_nas.data.loading import Rows, Videos
 from avhash_nas.data.splits import Splits, query_problems, read_splits
 from avhash_nas.errors import DataError
@@ -33,13 +34,16 @@ class OpenDataset:
 
 
 def convert_dataset(root: Path, cache_dir: str | Path | None) -> None:
-    """Validates a dataset and converts its features to the cache.
+    """Validates a dataset and converts its features to the cache; warns of suspicious features.
 
     Raises:
         DataError: The dataset cannot be used.
     """
     layout, splits = read_lists(root, events=read_layout(root).events is not None)
-    open_both(layout, splits.ids, cache_dir)
+    opened = dict(zip(MODALITIES, open_both(layout, splits.ids, cache_dir), strict=True))
+    for modality, path in layout.modalities.items():
+        for line in opened[modality].suspicions.lines(path):
+            warnings.warn(line, stacklevel=2)
 
 
 def read_lists(root: Path, *, events: bool = False) -> tuple[Layout, Splits]:

@@ -15,6 +15,7 @@ from avhash_nas.data.features import open_both
 from avhash_nas.data.hdf5 import list_videos
 from avhash_nas.data.layout import Layout, read_layout
 from avhash_nas.data.loading import OrderedBatches, Rank, Videos
+from avhash_nas.data.problems import some
 from avhash_nas.data.splits import Splits, read_splits
 from avhash_nas.errors import AvnasError, DataError
 
@@ -67,7 +68,7 @@ class FeatureFolder(LightningDataModule):
             known = ", ".join(splits.names) if splits else "no lists"
             raise DataError([f"{self.root}: there is no list of a split {split!r}; there are {known}"])
         listed = splits.ids if splits else ()
-        ids = listed if split is not None else (*listed, *_unlisted(layout, listed))
+        ids = listed if split is not None else (*listed, *_unlisted(layout, set(listed)))
         if not ids:
             raise DataError([f"{self.root}: holds no video"])
         visual, audio = open_both(layout, ids, cache_dir)
@@ -96,22 +97,22 @@ def _read_lists(layout: Layout) -> Splits | None:
     return read_splits(replace(layout, lists=lists)) if lists else None
 
 
-def _unlisted(layout: Layout, listed: tuple[str, ...]) -> list[str]:
+def _unlisted(layout: Layout, known: set[str]) -> list[str]:
     """Videos of the feature files that are in no list.
 
     Raises:
         DataError: One file has videos that the other lacks.
     """
-    visual, audio = layout.files["visual"], layout.files["audio"]
-    in_visual, in_audio = set(list_videos(visual)), set(list_videos(audio))
+    inside = {path: set(list_videos(path, known)) for path in layout.modalities.values()}
     problems = []
-    for path, other, missing in ((audio, visual, in_visual - in_audio), (visual, audio, in_audio - in_visual)):
-        if missing:
-            names = ", ".join(sorted(missing)[:3]) + (", ..." if len(missing) > 3 else "")
-            problems.append(f"{path}: {len(missing)} videos of {other.name} are not in it: {names}")
+    for path in inside:
+        for other, ids in inside.items():
+            if missing := sorted(ids - inside[path]):
+                lacks = f"{len(missing)} videos of {other.name} are not in it"
+                problems.append(f"{path}: {lacks}: {some(missing, len(missing))}")
     if problems:
         raise DataError(problems)
-    return sorted(in_visual - set(listed))
+    return sorted(set.union(*inside.values()) - known)
 
 
 def _labels(splits: Splits | None, count: int, *, first_label_only: bool) -> NDArray[np.bool_] | None:

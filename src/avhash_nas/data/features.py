@@ -7,8 +7,9 @@ import platform
 import shutil
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,13 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from typing_extensions import override
 
 from avhash_nas.cache import default_cache_dir, locked_if_possible
-from avhash_nas.data.hdf5 import Shape, open_file, scan, survey
+from avhash_nas.data.hdf5 import Shape, open_file, scan, source_files, survey
 from avhash_nas.data.layout import Layout, different_frames
-from avhash_nas.errors import DataError
+from avhash_nas.data.problems import Problem, summarize
+from avhash_nas.data.suspicions import Suspicions
+from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.files import read_json, write_json
 
-_FORMAT = 1  # of the cached files: part of their names
+_FORMAT = 2  # of the cached files: part of their names
 _QUEUED_WRITES = 16
 
 
@@ -87,6 +92,11 @@ class Features:
         seen.update(values.data)
         return seen.digest()
 
+    @property
+    def suspicions(self) -> Suspicions:
+        """What is suspicious in the feature file; found when it was converted."""
+        return Suspicions.from_dict(read_json(self.path.with_suffix(".json")))
+
     def __reduce__(self) -> tuple[type["Features"], tuple[Path]]:
         return Features, (self.path,)
 
@@ -96,8 +106,9 @@ def open_features(
 ) -> Features:
     """Opens the cached array of a feature file, converting the file first if needed.
 
-    The cache key consists of the file's path, size, modification time and the video ids, so a changed file or list is
-    converted again. The array is written under a temporary name and then renamed: an interrupted conversion or a full
+    The cache key consists of the path, size and modification time of the file, and of every other file that the vectors
+    depend on through links, virtual datasets or external values, and of the video ids: what changes is converted again.
+    The array is written under a temporary name and then renamed: an interrupted conversion or a full
     disk leaves nothing behind. If several processes start at once, one converts and the others wait. Unused arrays are
     not removed; the folder can be emptied whenever no run uses it.
 
@@ -108,101 +119,189 @@ def open_features(
         cache_dir: The cache folder; None is ``default_cache_dir()``.
 
     Raises:
-        DataError: The file, videos in it (all of them are reported) or the cache folder cannot be used.
+        DataError: The file, videos in it (one line for each kind of problem) or the cache folder cannot be used.
     """
-    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
-    target = folder / cached_file(source, ids, frames)
+    cached = _Cached.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir())
     try:
-        features = _open_cached(target, len(ids))
+        features = _open_cached(cached, len(ids))
         if features is not None:
             return features
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked_if_possible(target.with_suffix(".lock")) as held:
+        cached.folder.mkdir(parents=True, exist_ok=True)
+        with locked_if_possible(cached.lock) as held:
             if held:
-                _remove_stale(target)
-            features = _open_cached(target, len(ids))
+                _remove_stale(cached)
+            cached = cached.looked_up()
+            features = _open_cached(cached, len(ids))
             if features is None:
-                if target.exists():
-                    warnings.warn(f"{target}: damaged, so the features are converted again", stacklevel=2)
-                _convert(source, ids, frames, target)
-                features = Features(target)
+                if cached.array.exists():
+                    warnings.warn(f"{cached.array}: damaged, so the features are converted again", stacklevel=2)
+                features = _convert(source, ids, frames, cached)
     except OSError as error:
-        raise DataError([f"{error.filename or folder}: the cache cannot be written: {error.strerror}"]) from error
+        raise DataError(
+            [f"{error.filename or cached.folder}: the cache cannot be written: {error.strerror}"]
+        ) from error
     return features
+
+
+class AbsentFeatures(Features):
+    """The features of a modality that a dataset lacks, of width 0.
+
+    Args:
+        videos: V.
+        frames: T.
+    """
+
+    def __init__(self, videos: int, frames: int) -> None:
+        self._array = np.empty((videos, frames, 0), np.float32)
+
+    @property
+    @override
+    def suspicions(self) -> Suspicions:
+        return Suspicions()
+
+    @override
+    def __reduce__(self) -> tuple[type["AbsentFeatures"], tuple[int, int]]:  # type: ignore[override]  # its own class
+        return AbsentFeatures, (len(self), self.frames)
 
 
 def open_both(layout: Layout, ids: Sequence[str], cache_dir: str | Path | None = None) -> tuple[Features, Features]:
     """Opens the visual and the audio features of a dataset with ``open_features``.
 
+    Returns:
+        Both; the features of a modality that the layout lacks have width 0.
+
     Raises:
         DataError: The problems of both files, or T differs between them.
     """
     problems: list[str] = []
-    opened: list[Features] = []
-    for file in (layout.files["visual"], layout.files["audio"]):
+    opened: dict[str, Features] = {}
+    for modality, file in layout.modalities.items():
         try:
-            opened.append(open_features(file, ids, frames=layout.frames, cache_dir=cache_dir))
+            opened[modality] = open_features(file, ids, frames=layout.frames, cache_dir=cache_dir)
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(problems)
-    visual, audio = opened
-    if visual.frames != audio.frames:
-        raise DataError([different_frames(layout, visual.frames, audio.frames)])
-    return visual, audio
+    frames = [features.frames for features in opened.values()]
+    if len(set(frames)) > 1:
+        raise DataError([different_frames(layout, *frames)])
+    absent = AbsentFeatures(len(ids), frames[0])
+    return opened.get("visual", absent), opened.get("audio", absent)
 
 
-def cached_file(source: Path, ids: Sequence[str], frames: int | None) -> Path:
-    """Name of the cached array of a feature file; another one as soon as anything that the features depend on changes.
+def cached_file(source: Path, ids: Sequence[str], frames: int | None, cache_dir: str | Path | None = None) -> Path:
+    """The cached array of a feature file; another one as soon as anything that the features depend on changes.
 
     Args:
         source: The HDF5 file.
         ids: The videos.
         frames: T, if stated.
+        cache_dir: The cache folder; None is ``default_cache_dir()``.
 
     Raises:
         DataError: The file cannot be found.
     """
-    return Path(f"{source.stem}-{_key(source, ids, frames)}.npy")
+    return _Cached.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir()).array
 
 
-def _key(source: Path, ids: Sequence[str], frames: int | None) -> str:
+@dataclass(frozen=True)
+class _Cached:
+    """The files of a feature file in the cache: the array, what is suspicious in it, and what else it depends on.
+
+    The files that the vectors depend on besides the feature file are known from an earlier conversion. If one of them
+    has changed since, the array of its new key is missing, so the conversion finds out anew what they depend on.
+    """
+
+    folder: Path
+    stem: str
+    key: tuple[Any, ...]
+    sources: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, source: Path, ids: Sequence[str], frames: int | None, folder: Path) -> "_Cached":
+        try:
+            status = source.stat()
+        except OSError as error:
+            reason = "no such file; dataset.yaml can name another, under files" if error.errno == 2 else error.strerror
+            raise DataError([f"{source}: {reason}"]) from None
+        key = (_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids))
+        return cls(folder, source.stem, key).looked_up()
+
+    def looked_up(self) -> "_Cached":
+        """With the other files that an earlier conversion has found."""
+        try:
+            return replace(self, sources=tuple(map(Path, read_json(self._list)["sources"])))
+        except (AvnasError, KeyError):
+            return self
+
+    def depending_on(self, sources: Iterable[Path]) -> "_Cached":
+        """With other files, which are written down."""
+        found = replace(self, sources=tuple(sources))
+        if found.sources:
+            write_json(self._list, {"sources": [str(path) for path in found.sources]})
+        return found
+
+    @property
+    def array(self) -> Path:
+        """The memory-mapped array."""
+        status = [(str(path), *_size_and_time(path)) for path in self.sources]
+        return self.folder / f"{self.stem}-{_digest([*self.key, *([status] if status else [])])}.npy"
+
+    @property
+    def suspicions(self) -> Path:
+        """File of what is suspicious in the array."""
+        return self.array.with_suffix(".json")
+
+    @property
+    def lock(self) -> Path:
+        """Held while the array is written."""
+        return self._list.with_suffix(".lock")
+
+    @property
+    def _list(self) -> Path:
+        return self.folder / f"{self.stem}-{_digest(self.key)}.sources"
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:24]
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
     try:
-        status = source.stat()
-    except OSError as error:
-        reason = "no such file; dataset.yaml can name another, under files" if error.errno == 2 else error.strerror
-        raise DataError([f"{source}: {reason}"]) from None
-    parts = [_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
-def _open_cached(target: Path, count: int) -> Features | None:
+def _open_cached(cached: _Cached, count: int) -> Features | None:
     """The cached array; None if it is missing or damaged."""
     try:
-        features = Features(target)
+        features = Features(cached.array)
     except (FileNotFoundError, NotADirectoryError, ValueError, EOFError):
         return None
-    return features if len(features) == count else None
+    return features if len(features) == count and cached.suspicions.exists() else None
 
 
-def _remove_stale(target: Path) -> None:
+def _remove_stale(cached: _Cached) -> None:
     """Removes temporary files of killed processes of this machine. The caller must hold the lock."""
     try:
-        for stale in target.parent.glob(f"{target.stem}.{platform.node()}-*.tmp"):
+        for stale in cached.folder.glob(f"{cached.lock.stem}.{platform.node()}-*.tmp"):
             stale.unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(f"{error.filename}: left by a killed process, cannot be removed: {error.strerror}", stacklevel=3)
 
 
-def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path) -> None:
-    """Validates every video and writes the array, or raises all problems and leaves no file."""
-    temporary = target.with_name(f"{target.stem}.{platform.node()}-{os.getpid()}.tmp")
-    problems: list[str] = []
+def _convert(source: Path, ids: Sequence[str], frames: int | None, cached: _Cached) -> Features:
+    """Validates every video and writes and opens the array, or raises all problems and leaves no file."""
+    temporary = cached.lock.with_name(f"{cached.lock.stem}.{platform.node()}-{os.getpid()}.tmp")
+    problems: list[Problem] = []
     try:
         with open_file(source) as file, temporary.open("wb") as out, ThreadPoolExecutor(1) as writer:
             shape = survey(file, ids, frames)
             if shape is not None:
                 _write_header(out, shape, len(ids), temporary.parent)
+            suspicions = Suspicions.of(shape)
             console = Console(stderr=True)
             videos = track(
                 scan(file, ids, shape), f"Converting {source.name}", len(ids), console=console, transient=True,
@@ -213,6 +312,7 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
                 if video.problem is not None:
                     problems.append(video.problem)
                 elif not problems and video.array is not None:
+                    suspicions.look_at(video.id, video.array)
                     queued.append(writer.submit(_write, out, video.array))
                 if len(queued) > _QUEUED_WRITES:
                     queued.popleft().result()
@@ -220,9 +320,12 @@ def _convert(source: Path, ids: Sequence[str], frames: int | None, target: Path)
                 written.result()
             out.flush()
             os.fsync(out.fileno())
-        if problems:
-            raise DataError(problems)
-        temporary.replace(target)
+            if problems:
+                raise DataError(summarize(problems))
+            cached = cached.depending_on(source_files(file, ids))
+        write_json(cached.suspicions, suspicions.to_dict())
+        temporary.replace(cached.array)
+        return Features(cached.array)
     finally:
         temporary.unlink(missing_ok=True)
 

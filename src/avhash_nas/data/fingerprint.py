@@ -19,13 +19,12 @@ from rich.progress import track
 
 from avhash_nas.data.dataset import read_lists
 from avhash_nas.data.features import Features, cached_file, open_both
-from avhash_nas.data.layout import Layout
+from avhash_nas.data.layout import MODALITIES, Layout
 from avhash_nas.data.splits import EXCLUSIVE, Splits
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import write_whole
 
 _BYTES = 16  # of a hash
-_MODALITIES = ("visual", "audio")
 
 
 def fingerprint(root: Path, cache_dir: str | Path | None, database: str | None = None) -> dict[str, Any]:
@@ -47,7 +46,9 @@ def fingerprint(root: Path, cache_dir: str | Path | None, database: str | None =
     return _fingerprint(layout, splits, cache_dir, database or layout.database)
 
 
-def surely_equal(stored: Mapping[str, Any], root: Path, database: str | None = None) -> bool:
+def surely_equal(
+    stored: Mapping[str, Any], root: Path, cache_dir: str | Path | None, database: str | None = None
+) -> bool:
     """Whether a dataset has the lists of a fingerprint and the same files, without reading features.
 
     The files are the same by path, size and time of change; False leaves open whether their contents differ.
@@ -55,6 +56,7 @@ def surely_equal(stored: Mapping[str, Any], root: Path, database: str | None = N
     Args:
         stored: The result of ``fingerprint``.
         root: The dataset's folder.
+        cache_dir: The cache folder; None is ``default_cache_dir()``.
         database: Split that queries search; None is the one of dataset.yaml.
 
     Raises:
@@ -62,7 +64,7 @@ def surely_equal(stored: Mapping[str, Any], root: Path, database: str | None = N
     """
     layout, splits = read_lists(root, events=True)
     lists = _lists(splits, database or layout.database)
-    return bool(stored["lists"] == lists and stored["cached"] == _cached(layout, splits))
+    return bool(stored["lists"] == lists and stored["cached"] == _cached(layout, splits, cache_dir))
 
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -86,14 +88,18 @@ def _changes_of_split(split: str, stored: Mapping[str, Any], now: Mapping[str, A
         yield f"split {split} has other labels"
     elif old["order"] != new["order"]:
         yield f"split {split} is in another order"
-    for modality in _MODALITIES:
-        if stored["features"][split][modality] != now["features"][split][modality]:
+    for modality in MODALITIES:
+        if stored["features"][split].get(modality) != now["features"][split].get(modality):
             yield f"split {split} has other {modality} features"
 
 
 def _fingerprint(layout: Layout, splits: Splits, cache_dir: str | Path | None, database: str) -> dict[str, Any]:
     opened = open_both(layout, splits.ids, cache_dir)
-    hashes = dict(zip(_MODALITIES, map(_video_hashes, opened), strict=True))
+    hashes = {
+        name: _video_hashes(features)
+        for name, features in zip(MODALITIES, opened, strict=True)
+        if name in layout.modalities
+    }
     lists = _lists(splits, database)
     features = {
         split: {name: _digest(_by_id(splits, split, each)) for name, each in hashes.items()}
@@ -103,7 +109,7 @@ def _fingerprint(layout: Layout, splits: Splits, cache_dir: str | Path | None, d
         "digest": _digest([lists, features]),
         "lists": lists,
         "features": features,
-        "cached": _cached(layout, splits),
+        "cached": _cached(layout, splits, cache_dir),
     }
 
 
@@ -122,8 +128,8 @@ def _lists(splits: Splits, database: str) -> dict[str, Any]:
     return {"classes": _digest(splits.class_names), "database": database, "splits": found}
 
 
-def _cached(layout: Layout, splits: Splits) -> list[str]:
-    return [cached_file(layout.files[name], splits.ids, layout.frames).name for name in _MODALITIES]
+def _cached(layout: Layout, splits: Splits, cache_dir: str | Path | None) -> list[str]:
+    return [cached_file(path, splits.ids, layout.frames, cache_dir).name for path in layout.modalities.values()]
 
 
 def _by_id(splits: Splits, split: str, hashes: NDArray[np.uint8]) -> list[tuple[str, str]]:

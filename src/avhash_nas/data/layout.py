@@ -14,6 +14,7 @@ ID_LABELS = "id,label..."
 ID_FRAMES_LABELS = "id,frames,label..."
 _FILES = {"visual": "image.h5", "audio": "audio.h5"}
 _LISTS = {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
+MODALITIES = ("visual", "audio")
 _OPTIONAL_FILES = ("text", "patches")
 _KEYS = ("files", "lists", "line", "label_base", "classes", "database", "frames", "events", "captions")
 
@@ -24,11 +25,11 @@ class Layout:
 
     Args:
         root: The dataset's folder.
-        files: The HDF5 file of each modality, ``visual`` and ``audio``, and where named, ``text`` (vectors of the
-            captions) and ``patches`` (patch vectors of the frames).
-        lists: The list of each split: ``train``, ``val``, ``test`` and any further ones.
+        files: The HDF5 file of each modality that the dataset has, ``visual``, ``audio`` or both, and where named,
+            ``text`` (vectors of the captions) and ``patches`` (patch vectors of the frames).
+        lists: The list of each split: ``train``, ``test``, mostly ``val``, and any further ones.
         line: Line format: ``id,label...`` or ``id,frames,label...``.
-        label_base: The smallest label in the lists, 0 or 1.
+        label_base: The smallest possible label, 0 or 1.
         classes: Number of classes.
         class_names: Names of the classes.
         database: The split that queries search.
@@ -48,6 +49,11 @@ class Layout:
     frames: int | None = None
     events: EventFiles | None = None
     captions: Path | None = None
+
+    @property
+    def modalities(self) -> dict[str, Path]:
+        """The files of frames and audio segments."""
+        return {name: self.files[name] for name in MODALITIES if name in self.files}
 
 
 def read_layout(root: str | Path) -> Layout:
@@ -81,8 +87,8 @@ def parse_layout(root: str | Path) -> tuple[Layout, tuple[str, ...]]:
         content = None
     entries.load(content)
     classes, class_names = entries.classes()
-    files = entries.paths("files", _FILES, _OPTIONAL_FILES)
-    lists = entries.paths("lists", _LISTS)
+    files = entries.paths("files", _FILES, MODALITIES, _OPTIONAL_FILES)
+    lists = entries.paths("lists", _LISTS, ("val",))
     captions = entries.name("captions")
     layout = Layout(
         root=root,
@@ -161,14 +167,23 @@ class _Entries:
         self.problems.append(f"{self.path}: {key}: {value!r} is not a file name")
         return None
 
-    def paths(self, key: str, defaults: dict[str, str], optional: tuple[str, ...] | None = None) -> dict[str, str]:
-        """File names by entry: the defaults, and others, which `optional` limits if given."""
+    def paths(
+        self, key: str, defaults: dict[str, str], absent: tuple[str, ...], others: tuple[str, ...] | None = None
+    ) -> dict[str, str]:
+        """File names by entry: the defaults, of which those in `absent` can be null, and `others`; None is any."""
         value = self.content.get(key, {})
-        if not isinstance(value, dict) or not all(isinstance(file, str) for file in value.values()):
+        if not isinstance(value, dict) or not all(isinstance(file, str | None) for file in value.values()):
             self.problems.append(f"{self.path}: {key}: expected a file name for each of {', '.join(defaults)}")
             return defaults
-        known = None if optional is None else (*defaults, *optional)
-        for name in value:
+        known = None if others is None else (*defaults, *others)
+        for name, file in value.items():
             if known is not None and name not in known:
                 self.problems.append(f"{self.path}: {key}: unknown entry {name!r}; known are {', '.join(known)}")
-        return {**defaults, **{str(name): file for name, file in value.items() if known is None or name in known}}
+            elif file is None and name not in absent:
+                self.problems.append(f"{self.path}: {key}: {name} needs a file name; null is for {', '.join(absent)}")
+        named = {**defaults, **{str(name): file for name, file in value.items() if known is None or name in known}}
+        left = {name: file for name, file in named.items() if file is not None}
+        if not set(defaults) & set(left):
+            self.problems.append(f"{self.path}: {key}: one of {', '.join(defaults)} is needed")
+            return defaults
+        return left

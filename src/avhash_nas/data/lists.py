@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS
+from avhash_nas.data.problems import Problem
 
 _OTHER_SEPARATOR = re.compile(r"[;\t]|\s-?[0-9]+$")
 
@@ -20,8 +21,12 @@ class Line(NamedTuple):
     fields: tuple[int, ...]  # the numbers after the id, without the -1
     minus_one: bool  # whether they end with -1, which stands for "no label"
 
+    def problem(self, text: str, kind: str, detail: str) -> Problem:
+        """A problem of this line."""
+        return Problem.of_line(self.path, self.number, f"video {self.id} {text}", kind, f"({detail})")
 
-def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
+
+def parse_list(split: str, path: Path, problems: list[str | Problem]) -> list[Line]:
     """Reads a list; adds one message to `problems` for each malformed line, and for an empty or unreadable list.
 
     A line may lack labels, or have -1 in their place: the video is a distractor. Without a comma, a line that looks
@@ -45,10 +50,17 @@ def parse_list(split: str, path: Path, problems: list[str]) -> list[Line]:
                 raise ValueError(name)
             numbers = [_integer(field) for field in fields if field or len(fields) > 1]  # "id," is "id"
         except ValueError:  # includes UnicodeDecodeError
-            problems.append(f"{path}:{number}: {_excerpt(raw)} is not an id and whole numbers separated by commas")
+            kind = "not an id and whole numbers separated by commas"
+            problems.append(Problem.of_line(path, number, f"{_excerpt(raw)} is {kind}", kind, _excerpt(raw)))
             continue
         if not name:
-            problems.append(f"{path}:{number}: {_excerpt(raw)} lacks an id")
+            problems.append(
+                Problem.of_line(path, number, f"{_excerpt(raw)} lacks an id", "lacking an id", _excerpt(raw))
+            )
+            continue
+        if any(part in ("", ".") for part in name.split("/")):
+            kind = "an id with an empty or '.' part between slashes, which names another group in HDF5"
+            problems.append(Problem.of_line(path, number, f"{name!r} is {kind}", kind, repr(name)))
             continue
         minus_one = numbers[-1:] == [-1]
         lines.append(Line(split, path, number, name, tuple(numbers[:-1] if minus_one else numbers), minus_one))
@@ -68,7 +80,9 @@ def _excerpt(raw: bytes) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def merge_lines(lines: list[Line], exclusive: Collection[str], problems: list[str]) -> dict[str, dict[str, Line]]:
+def merge_lines(
+    lines: list[Line], exclusive: Collection[str], problems: list[str | Problem]
+) -> dict[str, dict[str, Line]]:
     """The lines of each id by split, in the order of the first ones.
 
     Adds one message to `problems` for each line that is dropped: its list names the video twice, its split and an
@@ -77,14 +91,20 @@ def merge_lines(lines: list[Line], exclusive: Collection[str], problems: list[st
     merged: dict[str, dict[str, Line]] = {}
     for line in lines:
         earlier = merged.setdefault(line.id, {})
-        here, first = f"{line.path}:{line.number}: video {line.id}", next(iter(earlier.values()), line)
-        elsewhere = f"split {first.split} ({first.path.name}:{first.number})"
+        first = next(iter(earlier.values()), line)
+        place = f"{first.path.name}:{first.number}"
+        detail = f"{line.id}, {place}"
         if line.split in earlier:
-            problems.append(f"{here} is listed twice, first in line {earlier[line.split].number}")
+            text = f"is listed twice, first in line {earlier[line.split].number}"
+            problems.append(line.problem(text, "videos listed before", f"{line.id}, line {earlier[line.split].number}"))
         elif line.split in exclusive and first.split in exclusive and earlier:
-            problems.append(f"{here} of split {line.split} is also in {elsewhere}; a video belongs to one of them")
+            text = f"of split {line.split} is also in split {first.split} ({place}); a video belongs to one of them"
+            kind = f"videos that are also in split {first.split}; a video belongs to one of them"
+            problems.append(line.problem(text, kind, detail))
         elif (line.fields, line.minus_one) != (first.fields, first.minus_one):
-            problems.append(f"{here} has other labels than in {elsewhere}; write the same ones")
+            text = f"has other labels than in split {first.split} ({place}); write the same ones"
+            kind = f"videos with other labels than in split {first.split}; write the same ones"
+            problems.append(line.problem(text, kind, detail))
         else:
             earlier[line.split] = line
     return merged

@@ -1,7 +1,7 @@
 """The splits of a dataset: which videos each of them holds, and their labels."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avhash_nas.data.layout import ID_FRAMES_LABELS, ID_LABELS, Layout
 from avhash_nas.data.lists import Line, infer_base, infer_line, merge_lines, parse_list
+from avhash_nas.data.problems import Problem, summarize
 from avhash_nas.errors import DataError
 
 EXCLUSIVE = ("train", "val", "test")
@@ -25,7 +26,7 @@ class Video(NamedTuple):
 
     Args:
         id: Its id in the HDF5 files.
-        labels: Its labels, counted from 0; none for a distractor.
+        labels: The columns of its labels; none for a distractor.
         split: The split of the first list that names it.
         line: The line there, from 1.
         also_in: The splits of further lists that name it.
@@ -45,11 +46,13 @@ class Splits:
     Args:
         videos: Every video once, split after split, in the order of the lists.
         names: Names of the splits.
-        class_names: Names of the classes; without names, their numbers in the lists.
+        class_names: Names of the C classes: those of dataset.yaml; without names, the labels that occur in the lists,
+            in ascending order. A label that no list has takes no column, so labels may be any whole numbers.
         line: The line format, inferred or stated; None if ambiguous.
-        label_base: The smallest label in the lists, 0 or 1; None if ambiguous.
+        label_base: The smallest possible label, 0 or 1; None if unknown.
         overlaps: Number of videos shared by each pair of splits that share some, whether they may or not.
         without_label: Ids of the videos whose lines hold no label.
+        absent: Number of classes that dataset.yaml counts without naming them, and that no list has.
     """
 
     videos: tuple[Video, ...]
@@ -59,6 +62,7 @@ class Splits:
     label_base: int | None
     overlaps: dict[tuple[str, str], int]
     without_label: frozenset[str] = frozenset()
+    absent: int = 0
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -94,17 +98,17 @@ def read_splits(layout: Layout) -> Splits:
         layout: Paths and format of the lists.
 
     Raises:
-        DataError: All problems of the lists, each with file and line.
+        DataError: All problems of the lists, one line for each kind.
     """
     splits, problems = parse_splits(layout)
     if problems:
-        raise DataError(problems)
+        raise DataError(summarize(problems))
     return splits
 
 
-def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
+def parse_splits(layout: Layout) -> tuple[Splits, tuple[str | Problem, ...]]:
     """Like ``read_splits``, but returns the problems next to everything that could be read."""
-    problems: list[str] = []
+    problems: list[str | Problem] = []
     lines = [line for split, path in layout.lists.items() for line in parse_list(split, path, problems)]
     merged = merge_lines(lines, EXCLUSIVE, problems)
     overlaps = _overlaps(lines)
@@ -116,22 +120,29 @@ def parse_splits(layout: Layout) -> tuple[Splits, tuple[str, ...]]:
     labeled = [(line, _labels(line, form, problems)) for line in lines]
     used = {label for _, labels in labeled for label in labels}
     base = layout.label_base if layout.label_base is not None else infer_base(used, layout.classes)
-    if base is None and used:
+    if base is None and used and layout.classes is not None:
         problems.append(
             f"{yaml}: smallest label {min(used)}, largest {max(used)}: write label_base: 0 or label_base: 1"
         )
     start = base or 0
-    classes = layout.classes or max((label - start + 1 for label in used), default=0)
+    valid = {label for label in used if start <= label and (layout.classes is None or label < start + layout.classes)}
+    if layout.class_names is not None:
+        names, columns = layout.class_names, {label: label - start for label in valid}
+    else:
+        columns = {label: column for column, label in enumerate(sorted(valid))}
+        names = tuple(map(str, columns))
     videos = [
         Video(
-            *(line.id, _from_zero(line, labels, start, classes, problems), line.split, line.number),
+            *(line.id, _columns(line, labels, columns, layout.classes, start, problems), line.split, line.number),
             tuple(merged[line.id])[1:],
         )
         for line, labels in labeled
     ]
-    names = layout.class_names or tuple(str(start + number) for number in range(classes))
+    absent = (layout.classes or len(names)) - len(names)
     without_label = frozenset(line.id for line, labels in labeled if not (labels if form else line.fields))
-    return Splits(tuple(videos), tuple(layout.lists), names, form, base, overlaps, without_label), tuple(problems)
+    return Splits(tuple(videos), tuple(layout.lists), names, form, base, overlaps, without_label, absent), tuple(
+        problems
+    )
 
 
 def query_problems(layout: Layout, splits: Splits) -> list[str]:
@@ -155,29 +166,40 @@ def _overlaps(lines: Iterable[Line]) -> dict[tuple[str, str], int]:
     return dict(Counter(pair for splits in shared for pair in combinations(splits, 2)))
 
 
-def _labels(line: Line, form: str | None, problems: list[str]) -> tuple[int, ...]:
+def _labels(line: Line, form: str | None, problems: list[str | Problem]) -> tuple[int, ...]:
     """The labels of a line as they stand in the list."""
     if form is None:
         return ()
     frames = line.fields[:1] if form == ID_FRAMES_LABELS else ()
     labels = line.fields[len(frames) :]
-    where = f"{line.path}:{line.number}: video {line.id}"
     if frames and frames[0] < 1:
-        problems.append(f"{where} lacks a positive number of frames; lines are {ID_FRAMES_LABELS}")
+        lacks = f"a positive number of frames; lines are {ID_FRAMES_LABELS}"
+        problems.append(line.problem(f"lacks {lacks}", f"lacking {lacks}", line.id))
     if labels and line.minus_one:
-        problems.append(f"{where} has both labels and -1, which stands for no label")
+        kind = "both labels and -1, which stands for no label"
+        problems.append(line.problem(f"has {kind}", kind, line.id))
     return labels
 
 
-def _from_zero(line: Line, labels: Iterable[int], base: int, classes: int, problems: list[str]) -> tuple[int, ...]:
-    """The labels of a line counted from 0, without duplicates; those out of range are reported."""
+def _columns(
+    line: Line,
+    labels: Iterable[int],
+    columns: Mapping[int, int],
+    classes: int | None,
+    base: int,
+    problems: list[str | Problem],
+) -> tuple[int, ...]:
+    """The columns of a line's labels, without duplicates; labels out of range are reported."""
     valid = []
     for label in dict.fromkeys(labels):
-        if base <= label < base + classes:
-            valid.append(label - base)
-        else:
-            problems.append(
-                f"{line.path}:{line.number}: label {label} of video {line.id} is not in {base}..{base + classes - 1}"
-                f" ({classes} classes from {base} on)"
-            )
+        if label in columns:
+            valid.append(columns[label])
+            continue
+        limits = (
+            f"not in {base}..{base + classes - 1} ({classes} classes from {base} on)" if classes else f"below {base}"
+        )
+        text = f"label {label} of video {line.id} is {limits}"
+        problems.append(
+            Problem.of_line(line.path, line.number, text, f"labels {limits}", f"({label}, video {line.id})")
+        )
     return tuple(valid)
