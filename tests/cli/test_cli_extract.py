@@ -56,6 +56,13 @@ def test_killed_it_goes_on_and_ends_the_same(videos, whole, tmp_path):
         assert (out / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_track_is_an_option(videos, tmp_path):
+    command = ("extract", videos, "--out", tmp_path / "out", *QUICK, "--workers=0")
+    assert avnas(*command, "--audio_track=0") == 0
+    assert json.loads((tmp_path / "out" / "extraction.json").read_text())["tracks"] == {"video": "best", "audio": "0"}
+    assert avnas(*command, "--audio_track=3", "--overwrite") == 1
+
+
 def test_what_it_leaves_goes_to_fit_at_once(whole, tmp_path):
     assert avnas("data", "check", whole) == 0
     sampling = ("--data.sampling=ClassBalanced", "--data.sampling.classes=3", "--data.sampling.videos=2")

@@ -13,9 +13,10 @@ import pytest
 from avhash_nas.data import HashingData, check
 from avhash_nas.data.media import read_media
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import ColorGradients, Extraction, Labeling, LogMel, extract_folder, workers
+from avhash_nas.extraction import ColorGradients, Extraction, Labeling, LogMel, Tracks, extract_folder, workers
 from extraction.folders import make_clip, make_folder
 from media.make import make_video
+from media.remux import gathered
 
 EXTRACTION = Extraction(ColorGradients(grid=2), LogMel(bands=8), steps=4)
 FOLDERS = Labeling("folders")
@@ -269,6 +270,35 @@ def test_notes_are_counted_and_stored(tmp_path):
         assert "no_audio" in audio["silent"].attrs["notes"]
         assert not audio["silent"]["vectors"][...].any()
         assert audio["a"]["vectors"][...].any()
+
+
+def test_choice_of_tracks_is_recorded(tmp_path):
+    (tmp_path / "videos").mkdir()
+    sounds = [make_video(tmp_path / f"{tone}.mkv", tone=tone, seconds=0.5) for tone in (300.0, 900.0)]
+    tracks = [(sounds[0], "video", True, "und"), (sounds[0], "audio", True, "eng"), (sounds[1], "audio", False, "deu")]
+    gathered(tmp_path / "videos" / "a.mkv", tracks)
+    german = Extraction(EXTRACTION.visual, EXTRACTION.audio, 4, tracks=Tracks(audio="deu"))
+    outcome = extract(tmp_path / "videos", tmp_path / "out", Labeling(), german)
+    assert outcome.notes["audio_track_1"] == 1
+    record = json.loads((tmp_path / "out" / "extraction.json").read_text())
+    assert record["tracks"] == {"video": "best", "audio": "deu"}
+    assert Extraction.from_dict(record).tracks == german.tracks
+    with h5py.File(tmp_path / "out" / "audio.h5") as audio:
+        alone = EXTRACTION.features(sounds[1])
+        np.testing.assert_array_equal(audio["a"]["vectors"][...], alone.audio)
+    with pytest.raises(AvnasError, match=r"tracks was .*deu.* and is .*best"):
+        extract(tmp_path / "videos", tmp_path / "out", Labeling())
+
+
+def test_extraction_of_an_earlier_version_is_continued(place, extracted):
+    """It knew no choice of tracks."""
+    path = place / "out" / "extraction.json"
+    record = json.loads(path.read_text())
+    del record["tracks"]
+    path.write_text(json.dumps(record))
+    assert Extraction.from_dict(record).tracks == Tracks()
+    extract(place / "videos", place / "out")
+    assert extracted == []
 
 
 def test_csv_of_labels_and_splits(ready, tmp_path):

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import AudioExtractor, Extraction, Labeling, Outcome, VisualExtractor, extract_folder
+from avhash_nas.extraction import AudioExtractor, Extraction, Labeling, Outcome, Tracks, VisualExtractor, extract_folder
 from avhash_nas.extraction.listing import SUFFIXES
+from avhash_nas.extraction.media_file import BEST
 
 CHOICES = {
     "visual": Choice(
@@ -46,6 +47,9 @@ def parser() -> Parser:
     command.add_argument(
         "--dtype", type=Literal["float32", "float16"], default="float32", help="type of stored features"
     )
+    track = "which {} track is read if a file has several: best (FFmpeg's choice), its number from 0, or its language"
+    for kind in ("video", "audio"):
+        command.add_argument(f"--{kind}_track", f"--{kind}-track", type=str, default=BEST, help=track.format(kind))
     command.add_class_arguments(Labeling, skip={"split", "resplit"})
     shares = "shares of train, val and test, if neither the CSV file nor folders of these names give the splits"
     command.add_argument("--split", type=str, default="0.5,0.25,0.25", help=shares)
@@ -61,10 +65,11 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     command = parser()
     options = command.make(command.parse(arguments))
+    tracks = Tracks(options.video_track, options.audio_track)
     outcome = extract_folder(
         options.videos,
         options.out,
-        Extraction(options.visual, options.audio, options.steps, options.dtype),
+        Extraction(options.visual, options.audio, options.steps, options.dtype, tracks),
         Labeling(options.labels, _shares(options.split), options.seed, options.resplit),
         suffixes=(*SUFFIXES, *(f".{each.strip().lstrip('.')}" for each in options.suffixes.split(",") if each.strip())),
         workers=options.workers,

@@ -9,7 +9,7 @@ from avhash_nas.extraction.extraction import Extraction, VideoFeatures
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, VisualExtractor
 from avhash_nas.extraction.labeling import Labeling
 from avhash_nas.extraction.log_mel import LogMel
-from avhash_nas.extraction.media_file import Limits, MediaError
+from avhash_nas.extraction.media_file import Limits, MediaError, Tracks
 from avhash_nas.extraction.sentence_transformer import SentenceTransformer
 from avhash_nas.extraction.spectrogram_transformer import AST
 from avhash_nas.extraction.text_encoder import TextEncoder
@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "SentenceTransformer",
     "TextEncoder",
+    "Tracks",
     "VideoFeatures",
     "VisualExtractor",
     "extract_folder",

@@ -1,7 +1,7 @@
 """Reproducible extraction of the features of both modalities from a video file."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.extractor import AudioExtractor, Extractor, Vectors, VisualExtractor
-from avhash_nas.extraction.media_file import Limits
+from avhash_nas.extraction.media_file import Limits, Tracks
 from avhash_nas.extraction.video_clip import Clip, read_clip
 from avhash_nas.legacy import renamed
 
@@ -46,6 +46,7 @@ class Extraction:
         steps: T, frames and segments of a video.
         dtype: Type of the stored features. With `float16`, features are already rounded here, so queries have the same
             values as stored features.
+        tracks: Which of several video and audio tracks of a file are read.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Extraction:
         audio: AudioExtractor,
         steps: int = 25,
         dtype: Literal["float32", "float16"] = "float32",
+        tracks: Tracks | None = None,
     ) -> None:
         if steps < 1:
             raise AvnasError(f"steps={steps} must be at least 1")
@@ -63,6 +65,7 @@ class Extraction:
         self.audio = audio
         self.steps = steps
         self.dtype = dtype
+        self.tracks = tracks or Tracks()
         self._expected: dict[str, str] = {}
 
     def prepare(self) -> Self:
@@ -96,7 +99,8 @@ class Extraction:
             AvnasError: As `prepare`.
         """
         self.prepare()
-        return self.of_clip(read_clip(path, steps=self.steps, rate=self.audio.rate, limits=limits))
+        clip = read_clip(path, steps=self.steps, rate=self.audio.rate, limits=limits, tracks=self.tracks)
+        return self.of_clip(clip)
 
     def of_clip(self, clip: Clip) -> VideoFeatures:
         """Features of a decoded video."""
@@ -114,8 +118,9 @@ class Extraction:
         return vectors.astype(self.dtype).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of this extraction as JSON values: class paths, arguments and weights of the extractors."""
+        """The record of this extraction as JSON values: its settings; class, arguments, weights of the extractors."""
         record: dict[str, Any] = {"format": _FORMAT, "steps": self.steps, "dtype": self.dtype}
+        record["tracks"] = asdict(self.tracks)
         for name in _BASES:
             extractor: Extractor = getattr(self, name)
             kind = type(extractor)
@@ -144,7 +149,8 @@ class Extraction:
                 name: _import_extractor(part["class"], _BASES[name])(**part["arguments"])
                 for name, part in parts.items()
             }
-            extraction = cls(**extractors, steps=record["steps"], dtype=record["dtype"])
+            tracks = Tracks(**record.get("tracks", {}))  # earlier versions had no choice
+            extraction = cls(**extractors, steps=record["steps"], dtype=record["dtype"], tracks=tracks)
             extraction._expected = {name: str(part["weights"]) for name, part in parts.items()}
         except (KeyError, TypeError) as error:
             raise AvnasError(f"extraction: the record is invalid: {error!r}") from error

@@ -1,15 +1,15 @@
 """Selected frames of a video as upright RGB pictures."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avhash_nas.extraction.clock import Ticks
+from avhash_nas.extraction.frame_finder import FrameFinder, OutOfOrderError
 from avhash_nas.extraction.media_file import MediaFile
-from avhash_nas.extraction.timeline import Ticks, Timeline
-from avhash_nas.extraction.track import Track
+from avhash_nas.extraction.timeline import Timeline, read_timeline
 
 Picture = NDArray[np.uint8]
 Turn = tuple[int, int, int, int]
@@ -43,7 +43,7 @@ class Conversion:
         """The conversion of a video.
 
         Args:
-            frame: Its first decoded frame.
+            frame: Its first frame.
             aspect: Aspect ratio of a stored pixel, width / height.
             side: Bound on the short side in pixels; the long side is at most four times as long.
         """
@@ -78,11 +78,34 @@ def _turn(frame: Any) -> Turn:
     return 1, 0, 0, 1
 
 
+def read_frames(file: MediaFile, steps: int, side: int) -> tuple[Picture, Timeline, bool]:
+    """Decodes the frames shown in the middles of T equal parts of a video.
+
+    Args:
+        file: The file.
+        steps: T.
+        side: Bound on the short side of a picture (`Conversion.of`).
+
+    Returns:
+        RGB, upright, with square pixels, (T, H, W, 3); the times of all frames; and whether anything was damaged.
+
+    Raises:
+        MediaError: The file is not a video, no frame can be decoded, or it exceeds a limit.
+    """
+    timeline = read_timeline(file)
+    try:
+        pictures, damaged = read_pictures(file, timeline, timeline.frames_at_middles(steps), side)
+    except OutOfOrderError:
+        timeline = timeline.in_order()
+        pictures, damaged = read_pictures(file, timeline, timeline.frames_at_middles(steps), side)
+    return pictures, timeline, damaged
+
+
 def read_pictures(file: MediaFile, timeline: Timeline, times: Ticks, side: int) -> tuple[Picture, bool]:
     """Decodes the frames shown at some times.
 
-    Decoding runs forward, and jumps to the last key frame before a requested frame if that lies ahead. A frame that
-    cannot be decoded is replaced by the nearest one in time.
+    A frame that cannot be decoded is replaced by the nearest one in time. The first frame of the file states how all
+    are turned.
 
     Args:
         file: The file.
@@ -95,41 +118,22 @@ def read_pictures(file: MediaFile, timeline: Timeline, times: Ticks, side: int) 
 
     Raises:
         MediaError: No frame can be decoded.
+        OutOfOrderError: The timeline is by timestamps, and they contradict the order of the frames.
     """
     distinct = np.unique(times)
-    track = Track(file, file.pictures, timeline.timed)
+    finder = FrameFinder(file, timeline)
+    track = finder.track
     try:
-        aspect = float(track.stream.sample_aspect_ratio or 1)
-        pictures: list[Picture] = []
-        convert: Conversion | None = None
-        for frame in _nearest(track, timeline, distinct.tolist()):
-            convert = convert or Conversion.of(frame, aspect, side)
+        if finder.first is None:
+            raise file.error(
+                f"nothing of its video track can be decoded (frames beyond {file.limits.pixels} pixels are not tried)"
+            )
+        convert = Conversion.of(finder.first, float(track.stream.sample_aspect_ratio or 1), side)
+        pictures = []
+        for time in distinct.tolist():
+            frame = finder.at(time)
             pictures.append(convert(frame))
             track.damaged |= frame.is_corrupt
     finally:
         track.close()
-    if not pictures:
-        raise file.error(
-            f"nothing of its video track can be decoded (frames beyond {file.limits.pixels} pixels are not tried)"
-        )
     return np.stack([pictures[i] for i in np.searchsorted(distinct, times)]), track.damaged
-
-
-def _nearest(track: Track, timeline: Timeline, times: Sequence[int]) -> Iterator[Any]:
-    """For each time the decoded frame of that time, or the nearest one; nothing if none can be decoded."""
-    before: tuple[int, Any] | None = None
-    after: tuple[int, Any] | None = None
-    for time in times:
-        here = int(timeline.shown[0]) if after is None else after[0]
-        key = int(timeline.keys[max(int(np.searchsorted(timeline.keys, time, side="right")) - 1, 0)])
-        if key > here:
-            track.jump(key, key)
-        while after is None or after[0] < time:
-            following = track.next()
-            if following is None:
-                break
-            before, after = after, following
-        candidates = [each for each in (before, after) if each is not None]
-        if not candidates:
-            return
-        yield min(candidates, key=lambda each: abs(each[0] - time))[1]

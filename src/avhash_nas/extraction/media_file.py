@@ -17,6 +17,9 @@ an upload could read any file, or interpret text as pictures. Audio formats are 
 
 _MAX_FRAMES = 2**22
 
+BEST = "best"
+"""Leaves the choice of a track to FFmpeg."""
+
 
 class MediaError(AvnasError):
     """A file that gives no clip: missing, not a video, damaged beyond reading, or beyond the limits.
@@ -49,24 +52,40 @@ class Limits:
     time: float | None = None
 
 
+@dataclass(frozen=True)
+class Tracks:
+    """Which tracks of a file are read. Cover pictures are no video tracks.
+
+    Attributes:
+        video: `best`, the number among the video tracks, from 0, or the language in the file's metadata (`eng`). `best`
+            is FFmpeg's choice, as its player's: the track flagged as default, then the one with the highest bit rate.
+        audio: The same for audio tracks; `best` prefers those of the video's program, and those not for hearing or
+            visually impaired people.
+    """
+
+    video: str = BEST
+    audio: str = BEST
+
+
 class MediaFile:
     """A video file, opened once for each pass over it.
 
     Args:
         path: The file.
         limits: Bounds; the reading time starts now.
+        tracks: Which of several tracks are read.
 
     Raises:
         MediaError: The file does not exist or is empty.
         MissingExtraError: PyAV is not installed.
     """
 
-    def __init__(self, path: str | Path, limits: Limits) -> None:
+    def __init__(self, path: str | Path, limits: Limits, tracks: Tracks | None = None) -> None:
         try:
             import av  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("av", "extract", "reading video files") from error
-        self.path, self.limits = Path(path), limits
+        self.path, self.limits, self.tracks = Path(path), limits, tracks or Tracks()
         self._started = time.monotonic()
         try:
             size = self.path.stat().st_size
@@ -104,27 +123,61 @@ class MediaFile:
             raise self.error(f"not a video, or damaged beyond reading (FFmpeg: {error.strerror})") from error
 
     def pictures(self, container: Any) -> Any:
-        """The container's first video stream that is not a cover picture, ready to decode.
+        """The container's video stream, ready to decode.
 
         Raises:
             MediaError: There is none, FFmpeg cannot decode it, or its frames are too large.
         """
-        from av.stream import Disposition
-
-        streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-        if not streams:
+        stream = self._choose(container, "video", self.tracks.video)
+        if stream is None:
             raise self.error("no video track")
-        context = streams[0].codec_context
+        context = stream.codec_context
         if context is None:
             raise self.error("the codec of its video track is unknown")
         if context.width * context.height > self.limits.pixels:
             raise self.error(
                 f"frames of {context.width} x {context.height} pixels are beyond the limit of {self.limits.pixels}"
             )
-        self.prepare(context)
-        return streams[0]
+        self._prepare(context)
+        return stream
 
-    def prepare(self, context: Any) -> None:
+    def sound(self, container: Any) -> Any:
+        """The container's audio stream, ready to decode; None if there is none, or FFmpeg cannot decode it.
+
+        Raises:
+            MediaError: The file has audio tracks, but not the wanted one.
+        """
+        stream = self._choose(container, "audio", self.tracks.audio)
+        if stream is None or stream.codec_context is None:
+            return None
+        self._prepare(stream.codec_context)
+        return stream
+
+    def _choose(self, container: Any, kind: str, wanted: str) -> Any:
+        streams = _candidates(container, kind)
+        if wanted != BEST and streams:
+            named = [each for i, each in enumerate(streams) if wanted in (str(i), each.metadata.get("language"))]
+            if not named:
+                known = ", ".join(f"{i} ({each.metadata.get('language', 'und')})" for i, each in enumerate(streams))
+                raise self.error(f"no {kind} track {wanted}; its {kind} tracks: {known}")
+            streams = named
+        if len(streams) < 2:
+            return streams[0] if streams else None
+        readable = [each for each in streams if each.codec_context is not None] or streams
+        related = None if kind == "video" else self._choose(container, "video", self.tracks.video)
+        best = container.streams.best(kind, related=related)
+        return next((each for each in readable if best is not None and each.index == best.index), readable[0])
+
+    def chosen_tracks(self, container: Any) -> tuple[str, ...]:
+        """Notes on the tracks that are read, of kinds of which the file has several."""
+        chosen = {"video": self._choose(container, "video", self.tracks.video), "audio": self.sound(container)}
+        return tuple(
+            f"{kind}_track_{[each.index for each in streams].index(stream.index)}"
+            for kind, stream in chosen.items()
+            if stream is not None and len(streams := _candidates(container, kind)) > 1
+        )
+
+    def _prepare(self, context: Any) -> None:
         """Limits a decoder to one thread, because videos are read in parallel, and to frames within the limit."""
         context.thread_count = 1
         context.options = {"max_pixels": str(self.limits.pixels)}
@@ -166,3 +219,11 @@ class MediaFile:
             raise self.error(f"longer than {limits.seconds:g} s")
         if frames > _MAX_FRAMES:
             raise self.error(f"more than {_MAX_FRAMES} frames")
+
+
+def _candidates(container: Any, kind: str) -> list[Any]:
+    """The tracks of a kind, without cover pictures."""
+    from av.stream import Disposition
+
+    streams = container.streams.video if kind == "video" else container.streams.audio
+    return [each for each in streams if not each.disposition & Disposition.attached_pic]

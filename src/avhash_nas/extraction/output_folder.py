@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.annotations import SPLITS, Annotation
 from avhash_nas.extraction.feature_files import FILES, Entry, Parts
 from avhash_nas.extraction.listing import VideoFile, absolute
+from avhash_nas.extraction.media_file import Tracks
 from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.legacy import renamed
 
@@ -75,7 +77,7 @@ def prepare_folder(folder: Path, record: Mapping[str, Any], *, overwrite: bool) 
         if files := sorted(entry.name for entry in folder.iterdir()):
             raise AvnasError(f"{folder}: holds {files[0]}, which is not from an extraction; name another folder")
     elif not overwrite:
-        earlier = renamed(read_json(path))
+        earlier = {"tracks": asdict(Tracks())} | renamed(read_json(path))  # earlier versions had no choice
         if different := [name for name in record if earlier.get(name) != record[name]]:
             before, now = (json.dumps(each.get(different[0])) for each in (earlier, record))
             raise AvnasError(

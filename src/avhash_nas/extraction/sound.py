@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avhash_nas.extraction.clock import Ticks
 from avhash_nas.extraction.media_file import MediaFile
 from avhash_nas.extraction.track import Track
 
@@ -64,7 +65,9 @@ class Segments:
             self.samples[i, first - start : last - start] = samples[first - position : last - position]
 
 
-def read_sound(file: MediaFile, start: float, segments: Segments, rate: int) -> tuple[bool, bool]:
+def read_sound(
+    file: MediaFile, start: float, segments: Segments, rate: int, shifts: Ticks | None = None
+) -> tuple[bool, bool]:
     """Decodes the sound of a file into segments; zeros remain where the file has none.
 
     Args:
@@ -72,6 +75,7 @@ def read_sound(file: MediaFile, start: float, segments: Segments, rate: int) -> 
         start: Time of position 0, in seconds of the container's clock.
         segments: Filled with mono sound in [-1, 1]: the mean of the channels (of 5.1, a weighted mean).
         rate: Samples per second.
+        shifts: `Timeline.sound_shifts`.
 
     Returns:
         Whether any sound was decoded, and whether anything was damaged.
@@ -80,10 +84,9 @@ def read_sound(file: MediaFile, start: float, segments: Segments, rate: int) -> 
         MediaError: The time limit is exceeded.
     """
     with file.open() as container:
-        streams = container.streams.audio
-        if not streams or streams[0].codec_context is None:
+        if file.sound(container) is None:
             return False, False
-    decoder = _SoundDecoder(file, start, rate)
+    decoder = _SoundDecoder(file, start, rate, shifts)
     try:
         for first in segments.starts.tolist():
             for position, samples in decoder.between(first, first + segments.length):
@@ -96,8 +99,8 @@ def read_sound(file: MediaFile, start: float, segments: Segments, rate: int) -> 
 class _SoundDecoder:
     """Decodes and resamples. Positions are in samples at the target rate from the start of the video."""
 
-    def __init__(self, file: MediaFile, start: float, rate: int) -> None:
-        self.track = Track(file, lambda container: _prepared(file, container.streams.audio[0]))
+    def __init__(self, file: MediaFile, start: float, rate: int, shifts: Ticks | None) -> None:
+        self.track = Track(file, file.sound, shifts=shifts)
         self.any_sound = False
         self._start, self._rate = start, rate
         self._resampler: Any = None
@@ -146,8 +149,3 @@ class _SoundDecoder:
             self.any_sound = True
             yield self._position, samples
             self._position += len(samples)
-
-
-def _prepared(file: MediaFile, stream: Any) -> Any:
-    file.prepare(stream.codec_context)
-    return stream

@@ -1,18 +1,20 @@
 """Presentation times of the frames of a video, from its packets instead of its header."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from avhash_nas.extraction.clock import Packets, Ticks, mend, row
 from avhash_nas.extraction.media_file import MediaFile
-
-Ticks = NDArray[np.int64]
 
 _TOLERANCE = 0.1
 """Tolerated share of the header's duration and frame count that is missing; good files miss a frame or two."""
+
+_HELD = 0.5
+"""Seconds of sound behind the last frame, or before the first, that are no matter of packing."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,37 @@ class Timeline:
     Attributes:
         shown: Presentation time of each frame, ascending.
         keys: Times of the frames at which decoding can start, ascending; the first frame counts as one.
-        end: End of the last frame.
+        end: End of the last frame, or of the sound if that lasts longer: the last frame is shown meanwhile.
         base: Seconds per tick.
-        timed: Whether the file has timestamps; otherwise a tick is a frame.
+        gap: Median time from frame to frame.
+        origin: Time of the first packet by the clock of decoding.
+        by_order: Whether the decoder's frames take their times from their order instead of their timestamps, as the
+            file has none or they contradict the order.
+        doubtful: Whether only decoding can tell that timestamps contradict the order of the frames.
         complete: Whether the file could be read to the end and holds what its header states.
         damaged: Whether the container marks a packet as corrupt.
+        held: Whether the last frame is shown until longer sound ends.
+        early_sound: Whether more than half a second of sound lies before the first frame; it is not used.
+        shifts: Ticks to add to the times of each packet if the file's clock breaks (`clock.mend`), or None.
+        sound_shifts: The same for the sound track, in its ticks.
+        tracks: Notes on the tracks read (`MediaFile.chosen_tracks`).
     """
 
     shown: Ticks
     keys: Ticks
     end: int
     base: Fraction
-    timed: bool
-    complete: bool
-    damaged: bool
+    gap: int
+    origin: int
+    by_order: bool
+    doubtful: bool
+    complete: bool = True
+    damaged: bool = False
+    held: bool = False
+    early_sound: bool = False
+    shifts: Ticks | None = None
+    sound_shifts: Ticks | None = None
+    tracks: tuple[str, ...] = ()
 
     @property
     def start(self) -> float:
@@ -44,7 +63,7 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """Duration of the video track."""
+        """Duration of the video."""
         return float((self.end - int(self.shown[0])) * self.base)
 
     def frames_at_middles(self, steps: int) -> Ticks:
@@ -55,6 +74,22 @@ class Timeline:
         first = int(self.shown[0])
         middles = first + (2 * np.arange(steps) + 1) * (self.end - first) / (2 * steps)
         return self.shown[np.maximum(np.searchsorted(self.shown, middles, side="right") - 1, 0)]
+
+    def in_order(self) -> Self:
+        """The timeline if timestamps contradict the order of the frames.
+
+        The times are the same, in ascending order, from the time at which the first packet is due: containers such as
+        AVI know only that.
+        """
+        earlier = int(self.shown[0]) - self.origin
+        return replace(
+            self,
+            shown=self.shown - earlier,
+            keys=self.shown[:1] - earlier,
+            end=self.end if self.held else self.end - earlier,
+            by_order=True,
+            doubtful=False,
+        )
 
 
 def read_timeline(file: MediaFile) -> Timeline:
@@ -67,34 +102,69 @@ def read_timeline(file: MediaFile) -> Timeline:
         MediaError: The file is not a video, has no video packet, or exceeds a limit.
     """
     import av
+    from av.format import Flags
 
     with file.open() as container:
-        stream = file.pictures(container)
-        scan = _PacketScan(stream.time_base, _frame_ticks(stream))
-        audio = {each: each.time_base for each in container.streams.audio[:1]}
-        start, end = (container.start_time or 0) / av.time_base, 0.0
-        complete, damaged = True, False
+        stream, sound = file.pictures(container), file.sound(container)
+        rows: dict[int, list[tuple[int, ...]]] = {each.index: [] for each in (stream, sound) if each is not None}
+        frames, complete = rows[stream.index], True
         try:
-            for packet in file.packets(container, stream, *audio):
-                damaged |= packet.is_corrupt
-                if packet.is_discard:
-                    continue
-                if packet.stream is stream:
-                    packet_end = scan.add(packet)
-                else:
-                    packet_end = ((packet.pts or 0) + (packet.duration or 0)) * float(audio[packet.stream])
-                end = max(end, packet_end)
-                file.check(scan.seconds, len(scan.times))
+            for packet in file.packets(container, *(container.streams[index] for index in rows)):
+                rows[packet.stream_index].append(row(packet))
+                file.check(frames=len(frames))
         except av.FFmpegError:
             complete = False
-        stated_seconds, stated_frames = (container.duration or 0) / av.time_base, stream.frames
-    if not scan.times:
-        raise file.error("its video track is empty")
-    enough = 1 - _TOLERANCE
-    complete &= end - start >= stated_seconds * enough and len(scan.times) >= stated_frames * enough
-    timeline = scan.timeline(complete, damaged)
+        tracks = [Packets.of(container.streams[index].time_base, rows[index]) for index in rows]
+        if tracks[0].dropped.all():
+            raise file.error("its video track is empty")
+        shifts = mend(tracks) if container.format.flags & Flags.ts_discont.value else None
+        complete &= shifts is not None or _holds_what_it_states(container, stream, tracks)
+        timeline = replace(
+            _timeline(tracks[0], stream),
+            complete=complete,
+            damaged=any(bool(track.corrupt.any()) for track in tracks),
+            tracks=file.chosen_tracks(container),
+            shifts=None if shifts is None else shifts[0],
+            sound_shifts=None if shifts is None else shifts[-1],
+        )
+        if sound is not None and not timeline.by_order:
+            timeline = _with_sound(timeline, tracks[1])
     file.check(timeline.seconds)
     return timeline
+
+
+def _holds_what_it_states(container: Any, stream: Any, tracks: Sequence[Packets]) -> bool:
+    """Whether duration and number of frames reach what the header says."""
+    import av
+
+    start = (container.start_time or 0) / av.time_base
+    end = max(float((track.shown + track.durations)[track.used].max(initial=0) * track.base) for track in tracks)
+    enough = 1 - _TOLERANCE
+    stated_seconds = (container.duration or 0) / av.time_base
+    return end - start >= stated_seconds * enough and len(tracks[0].shown) >= stream.frames * enough
+
+
+def _timeline(frames: Packets, stream: Any) -> Timeline:
+    gap = _frame_ticks(stream)
+    used = frames.used
+    if not used.any():
+        count = int((~frames.dropped).sum())
+        shown = np.arange(count, dtype=np.int64)
+        return Timeline(shown, shown[:1], count, gap * frames.base, gap=1, origin=0, by_order=True, doubtful=False)
+    times = frames.shown[used]
+    shown = np.unique(times)
+    gap = int(np.median(np.diff(shown))) if len(shown) > 1 else gap
+    last = np.flatnonzero(times == shown[-1])[-1]
+    return Timeline(
+        shown=shown,
+        keys=np.unique(np.append(times[frames.keys[used]], shown[0])),
+        end=int(shown[-1]) + (int(frames.durations[used][last]) or gap),
+        base=frames.base,
+        gap=gap,
+        origin=int(min(shown[0], frames.clock[used].min())),
+        by_order=False,
+        doubtful=_is_doubtful(stream, times),
+    )
 
 
 def _frame_ticks(stream: Any) -> int:
@@ -103,39 +173,23 @@ def _frame_ticks(stream: Any) -> int:
     return max(1, round(1 / (rate * stream.time_base))) if rate else 1
 
 
-class _PacketScan:
-    """Times collected from the video packets."""
+def _is_doubtful(stream: Any, times: Ticks) -> bool:
+    """Whether the codec reorders frames, and the timestamps of the packets may be in the order of decoding.
 
-    def __init__(self, base: Fraction, frame: int) -> None:
-        self.base, self.frame = base, frame
-        self.times: list[int | None] = []
-        self.keys: list[int] = []
-        self.first: int | None = None
-        self.last, self.last_duration = 0, 0
+    AVI stores no presentation times; XviD packs two frames into one packet.
+    """
+    context = stream.codec_context
+    reordered = bool((np.diff(times) < 0).any())
+    return bool(context.has_b_frames) and (not reordered or context.name == "mpeg4")
 
-    def add(self, packet: Any) -> float:
-        """Adds a packet and returns its end in seconds."""
-        time = packet.pts if packet.pts is not None else packet.dts
-        self.times.append(time)
-        if time is None:
-            return 0.0
-        if packet.is_keyframe:
-            self.keys.append(time)
-        self.first = time if self.first is None else min(self.first, time)
-        if time >= self.last or len(self.times) == 1:
-            self.last, self.last_duration = time, packet.duration or 0
-        return float((time + (packet.duration or 0)) * self.base)
 
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self.first is None else float((self.last - self.first) * self.base)
-
-    def timeline(self, complete: bool, damaged: bool) -> Timeline:
-        known = [time for time in self.times if time is not None]
-        if not known:
-            shown = np.arange(len(self.times), dtype=np.int64)
-            return Timeline(shown, shown[:1], len(shown), self.frame * self.base, False, complete, damaged)
-        shown = np.unique(np.array(known, np.int64))
-        keys = np.unique(np.array([shown[0], *self.keys], np.int64))
-        gap = int(np.median(np.diff(shown))) if len(shown) > 1 else self.frame
-        return Timeline(shown, keys, int(shown[-1]) + (self.last_duration or gap), self.base, True, complete, damaged)
+def _with_sound(timeline: Timeline, sound: Packets) -> Timeline:
+    """Extends the last frame over longer sound, as players do, and notices sound before the first frame."""
+    starts = sound.shown[sound.used] * float(sound.base)
+    ends = starts + sound.durations[sound.used] * float(sound.base)
+    early = np.maximum(np.minimum(ends, timeline.start) - starts, 0).sum()
+    late = np.maximum(ends - np.maximum(starts, timeline.start + timeline.seconds), 0).sum()  # of gaps, nothing
+    timeline = replace(timeline, early_sound=bool(early > _HELD))
+    if late <= _HELD:
+        return timeline
+    return replace(timeline, end=timeline.end + round(late / float(timeline.base)), held=True)

@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.extraction import Clip, Limits, MediaError, read_clip
-from avhash_nas.extraction.frames import read_pictures
+from avhash_nas.extraction import Clip, Extraction, Limits, MediaError, Tracks, read_clip
+from avhash_nas.extraction.frames import read_frames
 from avhash_nas.extraction.media_file import MediaFile
-from avhash_nas.extraction.timeline import read_timeline
 from avhash_nas.serving.sandbox import Sandbox
 from avhash_nas.serving.schemas import ServiceLimits
 
 
-def query_clip(sandbox: Sandbox, path: str, steps: int, rate: int, limits: ServiceLimits) -> Clip:
-    """Decodes the clip of a video file in the sandbox: T frames and segments of audio with `rate` samples per second.
+def query_clip(sandbox: Sandbox, path: str, extraction: Extraction, limits: ServiceLimits) -> Clip:
+    """Decodes the clip of a video file in the sandbox, as an extraction does.
 
     Raises:
         SandboxError: The file cannot be decoded within the limits.
     """
-    result = sandbox.run(_clip, path, steps, rate, _media_limits(limits))
+    result = sandbox.run(_clip, path, extraction.steps, extraction.audio.rate, extraction.tracks, _media_limits(limits))
     frames, segments = result.buffers
     return Clip(
         frames=np.frombuffer(bytearray(frames), np.uint8).reshape(result.header["frames"]),
@@ -54,9 +53,9 @@ def _without_path() -> Iterator[None]:
         raise AvnasError(error.reason) from error
 
 
-def _clip(path: str, steps: int, rate: int, limits: Limits) -> tuple[dict[str, Any], Sequence[Any]]:
+def _clip(path: str, steps: int, rate: int, tracks: Tracks, limits: Limits) -> tuple[dict[str, Any], Sequence[Any]]:
     with _without_path():
-        clip = read_clip(path, steps=steps, rate=rate, limits=limits)
+        clip = read_clip(path, steps=steps, rate=rate, limits=limits, tracks=tracks)
     header = {
         "frames": clip.frames.shape,
         "segments": clip.segments.shape,
@@ -70,9 +69,7 @@ def _thumbnail(path: str, side: int, limits: Limits) -> tuple[dict[str, Any], Se
     from PIL import Image
 
     with _without_path():
-        file = MediaFile(path, limits)
-        timeline = read_timeline(file)
-        frames, _ = read_pictures(file, timeline, timeline.frames_at_middles(1), side)
+        frames, _, _ = read_frames(MediaFile(path, limits), 1, side)
     jpeg = io.BytesIO()
     Image.fromarray(frames[0]).save(jpeg, "JPEG", quality=80)
     return {}, [jpeg.getbuffer()]

@@ -140,7 +140,7 @@ class Service:
         if search.extraction is None:
             raise RefusalError(400, _NO_FILES)
         try:
-            clip = query_clip(self._sandbox, path, search.extraction.steps, search.extraction.audio.rate, self.limits)
+            clip = query_clip(self._sandbox, path, search.extraction, self.limits)
         except SandboxError as error:
             raise RefusalError(422, f"{name}: {error}") from error
         with self._features:  # one extraction already uses all cores

@@ -120,6 +120,9 @@ function showProblem(problem) {
 
 const NOTES = {
   no_audio: "The video has no audio: the search used its frames only.",
+  held: "The sound is longer than the pictures; the last frame was used until it ends.",
+  early_sound: "Sound before the first frame was not used.",
+  joined: "The file is joined from several recordings; all were used.",
   short: "The video has few frames; some were used more than once.",
   truncated: "The file is truncated; the search used what could be decoded.",
   damaged: "Parts of the file are damaged; the search used the rest.",
