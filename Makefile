@@ -11,10 +11,10 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stamps bench test test-slow lint types docs check format clean
+.PHONY: help setup demo stamps bench test test-slow test-services lint types docs check format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv and install pinned packages
 
@@ -39,6 +39,10 @@ test: setup ## every test not marked gpu or slow
 
 test-slow: setup ## the tests marked slow
 	$(BIN)/python -m pytest -m slow tests
+
+test-services: setup ## the tests that start a database server, installed here
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[services]"
+	$(BIN)/python -m pytest -m services tests
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -197,6 +197,15 @@ def test_k_above_the_database_size():
         assert (found.precision[8], found.recall[8]) == (2 / 8, 1.0)
 
 
+@pytest.mark.parametrize("k", [1023, 1024, 2048, 2999])
+def test_large_k_is_not_capped(k):
+    """Searches by FAISS on a GPU have stopped at 1,023 or 2,048 answers, and their scores with them."""
+    codes = torch.zeros(3000, 1, dtype=torch.uint8)
+    found = evaluate(codes[:2], torch.ones(2, 1).bool(), codes, torch.ones(3000, 1).bool(), ks=(k,))
+    assert found.average_precision[k] == pytest.approx({"retrieved": 1, "standard": 1, "k": 1})
+    assert (found.precision[k], found.recall[k]) == pytest.approx((1, k / 3000))
+
+
 @pytest.mark.parametrize("bits", [64, 127, 260, 600])
 def test_long_and_short_codes_agree(bits):
     """Scaled distances of 8-bit codes give the same rankings and scores in wider integer types."""
@@ -240,7 +249,8 @@ def test_scores_to_dict():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ks": (5, 0)}, "ks: expected numbers of at least 1, or None .* got 0"),
+        ({"ks": (5, 0)}, "ks: expected whole numbers of at least 1, or None .* got 0"),
+        ({"ks": (4.5,)}, "ks: expected whole numbers of at least 1, or None .* got 4.5"),
         ({"ties": "random"}, "ties: expected one of permuted, expected, got 'random'"),
         ({"memory": 0}, "memory: .* above 0, got 0"),
         ({"bits": 9}, "bits: codes of 1 bytes hold 1 to 8 bits, got 9"),

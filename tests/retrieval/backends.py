@@ -3,14 +3,15 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval import HNSW, IVF, MIH, Flat
 
 MODEL = "0123456789abcdef"
 KINDS = {"flat": Flat(), "ivf": IVF(nprobe=1000), "mih": MIH(), "hnsw": HNSW(m=8, ef_construction=40)}
-STORES = (*KINDS, "milvus")
-EXACT = ("flat", "ivf", "mih", "milvus")
+SERVED = {"server-flat": Flat(), "server-ivf": IVF(nprobe=1000)}
+STORES = (*KINDS, "milvus", *(pytest.param(name, marks=pytest.mark.services) for name in SERVED))
 
 
 def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):
@@ -35,19 +36,25 @@ def codes_of(names, packed=None, *, seed=0, bits=12, spread=4, **changes):
 
 
 class Places:
-    """Addresses of new stores of one kind."""
+    """Addresses of new stores of one kind.
 
-    def __init__(self, name, folder, database):
+    Args:
+        name: The kind.
+        folder: Of files.
+        milvus: Address of Milvus: a file or a server; None for files of FAISS.
+    """
+
+    def __init__(self, name, folder, milvus=None):
         self.name = name
-        self.kind = KINDS.get(name, Flat())
-        self.exact = name in EXACT
+        self.kind = (KINDS | SERVED).get(name, Flat())
+        self.exact = name != "hnsw"
+        self.milvus = milvus
         self._folder = folder
-        self._database = database
         self._count = itertools.count()
 
     def new(self):
         """An unused address."""
         number = next(self._count)
-        if self.name == "milvus":
-            return f"milvus:{self._database}#{self._folder.name.replace('-', '_')}_{number}"
+        if self.milvus is not None:
+            return f"milvus:{self.milvus}#{self._folder.name.replace('-', '_')}_{number}"
         return str(self._folder / f"{number}.avnas")

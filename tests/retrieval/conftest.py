@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.backends import KINDS, STORES, Places
+from retrieval.backends import KINDS, SERVED, STORES, Places
 
 
 @pytest.fixture(scope="session")
@@ -9,19 +9,34 @@ def database(tmp_path_factory):
     return tmp_path_factory.mktemp("milvus") / "codes.db"
 
 
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory):
+    """A server of the package `milvus`, started for these tests and stopped after them."""
+    package = pytest.importorskip("milvus")
+    pytest.importorskip("pymilvus")
+    server = package.MilvusServer()
+    server.set_base_dir(str(tmp_path_factory.mktemp("server")))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(params=STORES)
-def places(request, tmp_path, database):
+def places(request, tmp_path):
     """Addresses for every kind of store."""
+    if request.param in SERVED:
+        server = request.getfixturevalue("milvus_server")
+        return Places(request.param, tmp_path, f"http://127.0.0.1:{server.listen_port}")
     if request.param == "milvus":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
-    else:
-        pytest.importorskip("faiss")
-    return Places(request.param, tmp_path, database)
+        return Places(request.param, tmp_path, request.getfixturevalue("database"))
+    pytest.importorskip("faiss")
+    return Places(request.param, tmp_path)
 
 
 @pytest.fixture(params=KINDS)
 def files(request, tmp_path):
     """Addresses for every kind of index file: fast enough for property tests, unlike Milvus."""
     pytest.importorskip("faiss")
-    return Places(request.param, tmp_path, None)
+    return Places(request.param, tmp_path)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from avhash_nas.errors import AvnasError, MissingExtraError
-from avhash_nas.retrieval import HNSW, IVF, Flat, create_store, faiss_store, open_store
+from avhash_nas.retrieval import HNSW, IVF, Flat, archive, create_store, faiss_store, open_store
 from avhash_nas.retrieval.lock import locked
 from retrieval.backends import codes_of
 
-pytest.importorskip("faiss")
+faiss = pytest.importorskip("faiss")
 
 KILLED = """
 import os, signal, sys
@@ -152,11 +152,14 @@ def test_failed_write_keeps_the_store(tmp_path, monkeypatch):
 
 
 def graph_size(store):
-    return store._index.ntotal
+    return store._index.graph.ntotal
 
 
 def test_graph_is_rebuilt_after_many_removals(tmp_path):
-    """Removed codes are never returned, K answers remain, and the graph is rebuilt after a fifth is removed."""
+    """Removed codes are never returned, K answers remain, and the graph is rebuilt after a fifth is removed.
+
+    Copies of codes that the graph has, removed ones included, take no node.
+    """
     codes = codes_of([f"v{row}" for row in range(200)], bits=64, spread=256)
     store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=8))
     near = store.search(codes.packed[:1], 40).ids[0].tolist()
@@ -165,19 +168,43 @@ def test_graph_is_rebuilt_after_many_removals(tmp_path):
     found = store.search(codes.packed[:1], 60)
     assert len(set(found.ids[0]) - set(near) - {""}) == 60
     store.add(replace(codes.take(range(5)), ids=np.array(list("abcde"))))
-    assert graph_size(store) == 205
+    assert graph_size(store) == 200
     store.remove(["v190", "v191"] + [f"v{row}" for row in range(150, 160)])
-    assert graph_size(store) == len(store)
+    assert graph_size(store) == len(np.unique(store.fetch(store.first_ids(999)).packed, axis=0)) < 160
     assert (store.search(codes.packed[:5], 1).distances == 0).all()
 
 
-def test_hnsw_finds_all_equal_codes(tmp_path):
-    """A graph of equal codes is disconnected, so that the query is searched exactly."""
-    codes = codes_of([f"v{row}" for row in range(300)], np.repeat([1, 2, 250], 100), bits=8)
-    store = create_store(str(tmp_path / "x.avnas"), codes, HNSW(m=4))
-    found = store.search(np.array([[2]], np.uint8), 250)
-    assert (found.distances[0] == 0).sum() == 100
-    assert len(set(found.ids[0])) == 250
+def test_hnsw_finds_codes_beside_copies_of_another(tmp_path):
+    """FAISS alone finds none of the ten (findings/faiss-binary-hnsw-loses-codes-beside-copies.sh)."""
+    rare = np.random.default_rng(0).integers(0, 256, (10, 8), dtype=np.uint8)
+    packed = np.concatenate([np.repeat(np.arange(8, dtype=np.uint8)[None], 10_000, axis=0), rare])
+    codes = codes_of([f"v{row}" for row in range(len(packed))], packed, bits=64, values=None, frames=None)
+    store = create_store(str(tmp_path / "x.avnas"), codes, HNSW())
+    assert graph_size(store) == 11
+    found = store.search(rare, 12)
+    assert found.ids[:, 0].tolist() == [f"v{row}" for row in range(10_000, 10_010)]
+    assert (found.distances[:, 0] == 0).all()
+    assert store.search(packed[:1], 3).of(0) == [("v0", 0), ("v1", 0), ("v2", 0)]
+
+
+def test_hnsw_of_an_earlier_version_opens_and_grows(tmp_path):
+    """Its file holds a graph of all codes, the number of a code being its place there; some were removed."""
+    codes = codes_of([f"v{row}" for row in range(40)], np.arange(40) // 2, bits=8)
+    where = tmp_path / "x.avnas"
+    create_store(str(where), codes, HNSW(m=4))
+    graph = faiss.IndexBinaryHNSW(8, 4)
+    graph.add(codes.packed)
+    parts = dict(np.load(where))
+    kept = np.delete(np.arange(40), [3, 10])
+    old = {name: part for name, part in parts.items() if not name.startswith("hnsw_")}
+    old = {name: part[kept] if len(part) == 40 else part for name, part in old.items()}
+    old |= {"index": faiss.serialize_index_binary(graph), "order": np.argsort(old["ids"], kind="stable")}
+    archive.write_archive(where, old)
+    store = open_store(str(where))
+    assert store.search(codes.packed[[3, 10]], 1).ids[:, 0].tolist() == ["v2", "v11"]
+    store.add(codes_of(["new"], [1], bits=8))
+    store.remove(["v2"])
+    assert store.search(codes.packed[[3]], 1).of(0) == [("new", 0)]
 
 
 def test_ivf_scans_complete_lists(tmp_path):

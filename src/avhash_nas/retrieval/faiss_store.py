@@ -31,8 +31,8 @@ class FaissStore(CodeStore):
     that search the same file share its memory. Writes are atomic and serialized by a lock; an open store keeps its
     content while another process writes.
 
-    Equal distances are ordered by insertion. If an approximate index finds fewer codes than requested, the query is
-    searched exactly.
+    Equal distances are ordered by insertion; an approximate index decides which of several equally near codes fall
+    below the cutoff. If it finds fewer codes than requested, the query is searched exactly.
 
     Args:
         path: The file.

@@ -16,6 +16,7 @@ _TEXT = 65_535  # Milvus: bytes of a VARCHAR
 _KEY = 1024  # bytes of an id
 _BATCH = 2**22  # bytes per request; the limit of a server is 64 MiB
 _MOST_ROWS = 5000
+_NAMES = "names"
 
 
 def key_of(video: str) -> str:
@@ -65,7 +66,7 @@ def rows_of(codes: CodeSet, header: StoreHeader) -> Iterator[dict[str, Any]]:
         if len(key) > _KEY:
             raise AvnasError(f"milvus: the id {video[:60]}... takes {len(key)} bytes; the limit of Milvus is {_KEY}")
         labels = [] if codes.labels is None else names[codes.labels[row]].tolist()
-        fields = {"id": key, "code": codes.packed[row].tobytes(), "labels": labels}
+        fields = {"id": key, "code": codes.packed[row].tobytes(), "labels": {_NAMES: labels}}
         if header.values and codes.values is not None:
             fields["values"] = _text(codes.values[row])
         if header.frames and codes.frames is not None:
@@ -91,7 +92,8 @@ def code_set(rows: Sequence[Mapping[str, Any]], header: StoreHeader, values: boo
     """Rows as a code set; `values` and `frames` say whether the rows have them."""
     width = -(-header.bits // 8)
     packed = np.frombuffer(b"".join(row["code"][0] for row in rows), np.uint8).reshape(len(rows), width)
-    labels = np.array([[name in row["labels"] for name in header.class_names] for row in rows], np.bool_)
+    of_rows = [_label_names(row["labels"]) for row in rows]
+    labels = np.array([[name in names for name in header.class_names] for names in of_rows], np.bool_)
     return CodeSet(
         ids=np.array([video_of(row["id"]) for row in rows], np.str_),
         packed=packed,
@@ -112,3 +114,13 @@ def _text(numbers: NDArray[np.float16]) -> str:
 def _numbers(rows: Sequence[Mapping[str, Any]], name: str, shape: tuple[int, ...]) -> NDArray[np.float16]:
     flat = b"".join(base64.b64decode(row[name]) for row in rows)
     return np.frombuffer(flat, "<f2").astype(np.float16).reshape(len(rows), *shape)
+
+
+def _label_names(stored: Any) -> list[str]:
+    """Names of a row's classes: a JSON object, as Milvus 2.3 takes no list; earlier versions of this program wrote one.
+
+    >>> _label_names({"names": ["cat"]}), _label_names(["cat"])
+    (['cat'], ['cat'])
+    """
+    names: list[str] = stored[_NAMES] if isinstance(stored, dict) else stored
+    return names

@@ -14,6 +14,8 @@ from avhash_nas.errors import AvnasError, MissingExtraError
 _LOCAL = ".db"
 _DEFAULT_COLLECTION = "avhash"
 _SECONDS = 30.0  # timeout of a request
+_CLIENT = (2, 6)
+_SERVER = (2, 3)  # earlier ones cannot overwrite rows by a key that is text
 
 
 def split_place(place: str) -> tuple[str, str]:
@@ -49,7 +51,7 @@ class MilvusServer:
         uri: A server (`http://host:19530`), or a local file whose name ends with `.db`, created if missing.
 
     Raises:
-        AvnasError: The connection fails.
+        AvnasError: The connection fails, or the versions of client or server are too old.
         MissingExtraError: pymilvus or Milvus Lite is not installed.
     """
 
@@ -65,8 +67,12 @@ class MilvusServer:
         except ImportError as error:
             raise MissingExtraError(error.name or "pymilvus", "milvus", "a store in Milvus") from error
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback for every error it raises
+        if _numbers(version := self._pymilvus.__version__) < _CLIENT:
+            raise AvnasError(f"milvus:{uri}: pymilvus {version} is installed; needs {_text(_CLIENT)} or later")
         with self.errors():
             self.client = self._pymilvus.MilvusClient(uri=uri, timeout=_SECONDS)
+            if not is_local(uri) and _numbers(version := str(self.client.get_server_version())) < _SERVER:
+                raise AvnasError(f"milvus:{uri}: the server is Milvus {version}; needs {_text(_SERVER)} or later")
 
     @contextmanager
     def errors(self) -> Iterator[Any]:
@@ -91,3 +97,16 @@ class MilvusServer:
             params = client.prepare_index_params()
             params.add_index(**index)
             client.create_collection(collection, schema=schema, index_params=params, consistency_level="Strong")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version.
+
+    >>> _numbers("v2.3.5-lite"), _numbers("3.0.2")
+    ((2, 3), (3, 0))
+    """
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -30,7 +30,7 @@ class MilvusStore(CodeStore):
     """Two collections of Milvus: `NAME` holds the header in one row, `NAME_1` (or a later number) holds the codes.
 
     A replacement is built in a new collection and takes effect when the header row is written. A video is one row:
-    `id` (percent-encoded), `code` (binary vector, Hamming metric), `labels` (JSON list of names), `values` and
+    `id` (percent-encoded), `code` (binary vector, Hamming metric), `labels` (JSON, `{"names": [...]}`), `values` and
     `frames` (float16, base64), so that other Milvus clients can search it.
 
     Equal distances are ordered by id; Milvus decides which of several equally near codes fall below the cutoff. An
