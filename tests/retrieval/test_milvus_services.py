@@ -31,7 +31,7 @@ def test_a_restart_within_an_add_loses_nothing(milvus_server, where, monkeypatch
     with pytest.raises(AvnasError, match="milvus:http"):
         store.add(more, progress=stop)
     milvus_server.start()
-    reopened = open_store(where)
+    reopened = open_store(f"milvus:http://127.0.0.1:{milvus_server.listen_port}#{where.partition('#')[2]}")
     found = set(reopened.first_ids())
     assert found >= {*"abc", *(f"n{row}" for row in range(6))}
     assert len(reopened) == len(found)

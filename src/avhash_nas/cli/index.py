@@ -33,7 +33,8 @@ _USAGE = """usage: avnas index [build] --codes FILE [FILE ...] --store STORE [--
   remove  remove videos by their ids
   show    print its contents
 
-STORE is a file, or milvus:URI with an optional #collection: milvus:codes.db, milvus:http://host:19530#videos.
+STORE is a file, or milvus:URI with an optional #collection (milvus:codes.db, milvus:http://host:19530#videos), or
+postgresql://user@host/database with an optional #table.
 `avnas index ACTION --help` lists an action's options."""
 
 
@@ -157,7 +158,9 @@ def _summary(store: "CodeStore") -> str:
 
 def _parser(action: str, description: str, choices: dict[str, Choice] | None = None) -> Parser:
     parser = make_parser(f"index {action}", description, choices)
-    parser.add_argument("--store", type=str, required=True, help="a file, or milvus:URI with an optional #collection")
+    parser.add_argument(
+        "--store", type=str, required=True, help="a file, milvus:URI#collection or postgresql:URI#table"
+    )
     return parser
 
 

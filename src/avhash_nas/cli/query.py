@@ -57,7 +57,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = make_parser("query", "Find similar videos, by the distance of their codes.", RERANK)
-    parser.add_argument("--store", type=str, required=True, help="what `avnas index` made: a file, or milvus:URI")
+    parser.add_argument(
+        "--store", type=str, required=True, help="what `avnas index` made: a file, milvus:URI or postgresql:URI"
+    )
     parser.add_argument("--video", type=str, help="a video file; needs --run or --model")
     parser.add_argument("--id", type=str, help="in place of --video: a video of the store, which the result leaves out")
     parser.add_argument("--code", type=str, help="in place of --video: a code, two hexadecimal digits a byte")

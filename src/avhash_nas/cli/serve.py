@@ -52,7 +52,9 @@ def _parser() -> Parser:
         "Answer queries on a web page and through a JSON API, until Ctrl-C or SIGTERM; the exit code is then 0.",
         RERANK,
     )
-    parser.add_argument("--store", type=str, required=True, help="what `avnas index` made: a file, or milvus:URI")
+    parser.add_argument(
+        "--store", type=str, required=True, help="what `avnas index` made: a file, milvus:URI or postgresql:URI"
+    )
     parser.add_argument("--run", type=str, help="folder of the run whose network made the codes, for queries by video")
     parser.add_argument("--model", type=str, help="in place of --run: folder that save_pretrained wrote")
     parser.add_argument("--features", type=str, help="folder whose videos.csv lists the videos to show and to play")

@@ -42,6 +42,10 @@ class Flat(IndexKind):
     def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
         return "BIN_FLAT", {}, {}
 
+    @override
+    def postgres_index(self, codes: int) -> None:
+        return None
+
 
 def exact_search(codes: NumberedCodes, queries: Packed, top: int) -> Answers:
     """The nearest codes, ordered by distance, then number; the cutoff follows the same order.

@@ -136,6 +136,11 @@ class HNSW(IndexKind):
         raise AvnasError("hnsw: Milvus has no such index for binary vectors; use flat or ivf")
 
     @override
+    def postgres_index(self, codes: int) -> tuple[str, dict[str, int], dict[str, int]]:
+        options = {"m": self.m, "ef_construction": max(self.ef_construction, 2 * self.m)}  # pgvector takes no less
+        return "hnsw", options, {"hnsw.ef_search": self.ef_search}
+
+    @override
     def to_arrays(self, index: DistinctCodes) -> dict[str, NDArray[Any]]:
         return {**super().to_arrays(index.graph), "hnsw_numbers": index.numbers, "hnsw_starts": index.starts}
 

@@ -113,6 +113,17 @@ class IndexKind(ABC):
             AvnasError: Milvus has no such index for binary vectors.
         """
 
+    def postgres_index(self, codes: int) -> tuple[str, dict[str, int], dict[str, int]] | None:  # noqa: ARG002
+        """The equivalent of pgvector for a number of codes: method, its options, and settings of a search.
+
+        Returns:
+            None if no index is needed.
+
+        Raises:
+            AvnasError: pgvector has no such index for bits.
+        """
+        raise AvnasError(f"{type(self).__name__.lower()}: pgvector has no such index for bits; take flat, ivf or hnsw")
+
     def to_arrays(self, index: Any) -> dict[str, NDArray[Any]]:
         """The index as arrays by name, for the store's file; none if the codes alone are enough."""
         return {} if index is None else {"index": faiss().serialize_index_binary(index)}

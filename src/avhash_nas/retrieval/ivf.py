@@ -68,6 +68,11 @@ class IVF(IndexKind):
         lists = self._lists(codes)
         return "BIN_IVF_FLAT", {"nlist": lists}, {"nprobe": self._probes(lists)}
 
+    @override
+    def postgres_index(self, codes: int) -> tuple[str, dict[str, int], dict[str, int]]:
+        lists = self._lists(codes)
+        return "ivfflat", {"lists": lists}, {"ivfflat.probes": self._probes(lists)}
+
     def _lists(self, codes: int) -> int:
         if self.nlist is not None and self.nlist > codes:
             raise AvnasError(f"ivf: nlist {self.nlist} is more than there are codes, {codes}")

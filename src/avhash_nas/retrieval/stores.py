@@ -6,24 +6,29 @@ from avhash_nas.retrieval.faiss_store import FaissStore
 from avhash_nas.retrieval.flat import Flat
 from avhash_nas.retrieval.index_kind import IndexKind, Progress
 from avhash_nas.retrieval.milvus_store import MilvusStore
+from avhash_nas.retrieval.postgres_store import PostgresStore
 from avhash_nas.retrieval.store import CodeStore
 
 _MILVUS = "milvus:"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 def open_store(where: str) -> CodeStore:
     """Opens a store.
 
     Args:
-        where: Path of a FAISS index file, or `milvus:URI` with an optional `#collection`; the URI is a local file
-            (`milvus:codes.db`) or a server (`milvus:http://localhost:19530`).
+        where: Path of a FAISS index file, `milvus:URI` with an optional `#collection`, where the URI is a local file
+            (`milvus:codes.db`) or a server (`milvus:http://localhost:19530`), or `postgresql://user@host/database` with
+            an optional `#table`.
 
     Raises:
         AvnasError: The store is missing or damaged.
-        MissingExtraError: FAISS or Milvus is not installed.
+        MissingExtraError: FAISS, Milvus or psycopg is not installed.
     """
     if where.startswith(_MILVUS):
         return MilvusStore.open(where.removeprefix(_MILVUS))
+    if where.startswith(_POSTGRES):
+        return PostgresStore.open(where)
     return FaissStore.open(where)
 
 
@@ -45,10 +50,12 @@ def create_store(
 
     Raises:
         AvnasError: The store already exists, does not support the kind, or cannot be written.
-        MissingExtraError: FAISS or Milvus is not installed.
+        MissingExtraError: FAISS, Milvus or psycopg is not installed.
     """
     if not len(codes):
         raise AvnasError(f"{where}: an index needs at least one code")
     if where.startswith(_MILVUS):
         return MilvusStore.create(where.removeprefix(_MILVUS), codes, kind or Flat(), replace, progress)
+    if where.startswith(_POSTGRES):
+        return PostgresStore.create(where, codes, kind or Flat(), replace, progress)
     return FaissStore.create(where, codes, kind or Flat(), replace, progress)
