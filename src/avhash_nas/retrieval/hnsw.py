@@ -123,13 +123,14 @@ class HNSW(IndexKind):
     @override
     def remove(self, index: DistinctCodes, numbers: Numbers, left: int) -> bool:
         index.drop(numbers)
-        return 5 * index.empty <= index.graph.ntotal
+        return bool(5 * index.empty <= index.graph.ntotal)
 
     @override
     def search(self, index: DistinctCodes, codes: NumberedCodes, queries: Packed, top: int) -> Answers:
         count = min(index.graph.ntotal, 2 * top if index.empty else top)  # some answers may be empty nodes
         parameters = faiss().SearchParametersHNSW(efSearch=max(self.ef_search, count))
-        return index.expand(*index.graph.search(np.ascontiguousarray(queries), count, params=parameters), top)
+        distances, nodes = index.graph.search(np.ascontiguousarray(queries), count, params=parameters)
+        return index.expand(distances, nodes, top)
 
     @override
     def milvus_index(self, codes: int) -> tuple[str, dict[str, Any], dict[str, Any]]:

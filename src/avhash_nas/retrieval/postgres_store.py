@@ -270,7 +270,7 @@ def _code_set(rows: Sequence[dict[str, Any]], header: StoreHeader) -> CodeSet:
     signs = np.frombuffer(texts, np.uint8).reshape(len(rows), 8 * -(-header.bits // 8)) - ord("0")
     labels = np.array([[name in (row["labels"] or ()) for name in header.class_names] for row in rows], np.bool_)
     shapes = {"values": (header.bits,), "frames": header.frames or ()}
-    parts = {
+    parts: dict[str, Any] = {
         name: np.frombuffer(b"".join(row[name] for row in rows), "<f2").astype(np.float16).reshape(-1, *shapes[name])
         for name in _kept(header)
     }
