@@ -154,7 +154,7 @@ def test_invalid_batches_are_reported(change, message):
 
 
 def test_bad_options_fail_before_the_first_batch():
-    with pytest.raises(AvnasError, match="ks: expected numbers of at least 1"):
+    with pytest.raises(AvnasError, match="ks: expected whole numbers of at least 1"):
         RetrievalMetric(ks=(0,))
     with pytest.raises(AvnasError, match="ties: expected one of permuted, expected, got 'first'"):
         RetrievalMetric(ties="first")

@@ -1,7 +1,6 @@
 """Checks of the arguments of `evaluate`: each raises AvnasError with one line that names the argument."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import get_args
 
 import numpy as np
@@ -56,7 +55,7 @@ def check_labels(query_codes: Tensor, query_labels: Tensor, database_codes: Tens
 def check_options(ks: Sequence[int | None], ties: Ties, memory: int) -> None:
     """Checks each K, the name of the tie rule and the memory."""
     for k in ks:
-        if k is not None and (not isinstance(k, Integral) or k < 1):
+        if k is not None and (not hasattr(k, "__index__") or k < 1):
             raise AvnasError(f"ks: expected whole numbers of at least 1, or None for the whole database, got {k}")
     if ties not in get_args(Ties):
         raise AvnasError(f"ties: expected one of {', '.join(get_args(Ties))}, got {ties!r}")
