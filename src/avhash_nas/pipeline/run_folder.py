@@ -25,8 +25,8 @@ class RunFolder:
     """`config.yaml`, `data.json`, `metrics.json`, `architecture.json`, `model/`, `codes/`, and a folder for each stage.
 
     A run is identified by its options and its data: started again with the same ones it resumes, and a finished run is
-    never changed. Options that affect speed but not the result (`SPEED_OPTIONS`) may differ. Runs of earlier versions do
-    not know their data.
+    never changed. Options that affect speed but not the result (`SPEED_OPTIONS`) may differ. Runs of earlier versions
+    do not know their data.
 
     Args:
         path: The folder.
