@@ -306,3 +306,80 @@ def test_packet_with_a_wrong_time_is_no_seam(tmp_path):
     clip = read_clip(path)
     assert clip.seconds == pytest.approx(4, abs=0.15)
     np.testing.assert_allclose(time_shown(clip.frames, 4.0), middles(4.0, 25), atol=0.2)
+
+
+# ---- what others reported (docs/maintainers/tried-reports.md)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vp8.webm", {"codec": "libvpx", "audio": "libopus", "rate": 48000, "codec_options": {"g": "12"}}),
+        ("palette.avi", {"codec": "rawvideo", "pixels": "rgb8", "audio": None}),
+        ("packed.mov", {"codec": "qtrle", "pixels": "rgb24", "audio": None, "codec_options": {"g": "12"}}),
+        ("interlaced.ts", {"codec_options": {"x264-params": "tff=1:keyint=12"}}),
+        ("b_frames.avi", {"codec_options": {"g": "12", "bf": "3"}, "audio": "pcm_s16le"}),
+    ],
+)
+@pytest.mark.parametrize("steps", [7, 180])
+def test_frames_equal_those_counted_from_the_start(tmp_path, name, options, steps):
+    """With 180 steps, the very last frame too, which comes when the decoder is emptied."""
+    path = make_video(tmp_path / name, seconds=18.0, picture=clock(SIZE, 18.0), **options)
+    everything = in_order(path)
+    assert len(everything) == 180
+    clip = read_clip(path, steps=steps)
+    np.testing.assert_array_equal(clip.frames, everything[((np.arange(steps) + 0.5) / steps * 180).astype(int)])
+
+
+def test_two_frames_with_one_time(tmp_path):
+    """Of these one is shown; the others keep their times."""
+    whole = make_video(
+        tmp_path / "v.mp4", seconds=4.0, picture=clock(SIZE, 4.0), audio=None, codec_options={"bf": "0", "g": "10"}
+    )
+
+    def doubled(packet):
+        tenth = round(0.1 / packet.time_base)
+        if packet.pts % (5 * tenth) == 3 * tenth:
+            packet.pts, packet.dts = packet.pts - tenth, packet.dts - tenth
+        return True
+
+    clip = read_clip(remux(whole, tmp_path / "twice.mkv", doubled), steps=20)
+    assert clip.seconds == pytest.approx(4, abs=0.01)
+    np.testing.assert_allclose(time_shown(clip.frames, 4.0), middles(4.0, 20), atol=0.2)
+
+
+def test_size_that_changes_in_the_middle(tmp_path):
+    """All frames get the size of the first."""
+    parts = [
+        make_video(
+            tmp_path / f"{i}.ts", seconds=2.0, size=size, picture=lambda _, i=i, size=size: bar(size, i), audio=None
+        )
+        for i, size in enumerate([(64, 48), (128, 96)])
+    ]
+    clip = read_clip(joined(tmp_path / "v.ts", *parts), steps=4)
+    assert clip.frames.shape == (4, 48, 64, 3)
+    np.testing.assert_array_equal(is_blue(clip), [False, False, True, True])
+
+
+def bar(size, blue):
+    return np.full((size[1], size[0], 3), BLUE if blue else RED, np.uint8)
+
+
+@pytest.mark.parametrize("start", [0.013, 100.0])
+def test_clock_that_does_not_start_at_zero(tmp_path, start):
+    """Sound and pictures stay together."""
+    tone = lambda times: tone_of(700.0)(times) * (times >= 2)  # noqa: E731
+    whole = make_video(
+        tmp_path / "v.mkv", seconds=4.0, picture=clock(SIZE, 4.0), sound=tone, audio="pcm_s16le", rate=16000
+    )
+
+    def moved(packet):
+        ticks = round(start / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + ticks
+        packet.dts = None if packet.dts is None else packet.dts + ticks
+        return True
+
+    clip = read_clip(remux(whole, tmp_path / "v.nut", moved, options={"avoid_negative_ts": "disabled"}), steps=8)
+    assert clip.seconds == pytest.approx(4, abs=0.01)
+    np.testing.assert_allclose(time_shown(clip.frames, 4.0), middles(4.0, 8), atol=0.15)
+    np.testing.assert_array_equal(loudness(clip) > 0.3, np.arange(8) >= 4)
