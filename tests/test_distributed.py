@@ -32,6 +32,10 @@ def test_loss_gradient_and_second_derivative_are_those_of_the_global_batch(three
     assert_all_as_alone(three_ranks, tasks.derivatives, negatives)
 
 
+def test_text_loss_and_gradients_are_those_of_the_global_batch(three_ranks):
+    assert_all_as_alone(three_ranks, tasks.text_derivatives)
+
+
 def test_batch_norm_is_that_of_the_global_batch(three_ranks):
     assert_all_as_alone(three_ranks, tasks.normalized)
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from avhash_nas.distributed import all_reduce_mean, gather_rows, highest, of_first_rank, world_size
+from avhash_nas.networks import TextViews, VideoViews
 from avhash_nas.networks.batch_norm import BatchNorm
-from avhash_nas.objectives import InfoNCE, TripletInfoNCE
+from avhash_nas.objectives import EERCFLoss, InfoNCE, TripletInfoNCE
 
 SIZES = (3, 3, 2)
 """Rows of each rank: the second one's cut through triplets and groups."""
@@ -129,3 +130,21 @@ def overwritten(rank: int, run: Path) -> tuple[bool, list[str]]:
     time.sleep(0.2 * (rank == 0))
     folder.start()
     return finished, sorted(path.name for path in run.iterdir())
+
+
+def text_derivatives(rank: int) -> tuple[Tensor, ...]:
+    """EERCF's loss over the captions and videos of all ranks, and its gradient by a weight of each side."""
+    torch.manual_seed(1)
+    text, visual = torch.randn(8, 5, dtype=torch.float64), torch.randn(8, 3, 5, dtype=torch.float64)
+    ours, theirs = (nn.Parameter(torch.randn(5, 4, dtype=torch.float64)) for _ in range(2))
+    index = torch.tensor([0, 1, 2, 0, 4, 5, 6, 7])  # a video twice, on two ranks
+    vector, frames = share(rank, text) @ ours, share(rank, visual) @ theirs
+    texts = TextViews(*(gather_rows(each) for each in (vector, vector, vector)))
+    videos = VideoViews(*(gather_rows(each) for each in (frames.mean(dim=1), frames.mean(dim=1), frames, frames)))
+    loss = EERCFLoss(correlation=0.1, scale=5).of_views(texts, videos, gather_rows(share(rank, index)))
+    gradients = torch.autograd.grad(loss, (ours, theirs))
+    means = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+    for parameter, gradient in zip(means, gradients, strict=True):
+        parameter.grad = gradient
+    all_reduce_mean(means)
+    return loss.detach(), *(parameter.grad for parameter in means if parameter.grad is not None)

@@ -69,8 +69,8 @@ def test_code_matches_the_python_search(client, plain):
 @pytest.mark.parametrize(
     ("query", "status", "message"),
     [
-        ({}, 422, "give either id or code"),
-        ({"id": "a", "code": "00"}, 422, "give either id or code"),
+        ({}, 422, "give one of id, text and code"),
+        ({"id": "a", "code": "00"}, 422, "give one of id, text and code"),
         ({"id": "nobody"}, 404, "no video 'nobody' in the store"),
         ({"id": "../../../etc/passwd"}, 404, "no video"),
         ({"id": "a" * 2000}, 422, "id: "),

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from avhash_nas import baselines
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import HashNetwork, TextHashNetwork
 from training.test_resume import Kick, run, stop_and_go_on
-from training.tiny import assert_same_run, metrics_of
+from training.tiny import assert_same_run, captioned_set, metrics_of
 
 BASELINES = sorted(
     name
@@ -24,6 +24,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "BTH": ("--network.width=8", *_ANCHORS),
     "ConMH": ("--network.size=mini", "--network.width=8", "--data.sampling.batch_size=16"),
     "DKPH": ("--network.width=8", *_ANCHORS),
+    "EERCF": ("--network.width=8", "--network.heads=2", "--network.layers=1", "--data.sampling.batch_size=16"),
     "MCMSH": ("--network.width=32", "--objective.anchors=16", "--data.sampling.batch_size=16"),
     "S5VH": (
         *("--network.size=mini", "--network.width=8", "--data.sampling.batch_size=16"),
@@ -48,8 +49,12 @@ def plain_config(tiny_config: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_it_is_trained_tested_and_goes_on_where_it_was_stopped(name: str, plain_config: Path, tmp_path: Path) -> None:
-    options = (f"--network={name}", *QUICK.get(name, ()))
+def test_it_is_trained_tested_and_goes_on_where_it_was_stopped(
+    name: str, plain_config: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    options: tuple[str, ...] = (f"--network={name}", *QUICK.get(name, ()))
+    if issubclass(getattr(baselines, name), TextHashNetwork):
+        options += (f"--data.root={captioned_set(tiny_data, tmp_path / 'captioned')}",)
     run(plain_config, tmp_path / "unbroken", *options)
     stop_and_go_on(plain_config, tmp_path / "run", *options, kicks=[Kick("finetune", 1, 0)])
     assert_same_run(tmp_path / "unbroken", tmp_path / "run")

@@ -15,7 +15,9 @@ import yaml
 from avhash_nas import strategies
 from avhash_nas.cli import main
 from avhash_nas.code_set import CodeSet
-from avhash_nas.data import write_synthetic
+from avhash_nas.data import Caption, write_captions, write_synthetic, write_text
+from avhash_nas.data.import_captions import add_entry
+from avhash_nas.extraction import CharacterNgrams
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.pipeline.evaluate import KS
 from avhash_nas.space import Cell, SearchSpace, load_space
@@ -40,6 +42,25 @@ _FREE = {"visual.M1", "visual.U1", "audio.M3", "audio.D1", "F"}
 
 def tiny_set(root: Path) -> Path:
     return write_synthetic(root, classes=4, train=10, val=4, test=4, visual_dim=8, audio_dim=6, frames=9)
+
+
+NAMES = ("red kite", "blue whale", "green frog", "old piano")
+"""What captions call the classes of `captioned_set`."""
+
+
+def captioned_set(data: Path, root: Path) -> Path:
+    """A copy of a tiny set with two captions a video, which name its class; one training video has none."""
+    shutil.copytree(data, root)
+    captions = []
+    for split in ("train", "val", "test"):
+        lines = [line.split(",") for line in (root / f"{split}.txt").read_text().splitlines()]
+        for video, label in lines[1 if split == "train" else 0 :]:
+            captions += [Caption(video, f"a {NAMES[int(label)]}", "en"), Caption(video, f"{NAMES[int(label)]}s", "en")]
+    write_captions(root / "captions.jsonl", captions)
+    encoder = CharacterNgrams(width=64)
+    write_text(root / "text.h5", captions, encoder([each.text for each in captions]), encoder.to_dict())
+    add_entry(root / "dataset.yaml", {"captions": "captions.jsonl", "files": {"text": "text.h5"}})
+    return root
 
 
 def broken_copy(data: Path, root: Path) -> list[str]:

@@ -7,6 +7,7 @@ from avhash_nas.baselines.bth import BTH, BTHLoss
 from avhash_nas.baselines.conmh import ConMH
 from avhash_nas.baselines.dkph import DKPH, DKPHLoss
 from avhash_nas.baselines.dsvh_style import DSVHStyle
+from avhash_nas.baselines.eercf import EERCF
 from avhash_nas.baselines.mcmsh import MCMSH
 from avhash_nas.baselines.mcmsh_loss import MCMSHLoss
 from avhash_nas.baselines.mlp import MeanPoolMLP
@@ -18,6 +19,7 @@ from avhash_nas.baselines.ssth_loss import SSTHLoss
 __all__ = [
     "BTH",
     "DKPH",
+    "EERCF",
     "MCMSH",
     "S5VH",
     "SSTH",

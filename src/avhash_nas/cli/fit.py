@@ -47,7 +47,7 @@ CHOICES = {
 }
 """Options that name a class."""
 
-_INJECTED = {"visual_dim", "audio_dim", "frames", "bits", "space"}
+_INJECTED = {"visual_dim", "audio_dim", "text_dim", "frames", "bits", "space"}
 _STAGE_DECIDES = {
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "default_root_dir", "enable_checkpointing"),
     *("num_sanity_val_steps", "use_distributed_sampler", "barebones", "reload_dataloaders_every_n_epochs"),
@@ -166,6 +166,8 @@ def network_factory(path: str, arguments: dict[str, Any], options: Namespace) ->
     def make(data: HashingData) -> HashNetwork:
         known = {"visual_dim": data.visual_dim, "audio_dim": data.audio_dim, "frames": data.frames}
         dims = {name: value for name, value in known.items() if name in parameters}
+        if "text_dim" in parameters:
+            dims["text_dim"] = data.text_dim
         network: HashNetwork = kind(bits=options.bits, **dims, **arguments)
         return network
 

@@ -15,7 +15,7 @@ from avhash_nas.cli.parser import Choice, Parser, make_parser
 from avhash_nas.errors import AvnasError, MissingExtraError
 
 if TYPE_CHECKING:
-    from avhash_nas.extraction import Extraction
+    from avhash_nas.extraction import Extraction, TextEncoder
     from avhash_nas.networks import HashNetwork
     from avhash_nas.retrieval import CodeStore
     from avhash_nas.serving import Answer
@@ -44,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
             "distance": answer.distance,
             "score": answer.score,
             "labels": list(answer.labels),
+            "step": answer.step,
             "path": files[answer.id].path if answer.id in files else None,
         }
         for rank, answer in enumerate(answers, 1)
@@ -62,6 +63,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--video", type=str, help="a video file; needs --run or --model")
     parser.add_argument("--id", type=str, help="in place of --video: a video of the store, which the result leaves out")
+    parser.add_argument("--text", type=str, help="in place of --video: words; needs --run or --model with a text side")
+    parser.add_argument("--label", type=str, help="with --text: only videos of this class")
     parser.add_argument("--code", type=str, help="in place of --video: a code, two hexadecimal digits a byte")
     parser.add_argument("--top", type=int, default=10, help="how many videos to find")
     parser.add_argument("--itself", action="store_true", help="with --id: include the video itself")
@@ -76,9 +79,13 @@ def _parser() -> Parser:
 
 def _check(options: Namespace) -> None:
     """Refuse contradictory options."""
-    sources = [name for name in ("video", "id", "code") if options[name] is not None]
+    sources = [name for name in ("video", "id", "text", "code") if options[name] is not None]
     if len(sources) != 1:
-        raise AvnasError("give one of --video FILE, --id ID and --code HEX")
+        raise AvnasError("give one of --video FILE, --id ID, --text WORDS and --code HEX")
+    if options.label is not None and options.text is None:
+        raise AvnasError("--label goes with --text")
+    if options.text is not None and options.run is None and options.model is None:
+        raise AvnasError("--text needs --run or --model, the folder of the network with a text side")
     if options.top < 1:
         raise AvnasError(f"--top must be at least 1, got {options.top}")
     if options.run is not None and options.model is not None:
@@ -96,6 +103,10 @@ def _answers(store: "CodeStore", options: Namespace) -> "list[Answer]":
     from avhash_nas.serving import VideoSearch
 
     model = options.run or options.model
+    if options.text is not None:
+        network = query_network(model, options.device)
+        search = VideoSearch(store, network, rerank=options.rerank, text=query_text(model))
+        return search.by_text(options.text, options.top, options.label)
     if options.video is None:
         search = VideoSearch(store, rerank=options.rerank)
         if options.code is not None:
@@ -117,11 +128,11 @@ def _answers(store: "CodeStore", options: Namespace) -> "list[Answer]":
 
 def _print(rows: list[dict[str, Any]], bits: int) -> None:
     columns = {"rank": "rank", "id": "id", "distance": f"distance of {bits}"}
-    columns |= {"score": "score", "labels": "labels", "path": "path"}
+    columns |= {"score": "score", "step": "time step", "labels": "labels", "path": "path"}
     shown = [name for name in columns if any(answer[name] not in (None, []) for answer in rows)]
     table = Table()
     for name in shown:
-        right = name in ("rank", "distance", "score")
+        right = name in ("rank", "distance", "score", "step")
         table.add_column(columns[name], justify="right" if right else "left", overflow="fold", no_wrap=right)
     for answer in rows:
         table.add_row(*(_cell(answer[name]) for name in shown))
@@ -170,6 +181,23 @@ def query_network(model: str, device: str) -> "HashNetwork":
         return network.to(device)
     except (RuntimeError, AssertionError) as error:
         raise AvnasError(f"--device {device}: {str(error).splitlines()[0]}") from error
+
+
+def query_text(model: str) -> "TextEncoder | None":
+    """The text encoder of a model, with its weights checked; None if the model has no text side.
+
+    Args:
+        model: Folder of a run or of a model.
+
+    Raises:
+        AvnasError: The encoder cannot be loaded, or has other weights than in training.
+    """
+    from avhash_nas.data import TEXT_ENCODER_FILE
+    from avhash_nas.extraction import TextEncoder
+    from avhash_nas.files import read_json
+
+    path = model_folder(model) / TEXT_ENCODER_FILE
+    return TextEncoder.from_dict(read_json(path)).prepare() if path.exists() else None
 
 
 def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> "Extraction | None":

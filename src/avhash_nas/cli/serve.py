@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from avhash_nas.cli.parser import Parser, make_parser
-from avhash_nas.cli.query import RERANK, add_rerank, query_extraction, query_network
+from avhash_nas.cli.query import RERANK, add_rerank, query_extraction, query_network, query_text
 from avhash_nas.errors import AvnasError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _search(store: "CodeStore", options: Namespace) -> "VideoSearch":
         _say("no --run or --model: queries by id and by code only")
         return VideoSearch(store, rerank=options.rerank)
     network = query_network(model, options.device)
-    search = VideoSearch(store, network, rerank=options.rerank)
+    search = VideoSearch(store, network, rerank=options.rerank, text=query_text(model))
     search.extraction = query_extraction(store, model, network)
     if search.extraction is None:
         _say(f"neither {store.where} nor {model} says how features are extracted: queries by id and code only")

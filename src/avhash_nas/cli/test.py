@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import lightning as L
 
     from avhash_nas.data import HashingData
-    from avhash_nas.networks import HashNetwork
+    from avhash_nas.networks import HashNetwork, TextHashNetwork
     from avhash_nas.pipeline import RunFolder
     from avhash_nas.retrieval import Rerank
     from avhash_nas.retrieval.rerank import Part
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     command.add_argument("--depths", type=list[int], help="several rerank depths side by side: [50,100,500]")
     options = command.parse(arguments)
     from avhash_nas.cli.trainers import quiet
-    from avhash_nas.networks import HashNetwork
+    from avhash_nas.networks import HashNetwork, TextHashNetwork
     from avhash_nas.pipeline import RunFolder
     from avhash_nas.pipeline.evaluate import evaluate_network, reference_scores
     from avhash_nas.pipeline.run_folder import print_results
@@ -64,12 +64,26 @@ def run(arguments: Sequence[str]) -> int:
     metrics = folder.read_metrics()
     _open(folder, data, network)
     scores = evaluate_network(network, data, trainer)
+    if isinstance(network, TextHashNetwork):
+        metrics["text"] = _text(folder, network, data, metrics["seed"])
     changed = folder.data_changes(data)
     print_results(
         {**metrics, **reference_scores(data, network.bits, metrics["seed"]), "test": scores.to_dict()},
         [f"test, chance, random projection: on other data than the run saw: {changed}."] if changed else [],
     )
     return 0
+
+
+def _text(folder: "RunFolder", network: "TextHashNetwork", data: "HashingData", seed: int) -> dict[str, Any] | None:
+    """Scores of captions at several depths of the rerank."""
+    from avhash_nas.data import TEXT_ENCODER_FILE, check_same_encoder
+    from avhash_nas.files import read_json
+    from avhash_nas.training.text_scores import DEPTHS, text_scores
+
+    path = folder.model / TEXT_ENCODER_FILE
+    encoder = None if data.captions is None else data.captions.encoder
+    check_same_encoder(read_json(path) if path.exists() else None, encoder, folder.path, f"{data.root}: its captions")
+    return text_scores(network, data, depths=DEPTHS, seed=seed)
 
 
 def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":

@@ -13,6 +13,8 @@ from avhash_nas.networks.latency import LatencyTable, measure_latency, measure_n
 from avhash_nas.networks.modalities import features_dim, features_of, side_by_side
 from avhash_nas.networks.route import Choice, Mixture, Route, Routes, mixture_route
 from avhash_nas.networks.routed_network import RoutedNetwork
+from avhash_nas.networks.text_network import TextHashNetwork, TextViews, VideoViews
+from avhash_nas.networks.text_paired import TextPaired
 
 __all__ = [
     "AudioVisualNetwork",
@@ -26,6 +28,10 @@ __all__ = [
     "Route",
     "RoutedNetwork",
     "Routes",
+    "TextHashNetwork",
+    "TextPaired",
+    "TextViews",
+    "VideoViews",
     "compile_network",
     "features_dim",
     "features_of",

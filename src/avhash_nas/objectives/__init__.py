@@ -5,7 +5,10 @@ AV-NAS trains with `info_nce.InfoNCE`, S5VH with `slg.SLG`.
 
 from avhash_nas.objectives.base import CodeObjective, NetworkObjective, Objective
 from avhash_nas.objectives.batch_triplet import BatchTriplet, batch_triplet
+from avhash_nas.objectives.channel_correlation import channel_correlation, correlation_loss
+from avhash_nas.objectives.cross_info_nce import cross_info_nce
 from avhash_nas.objectives.debiased_contrastive import debiased_contrastive
+from avhash_nas.objectives.eercf_loss import EERCFLoss
 from avhash_nas.objectives.frame_masking import mask_frames
 from avhash_nas.objectives.info_nce import InfoNCE, TripletInfoNCE, info_nce, info_nce_triplets
 from avhash_nas.objectives.masked_contrastive import MaskedContrastive
@@ -16,6 +19,7 @@ __all__ = [
     "SLG",
     "BatchTriplet",
     "CodeObjective",
+    "EERCFLoss",
     "InfoNCE",
     "MaskedContrastive",
     "NetworkObjective",
@@ -24,6 +28,9 @@ __all__ = [
     "anchor_alignment",
     "batch_triplet",
     "center_alignment",
+    "channel_correlation",
+    "correlation_loss",
+    "cross_info_nce",
     "debiased_contrastive",
     "info_nce",
     "info_nce_triplets",

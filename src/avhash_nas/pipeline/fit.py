@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from avhash_nas.data import EXTRACTION_FILE, read_extraction
+from avhash_nas.data import EXTRACTION_FILE, TEXT_ENCODER_FILE, read_extraction
 from avhash_nas.distributed import rank
 from avhash_nas.files import read_json, write_json
 from avhash_nas.legacy import existing
-from avhash_nas.networks import AudioVisualNetwork, HashNetwork, prune
+from avhash_nas.networks import AudioVisualNetwork, HashNetwork, TextHashNetwork, prune
 from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, reference_scores, scores_by_k
 from avhash_nas.pipeline.evaluator import CachedEvaluator, SupernetEvaluator
 from avhash_nas.pipeline.plan import SCORE, Plan
@@ -17,6 +17,7 @@ from avhash_nas.random_streams import StageKey, seeded, stage_seed
 from avhash_nas.space import Architecture
 from avhash_nas.training import HashingModule, Stage, StageResult, StopRequest, stop_requests, write_evaluations
 from avhash_nas.training.code_collector import KeepTestCodes
+from avhash_nas.training.text_scores import DEPTHS, text_scores
 from avhash_nas.versions import versions
 
 
@@ -39,7 +40,7 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         with seeded(plan.seed):
             network = plan.make_network()
         folder.start(plan.data)
-        finetune = network_stage("finetune", folder.stage("finetune"))
+        finetune = network_stage("finetune", folder.stage("finetune"), network)
         search_metrics: dict[str, Any] = {"strategy": None, "time": {}, "epochs": {}}
         if isinstance(network, AudioVisualNetwork) and network.space.choices:
             result = search(plan, network, folder, stop)
@@ -131,6 +132,8 @@ def test(
         network.save_pretrained(folder.model)
         if extraction is not None:
             write_json(folder.model / EXTRACTION_FILE, extraction)
+        if isinstance(network, TextHashNetwork) and plan.data.captions is not None:
+            write_json(folder.model / TEXT_ENCODER_FILE, dict(plan.data.captions.encoder or {}))
     keep_codes = KeepTestCodes()
     trainer = plan.make_trainer(max_epochs=1, callbacks=[keep_codes], folder_of_stage=folder.path)
     scores = evaluate_network(network, plan.data, trainer)
@@ -150,6 +153,8 @@ def test(
         "versions": versions(),
     }
     if trainer.is_global_zero:
+        if isinstance(network, TextHashNetwork):
+            metrics["text"] = text_scores(network, plan.data, depths=DEPTHS, seed=plan.seed)
         for role, codes in keep_codes.code_sets(network, plan.data).items():
             codes.save(folder.codes / f"{role}.npz")
         if folder.data.exists():

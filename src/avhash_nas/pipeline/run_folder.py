@@ -16,6 +16,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.legacy import renamed
 from avhash_nas.metrics.scores import protocol_notes
+from avhash_nas.pipeline.text_table import text_table
 
 SPEED_OPTIONS = ("data.workers", "data.cache_dir", "data.pin_memory", "scoring.memory")
 """Options of a run that may differ when it resumes: with any of them the result has the same bits."""
@@ -228,5 +229,7 @@ def results_table(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> Tabl
 
 @rank_zero_only
 def print_results(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
-    """Print the table of `results_table` to standard output."""
+    """Print the table of `results_table` to standard output, and the scores of captions where there are some."""
     Console().print(results_table(metrics, notes))
+    if metrics.get("text"):
+        Console().print(text_table(metrics["text"], metrics["bits"]))

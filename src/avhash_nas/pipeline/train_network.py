@@ -4,15 +4,23 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import HashNetwork, TextHashNetwork
 from avhash_nas.pipeline.plan import SCORE, Plan
 from avhash_nas.random_streams import StageKey, stage_seed
 from avhash_nas.training import HashingModule, Stage, StageResult, StopRequest
+from avhash_nas.training.text_scores import TEXT_SCORE
 
 
-def network_stage(name: str, folder: Path) -> Stage:
-    """A stage that trains a network without choices, and keeps its best epoch."""
-    return Stage(name, folder, f"val/{SCORE}", (f"val/{SCORE}",))
+def network_stage(name: str, folder: Path, network: HashNetwork | None = None) -> Stage:
+    """A stage that trains a network without choices, and keeps its best epoch.
+
+    Args:
+        name: Of the stage.
+        folder: Of the stage.
+        network: What it trains: with a text side, an epoch is selected by the captions of val.
+    """
+    score = f"val/{TEXT_SCORE if isinstance(network, TextHashNetwork) else SCORE}"
+    return Stage(name, folder, score, (score,))
 
 
 def train_network(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:

@@ -17,6 +17,7 @@ from avhash_nas.report.page import Part, Section
 from avhash_nas.report.probabilities import draw_probabilities
 from avhash_nas.report.retrieval_curves import draw_retrieval_curves
 from avhash_nas.report.style import Picture
+from avhash_nas.report.text_search import draw_text_search
 from avhash_nas.results import RunRecord, group_by_method, run_tables
 
 _Codes = Mapping[str, tuple[CodeSet, CodeSet]]
@@ -92,6 +93,8 @@ def _retrieval(records: Sequence[RunRecord], codes: _Codes) -> Iterator[Part]:
     curves = draw_retrieval_curves(group_by_method(records))
     if curves is not None:
         yield curves
+    if (words := draw_text_search(records)) is not None:
+        yield words
     left_out = {record.title: record.exclude_self for record in records}
     for number, (title, (query, database)) in enumerate(codes.items()):
         if query.labels is not None and database.labels is not None:

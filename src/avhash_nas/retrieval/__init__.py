@@ -12,6 +12,7 @@ from avhash_nas.retrieval.rerank import Rerank
 from avhash_nas.retrieval.reranked_scores import reranked_scores
 from avhash_nas.retrieval.store import CodeStore, Neighbors, StoreHeader
 from avhash_nas.retrieval.stores import create_store, open_store
+from avhash_nas.retrieval.text_gated import TextGatedRerank
 from avhash_nas.retrieval.values import ValueRerank
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Neighbors",
     "Rerank",
     "StoreHeader",
+    "TextGatedRerank",
     "ValueRerank",
     "create_store",
     "join_codes",

@@ -38,19 +38,35 @@ class FrameRerank(Rerank):
 
     @override
     def scores(self, query: CodeSet, candidates: CodeSet) -> Scores:
-        return attended_similarity(part(query, "values")[0], part(candidates, "frames"), self.temperature)
+        values, frames = part(query, "values")[0], part(candidates, "frames")
+        if frames.shape[2] != len(values):
+            raise AvnasError(
+                f"rerank: the store's time steps have width {frames.shape[2]}, the query's code {len(values)}: they "
+                "are for queries by text, with --rerank=text_gated"
+            )
+        return attended_similarity(values, frames, self.temperature)
 
 
-def attended_similarity(query: NDArray[np.floating], frames: NDArray[np.floating], temperature: float) -> Scores:
+def attended_similarity(
+    query: NDArray[np.floating],
+    frames: NDArray[np.floating],
+    temperature: float,
+    values: NDArray[np.floating] | None = None,
+) -> Scores:
     """Cosine of a query, (d,), and the attention-weighted sum of each video's time steps, (n, T, d): float32, (n,).
 
-    Time steps are normalized to length 1 first; zeros stay zero.
+    Time steps are normalized to length 1 first; zeros stay zero. `values` are summed in their place, if given.
     """
     query, frames = unit(query), frames.astype(np.float32)
     lengths = np.sqrt(np.einsum("ntd,ntd->nt", frames, frames))
     lengths[lengths == 0] = 1
     cosines = frames @ query / lengths  # (n, T)
     weights = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / np.float32(temperature))
+    summed = frames
+    if values is not None:
+        summed = values.astype(np.float32)
+        lengths = np.sqrt(np.einsum("ntd,ntd->nt", summed, summed))
+        lengths[lengths == 0] = 1
     weights /= weights.sum(axis=1, keepdims=True) * lengths  # dividing the frames instead takes twice as long
-    attended = weights[:, None, :] @ frames  # (n, 1, d)
+    attended = weights[:, None, :] @ summed  # (n, 1, d)
     return cosine(query, attended[:, 0])

@@ -146,16 +146,22 @@ def _search(service: Service) -> Any:
         except ClientDisconnect as error:
             raise RefusalError(499, "the client has disconnected") from error
 
-    @routes.get("/api/search", summary="Search by id or by code")
+    @routes.get("/api/search", summary="Search by id, by words or by code")
     async def search(
         request: Request,
         id: Annotated[str | None, Query(description="Id of a video.", max_length=1024)] = None,  # noqa: A002
+        text: Annotated[str | None, Query(description="Words.", max_length=1024)] = None,
+        label: Annotated[str | None, Query(description="With text: only this class.", max_length=256)] = None,
         code: Annotated[str | None, Query(description="A code in hexadecimal digits.", max_length=4096)] = None,
         top: Annotated[int, Query(ge=1, le=service.limits.top, description="Maximum number of answers.")] = DEFAULT_TOP,
         rerank: Annotated[bool | None, Query(description="Whether to rerank; by default if the service can.")] = None,
     ) -> Reply:
-        if (id is None) == (code is None):
-            raise RefusalError(422, "give either id or code")
+        if sum(each is not None for each in (id, text, code)) != 1:
+            raise RefusalError(422, "give one of id, text and code")
+        if label is not None and text is None:
+            raise RefusalError(422, "label goes with text")
+        if text is not None:
+            return await service.by_text(text, top, rerank, label)
         if code is not None:
             return await service.by_code(code, top)
         return await service.by_id(str(id), top, rerank, request.is_disconnected)
@@ -188,9 +194,14 @@ def _videos(service: Service) -> Any:
         return FileResponse(path, media_type=media_type(path), headers={"Cache-Control": "private, max-age=3600"})
 
     @routes.get("/thumbnails/{video:path}", summary="A thumbnail of a video, JPEG", response_class=Response)
-    async def thumbnail(video: str) -> Response:
+    async def thumbnail(
+        video: str,
+        step: Annotated[int, Query(ge=0, le=255, description="Number of the frame, from 0.")] = 0,
+        of: Annotated[int, Query(ge=1, le=256, description="Frames into which the video is cut.")] = 1,
+    ) -> Response:
         headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(await service.gallery.thumbnail(video), media_type="image/jpeg", headers=headers)
+        image = await service.gallery.thumbnail(video, min(step, of - 1), of)
+        return Response(image, media_type="image/jpeg", headers=headers)
 
     @routes.get("/health", summary="State of the service")
     async def health() -> Health:

@@ -56,20 +56,21 @@ class Gallery:
             raise RefusalError(404, f"there is no file of video {video!r}")
         return path
 
-    async def thumbnail(self, video: str) -> bytes:
-        """A frame of a video, JPEG.
+    async def thumbnail(self, video: str, step: int = 0, of: int = 1) -> bytes:
+        """A frame of a video, JPEG: the middle one, or of its `of` time steps the one numbered `step`.
 
         Raises:
             RefusalError: There is no such file, it cannot be decoded, or too many jobs wait.
         """
-        image = self._cache.get(video)
+        key = f"{video} {step} {of}"
+        image = self._cache.get(key)
         if image is None:
             path = str(self.file(video))
             try:
-                image = await self._queue.run(thumbnail, self._sandbox, path, _SIDE, self._limits)
+                image = await self._queue.run(thumbnail, self._sandbox, path, _SIDE, self._limits, step, of)
             except SandboxError as error:
                 raise RefusalError(404, f"video {video!r} has no thumbnail: {error}") from error
-            self._cache.put(video, image)
+            self._cache.put(key, image)
         return image
 
     def close(self) -> None:

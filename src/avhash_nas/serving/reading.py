@@ -31,13 +31,15 @@ def query_clip(sandbox: Sandbox, path: str, extraction: Extraction, limits: Serv
     )
 
 
-def thumbnail(sandbox: Sandbox, path: str, side: int, limits: ServiceLimits) -> bytes:
-    """The middle frame of a video file as a JPEG with a shorter side of at most `side` pixels.
+def thumbnail(sandbox: Sandbox, path: str, side: int, limits: ServiceLimits, step: int = 0, of: int = 1) -> bytes:
+    """A frame of a video file as a JPEG with a shorter side of at most `side` pixels.
+
+    By default the middle one; otherwise the one that an extraction of `of` time steps takes for time step `step`.
 
     Raises:
         SandboxError: The file cannot be decoded within the limits.
     """
-    return sandbox.run(_thumbnail, path, side, _media_limits(limits)).buffers[0]
+    return sandbox.run(_thumbnail, path, side, _media_limits(limits), step, of).buffers[0]
 
 
 def _media_limits(limits: ServiceLimits) -> Limits:
@@ -65,11 +67,11 @@ def _clip(path: str, steps: int, rate: int, tracks: Tracks, limits: Limits) -> t
     return header, [np.ascontiguousarray(part).data.cast("B") for part in (clip.frames, clip.segments)]
 
 
-def _thumbnail(path: str, side: int, limits: Limits) -> tuple[dict[str, Any], Sequence[Any]]:
+def _thumbnail(path: str, side: int, limits: Limits, step: int, of: int) -> tuple[dict[str, Any], Sequence[Any]]:
     from PIL import Image
 
     with _without_path():
-        frames, _, _ = read_frames(MediaFile(path, limits), 1, side)
+        frames, _, _ = read_frames(MediaFile(path, limits), of, side)
     jpeg = io.BytesIO()
-    Image.fromarray(frames[0]).save(jpeg, "JPEG", quality=80)
+    Image.fromarray(frames[step]).save(jpeg, "JPEG", quality=80)
     return {}, [jpeg.getbuffer()]

@@ -109,6 +109,7 @@ class FoundVideo:
         labels: Names of its classes.
         media: URL of its file, or null.
         thumbnail: URL of its thumbnail, or null.
+        step: The time step that a text gates most, from 0, which the thumbnail shows; null for other queries.
     """
 
     id: str
@@ -117,6 +118,7 @@ class FoundVideo:
     labels: tuple[str, ...]
     media: str | None
     thumbnail: str | None
+    step: int | None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Reply:
     """Answers to a query.
 
     Attributes:
-        query: The id, the code, or the name of the uploaded file.
+        query: The id, the code, the text, or the name of the uploaded file.
         bits: Code length q.
         seconds: Time to answer, including waiting, excluding the upload.
         notes: Warnings on the uploaded file: `no_audio`, `short`, `truncated`, ...
@@ -148,6 +150,8 @@ class Health:
         bits: Code length q.
         fingerprint: Fingerprint of the network that computed the codes.
         uploads: Whether videos can be uploaded; this needs a network and an extraction.
+        texts: Whether texts can be searched for; this needs a network with a text side.
+        classes: Names of the classes by which the answers to a text can be limited.
         rerank: Whether answers can be reranked.
         running: Number of files being decoded.
         waiting: Number of searches waiting for a decoder.
@@ -162,6 +166,8 @@ class Health:
     bits: int
     fingerprint: str
     uploads: bool
+    texts: bool
+    classes: tuple[str, ...]
     rerank: bool
     running: int
     waiting: int
@@ -194,12 +200,19 @@ def listed(video: Media, catalogue: Catalogue) -> Listed:
     )
 
 
-def found_video(answer: Answer, catalogue: Catalogue) -> FoundVideo:
-    """An answer with its URLs."""
+_FRAMES = 256
+"""Most time steps of which a thumbnail shows one."""
+
+
+def found_video(answer: Answer, catalogue: Catalogue, steps: int | None) -> FoundVideo:
+    """An answer with its URLs; `steps` is the number of time steps that the store keeps."""
     labels = answer.labels
     if not labels and (video := catalogue.get(answer.id)):
         labels = _words(video.labels)
-    return FoundVideo(answer.id, answer.distance, answer.score, labels, *_addresses(answer.id, catalogue))
+    media, thumbnail = _addresses(answer.id, catalogue)
+    if thumbnail is not None and answer.step is not None and steps is not None and steps <= _FRAMES:
+        thumbnail += f"?step={answer.step}&of={steps}"
+    return FoundVideo(answer.id, answer.distance, answer.score, labels, media, thumbnail, answer.step)
 
 
 def _words(joined: str) -> tuple[str, ...]:

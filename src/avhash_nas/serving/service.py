@@ -40,7 +40,7 @@ class Service:
     def __init__(self, search: VideoSearch, catalogue: Catalogue, limits: ServiceLimits | None = None) -> None:
         self.limits = limits or ServiceLimits()
         self._search = search
-        self._by_distance = VideoSearch(search.store, search.network, search.extraction)
+        self._by_distance = VideoSearch(search.store, search.network, search.extraction, text=search.text)
         self._sandbox = Sandbox(self.limits.decode_seconds, self.limits.decode_bytes)
         self._decoding = JobQueue("decode", self.limits.workers, self.limits.waiting)
         self._searching = JobQueue("search", 1, _MANY)
@@ -73,6 +73,8 @@ class Service:
             bits=store.bits,
             fingerprint=store.fingerprint,
             uploads=self.takes_files,
+            texts=self._search.text is not None,
+            classes=store.class_names,
             rerank=self._search.rerank is not None,
             running=self._decoding.occupied - self._decoding.waiting,
             waiting=self._decoding.waiting,
@@ -135,6 +137,15 @@ class Service:
         """
         return await self._reply(code, self._searching.run(lambda: (self._by_distance.by_code(code, top), ())))
 
+    async def by_text(self, text: str, top: int, rerank: bool | None, label: str | None) -> Reply:
+        """Search by words.
+
+        Raises:
+            AvnasError: The text is empty or too long, there is no such class, or the service has no text side.
+        """
+        search = self._ranked(rerank)
+        return await self._reply(text, self._searching.run(lambda: (search.by_text(text, top, label), ())))
+
     def _of_file(self, name: str, path: str, top: int, search: VideoSearch) -> Answers:
         """Decodes a file in the sandbox and searches by its features."""
         if search.extraction is None:
@@ -151,12 +162,14 @@ class Service:
         """Awaits answers and measures the time."""
         started = time.monotonic()
         answers, notes = await work
+        kept = self._search.store.header.frames
+        steps = kept[0] if kept is not None else None
         return Reply(
             query=query,
             bits=self._search.store.bits,
             seconds=round(time.monotonic() - started, 4),
             notes=notes,
-            answers=tuple(found_video(answer, self.gallery.catalogue) for answer in answers),
+            answers=tuple(found_video(answer, self.gallery.catalogue, steps) for answer in answers),
         )
 
     def _ranked(self, rerank: bool | None) -> VideoSearch:

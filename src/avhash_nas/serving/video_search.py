@@ -1,6 +1,6 @@
 """Search by video file, features, id or code: recall by Hamming distance, then rerank."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,14 @@ from avhash_nas.code_set import CodeSet, Packed
 from avhash_nas.errors import AvnasError
 from avhash_nas.retrieval import CodeStore, Rerank
 from avhash_nas.retrieval.rerank import part
+from avhash_nas.retrieval.text_gated import best_frames
 
 if TYPE_CHECKING:
-    from avhash_nas.extraction import Extraction
-    from avhash_nas.networks import HashNetwork
+    from avhash_nas.extraction import Extraction, TextEncoder
+    from avhash_nas.networks import HashNetwork, TextHashNetwork
+
+_FILTERED = 1000
+"""Nearest codes among which the videos of a class are looked for."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Answer:
         distance: Hamming distance of its code to the query's, 0 to q.
         score: Similarity by rerank, higher is more similar; None if not reranked.
         labels: Names of its classes; empty if unknown.
+        step: The time step that a text gates most, from 0; None for other queries and stores without time steps.
     """
 
     id: str
     distance: int
     score: float | None
     labels: tuple[str, ...]
+    step: int | None = None
 
 
 class VideoSearch:
@@ -45,6 +51,7 @@ class VideoSearch:
         network: Computes codes from features; needed by `by_video` and `by_features`.
         extraction: Computes features from video files; needed by `by_video`.
         rerank: The second stage; None for Hamming distance alone.
+        text: Encodes texts; needed by `by_text`.
 
     Raises:
         AvnasError: The store's codes belong to another network, or lack a part that the rerank needs.
@@ -56,7 +63,9 @@ class VideoSearch:
         network: "HashNetwork | None" = None,
         extraction: "Extraction | None" = None,
         rerank: Rerank | None = None,
+        text: "TextEncoder | None" = None,
     ) -> None:
+        self.text = text
         self.store = store
         self.network = network
         self.extraction = extraction
@@ -134,6 +143,60 @@ class VideoSearch:
                 f"{2 * width} hexadecimal digits"
             )
         return self._answers(None, self._recall(packed[None], top), top)
+
+    def by_text(self, text: str, top: int = 10, label: str | None = None) -> list[Answer]:
+        """Search by words.
+
+        A rerank that is not for texts is left out. With a class, only its videos among the nearest 1,000 codes count.
+
+        Args:
+            text: The words.
+            top: Maximum number of answers.
+            label: Only videos of this class; None for all.
+
+        Raises:
+            AvnasError: The text is empty or too long, or the search has no text side or no such class.
+        """
+        if not text.strip():
+            raise AvnasError("query by text: the text is empty")
+        if label is not None and label not in self.store.class_names:
+            raise AvnasError(f"query by text: {self.store.where} has no class {label!r}")
+        network, encoder = self._text_side()
+        query = network.encode_texts(encoder([" ".join(text.split())]), [""])
+        query = replace(query, fingerprint=self.store.fingerprint)
+        rerank = self.rerank if self.rerank is not None and "frames" in self.rerank.query_parts else None
+        found = VideoSearch(self.store, rerank=rerank)
+        neighbors = found._recall(query.packed, top if label is None else max(top, _FILTERED))
+        if label is not None:
+            neighbors = self._of_class(neighbors, label)
+        answers = found._answers(query, neighbors, top)
+        return self._with_steps(query, answers)
+
+    def _of_class(self, neighbors: list[tuple[str, int]], label: str) -> list[tuple[str, int]]:
+        """The neighbors of a class."""
+        codes = self.store.fetch([video for video, _ in neighbors], False, False)
+        if codes.labels is None:
+            return []
+        column = codes.labels[:, codes.class_names.index(label)]
+        return [each for each, belongs in zip(neighbors, column.tolist(), strict=True) if belongs]
+
+    def _with_steps(self, query: CodeSet, answers: list[Answer]) -> list[Answer]:
+        """The answers with the time steps that a text gates most, where the store keeps time steps of its width."""
+        kept, width = self.store.header.frames, query.frames.shape[2] if query.frames is not None else 0
+        if not answers or kept is None or kept[1] not in (width, 2 * width):
+            return answers
+        steps = best_frames(query, self.store.fetch([answer.id for answer in answers], False))
+        return [replace(answer, step=step) for answer, step in zip(answers, steps.tolist(), strict=True)]
+
+    def _text_side(self) -> "tuple[TextHashNetwork, TextEncoder]":
+        from avhash_nas.networks import TextHashNetwork
+
+        if not isinstance(self.network, TextHashNetwork) or self.text is None:
+            raise AvnasError(
+                f"query by text: the network of {self.store.where} has no text side; train one by avnas fit "
+                "--network=text_paired --network.video=RUN, which searches the same store"
+            )
+        return self.network, self.text
 
     def _network(self) -> "HashNetwork":
         if self.network is None:

@@ -17,7 +17,7 @@ from typing_extensions import override
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
-from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes
+from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes, TextHashNetwork
 from avhash_nas.objectives import InfoNCE, Objective
 from avhash_nas.random_streams import seeded, weight_step_seed
 from avhash_nas.strategies import SearchStrategy
@@ -26,6 +26,7 @@ from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
 from avhash_nas.training.strategy_callback import StrategyCallback, hashing_data, search_progress
 from avhash_nas.training.tensors import read_tensors, write_tensors
+from avhash_nas.training.text_scores import TEXT_SCORE, selection_score
 
 ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
 """Contents of the first and the second loader of a validation or test."""
@@ -215,6 +216,9 @@ class HashingModule(L.LightningModule):
     @override
     def on_validation_epoch_end(self) -> None:
         self._log_scores("val")
+        data = hashing_data(self.trainer)
+        if isinstance(self.network, TextHashNetwork) and data is not None and data.captions is not None:
+            self.log(f"val/{TEXT_SCORE}", selection_score(self.network, data))
 
     @override
     def on_test_epoch_end(self) -> None:

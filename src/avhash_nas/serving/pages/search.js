@@ -57,6 +57,15 @@ function idQuery(id) {
   } };
 }
 
+function textQuery(text, label) {
+  return { title: text, show: () => make("p", { className: "quiet", textContent: label ? `of class ${label}` : "" }), preview: null, run: (sent) => {
+    const parameters = options();
+    parameters.set("text", text);
+    if (label) parameters.set("label", label);
+    return send("GET", `/api/search?${parameters}`, null, sent);
+  } };
+}
+
 function fileQuery(file) {
   const preview = URL.createObjectURL(file);
   return { title: file.name, show: () => localFrame(preview), preview, run: (sent) => {
@@ -88,6 +97,11 @@ async function search(query) {
 function searchById(id) {
   history.pushState({ id }, "", `/?${new URLSearchParams({ id })}`);
   search(idQuery(id));
+}
+
+function searchByText(text, label) {
+  history.pushState({ text, label }, "", `/?${new URLSearchParams(label ? { text, label } : { text })}`);
+  search(textQuery(text, label));
 }
 
 function searchByFile(file) {
@@ -255,8 +269,10 @@ function repeat() {
 }
 
 function restoreFromAddress() {
-  const id = new URLSearchParams(location.search).get("id");
+  const asked = new URLSearchParams(location.search);
+  const id = asked.get("id"), text = asked.get("text");
   if (id !== null) search(idQuery(id));
+  else if (text !== null) search(textQuery(text, asked.get("label")));
   else {
     state.request?.abort();
     $("result").hidden = true;
@@ -285,6 +301,17 @@ function acceptFiles() {
   });
 }
 
+function acceptWords() {
+  const form = $("wording");
+  form.hidden = !state.health.texts;
+  $("class").append(...state.health.classes.map((name) => make("option", { value: name, textContent: name })));
+  $("classing").hidden = state.health.classes.length === 0;
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    if ($("words").value.trim()) searchByText($("words").value.trim(), $("class").value);
+  };
+}
+
 async function start() {
   try {
     state.health = await get("/health");
@@ -305,8 +332,9 @@ async function start() {
     typing = setTimeout(list, 200);
   };
   acceptFiles();
+  acceptWords();
   window.addEventListener("popstate", restoreFromAddress);
-  if (new URLSearchParams(location.search).has("id")) restoreFromAddress();
+  if (["id", "text"].some((name) => new URLSearchParams(location.search).has(name))) restoreFromAddress();
   list();
 }
 
