@@ -35,7 +35,7 @@ def draw_text_search(records: Sequence[RunRecord]) -> Picture | None:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
     caption = (
         "From left to right: recall alone, then a rerank of the first k for each k, and a rerank of every video. Costs "
-        "are counted (`avhash_nas.metrics.counted_cost`); a Hamming distance counts as the coarse score that it replaces."
+        "are counted (`avhash_nas.metrics.counted_cost`); a Hamming distance counts as the coarse score in its place."
     )
     return Picture("text-search", "Search by words: recall against cost", caption, figure, {"lines": lines})
 
