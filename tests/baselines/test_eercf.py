@@ -121,7 +121,7 @@ def test_the_gate_finds_what_the_mean_hides():
     videos = np.zeros((len(pairs), steps, width))
     where = np.empty(len(pairs), np.int64)
     for row, (scene, detail) in enumerate(pairs):
-        videos[row] = directions[scene] + 0.15 * random.standard_normal((steps, width))
+        videos[row] = directions[scene] + 0.4 * random.standard_normal((steps, width))
         where[row] = random.integers(steps - 1)
         videos[row, where[row] : where[row] + 2] += 2 * directions[scenes + detail]
     texts = np.stack([directions[scene] + 2 * directions[scenes + detail] for scene, detail in pairs])
@@ -134,7 +134,7 @@ def test_the_gate_finds_what_the_mean_hides():
     own = np.arange(len(pairs))
     reranked = two_stage(coarse, fine, depth=details)
     alone, after = (text_to_video(scores, own).hits(1).mean() for scores in (coarse, reranked))
-    assert after > alone + 0.3
+    assert after > alone + 0.25
     assert after > 0.95
     best = torch.einsum("nd,ntd->nt", unit(text), unit(visual)).argmax(dim=1).numpy()
     assert (np.isin(best - where, (0, 1))).mean() > 0.95
