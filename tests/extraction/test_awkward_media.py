@@ -50,14 +50,14 @@ def loudness(clip):
 # ---- times and order
 
 
-@pytest.mark.parametrize("steps", [1, 3, 25])
-def test_two_pictures_in_a_packet_of_xvid(tmp_path, steps):
+def test_two_pictures_in_a_packet_of_xvid(tmp_path):
     """Packets of six bytes are flagged as key frames, and timestamps are not in the order of frames."""
     path = packed_xvid(tmp_path / "v.avi", 10.0, 25, SIZE, clock(SIZE, 10.0), keys=12)
-    clip = read_clip(path, steps=steps)
-    assert (clip.seconds, clip.notes) == (10.0, ("no_audio",))
     everything = in_order(path)
-    np.testing.assert_array_equal(clip.frames, everything[(middles(10.0, steps) * 25 + 1e-6).astype(int)])
+    for steps in (1, 3, 25):
+        clip = read_clip(path, steps=steps)
+        assert (clip.seconds, clip.notes) == (10.0, ("no_audio",))
+        np.testing.assert_array_equal(clip.frames, everything[(middles(10.0, steps) * 25 + 1e-6).astype(int)])
 
 
 @pytest.mark.parametrize("name", ["v.avi", "v.mp4", "v.mkv"])
@@ -101,15 +101,15 @@ def test_pictures_and_sound_of_avi_with_b_frames_go_together(tmp_path):
     np.testing.assert_array_equal(loudness(clip) > 0.1, np.arange(8) >= 4)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 10, 25])
-def test_rotation_told_once(tmp_path, steps):
+def test_rotation_told_once(tmp_path):
     """In H.264 itself, at the first picture only."""
     source = make_video(tmp_path / "v.ts", seconds=10.0, audio=None, codec_options={"g": "10"})
     told = remux(source, tmp_path / "turned.ts", video_filter="h264_metadata=display_orientation=insert:rotate=90")
     first = tmp_path / "once.ts"
     first.write_bytes(told.read_bytes()[: 188 * 12] + source.read_bytes()[188 * 12 :])
     for path in (told, first):
-        assert read_clip(path, steps=steps).frames.shape == (steps, 64, 48, 3)
+        for steps in (1, 3, 10, 25):
+            assert read_clip(path, steps=steps).frames.shape == (steps, 64, 48, 3)
 
 
 # ---- what is in the file
@@ -321,14 +321,14 @@ def test_packet_with_a_wrong_time_is_no_seam(tmp_path):
         ("b_frames.avi", {"codec_options": {"g": "12", "bf": "3"}, "audio": "pcm_s16le"}),
     ],
 )
-@pytest.mark.parametrize("steps", [7, 180])
-def test_frames_equal_those_counted_from_the_start(tmp_path, name, options, steps):
-    """With 180 steps, the very last frame too, which comes when the decoder is emptied."""
-    path = make_video(tmp_path / name, seconds=18.0, picture=clock(SIZE, 18.0), **options)
+def test_frames_equal_those_counted_from_the_start(tmp_path, name, options):
+    """With 120 steps, the very last frame too, which comes when the decoder is emptied."""
+    path = make_video(tmp_path / name, seconds=12.0, picture=clock(SIZE, 12.0), **options)
     everything = in_order(path)
-    assert len(everything) == 180
-    clip = read_clip(path, steps=steps)
-    np.testing.assert_array_equal(clip.frames, everything[((np.arange(steps) + 0.5) / steps * 180).astype(int)])
+    assert len(everything) == 120
+    for steps in (7, 120):
+        clip = read_clip(path, steps=steps)
+        np.testing.assert_array_equal(clip.frames, everything[((np.arange(steps) + 0.5) / steps * 120).astype(int)])
 
 
 def test_two_frames_with_one_time(tmp_path):
@@ -365,21 +365,18 @@ def bar(size, blue):
     return np.full((size[1], size[0], 3), BLUE if blue else RED, np.uint8)
 
 
-@pytest.mark.parametrize("start", [0.013, 100.0])
+@pytest.mark.parametrize("start", [0.513, 100.0])
 def test_clock_that_does_not_start_at_zero(tmp_path, start):
     """Sound and pictures stay together."""
     tone = lambda times: tone_of(700.0)(times) * (times >= 2)  # noqa: E731
-    whole = make_video(
-        tmp_path / "v.mkv", seconds=4.0, picture=clock(SIZE, 4.0), sound=tone, audio="pcm_s16le", rate=16000
-    )
+    whole = make_video(tmp_path / "v.mp4", seconds=4.0, picture=clock(SIZE, 4.0), sound=tone)
 
-    def moved(packet):
+    def later(packet):
         ticks = round(start / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
-        packet.dts = None if packet.dts is None else packet.dts + ticks
+        packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
         return True
 
-    clip = read_clip(remux(whole, tmp_path / "v.nut", moved, options={"avoid_negative_ts": "disabled"}), steps=8)
+    clip = read_clip(remux(whole, tmp_path / "v.mkv", later), steps=8)
     assert clip.seconds == pytest.approx(4, abs=0.01)
     np.testing.assert_allclose(time_shown(clip.frames, 4.0), middles(4.0, 8), atol=0.15)
-    np.testing.assert_array_equal(loudness(clip) > 0.3, np.arange(8) >= 4)
+    np.testing.assert_array_equal(loudness(clip) > 0.2, np.arange(8) >= 4)
