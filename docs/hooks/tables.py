@@ -126,6 +126,45 @@ def ranking(stem: str, bits: str) -> str:
     return markdown(["", "bits", *(HEADS[measure] for measure in measures)], rows)
 
 
+_KINDS = {"audio": "A", "visual": "V", "audio_visual": "AV", "type": "Type", "event": "Event"}
+
+
+def _parsing_runs(path: str, conditions: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file of parsing runs that meet conditions such as `unaligned=0.6`."""
+    wanted = [condition.split("=") for condition in conditions]
+    with (ROOT / path).open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if all(row[name] == value for name, value in wanted)]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def parsing(path: str, *conditions: str) -> str:
+    """F-scores of parsing runs in percent: mean ± sample standard deviation over seeds, for each method."""
+    runs = _parsing_runs(path, conditions)
+    measures = [f"{level}_{kind}" for level in ("segment", "event") for kind in _KINDS]
+    rows = []
+    for method in dict.fromkeys(run["method"] for run in runs):
+        own = [run for run in runs if run["method"] == method]
+        rows.append([method, str(len(own)), *(_spread(own, measure, _percent) for measure in measures)])
+    heads = [f"{level} {head}" for level in ("seg", "evt") for head in _KINDS.values()]
+    return markdown(["", "seeds", *heads], rows)
+
+
+def parsing_by(path: str, column: str, measure: str, *conditions: str) -> str:
+    """One measure of parsing runs: a row for each method, a column for each value of a column of the CSV file."""
+    runs = _parsing_runs(path, conditions)
+    values = sorted({run[column] for run in runs}, key=float)
+    scale = _percent if measure.startswith(("segment", "event")) else "{:.2f}".format
+    rows = []
+    for method in dict.fromkeys(run["method"] for run in runs):
+        cells = [[run for run in runs if (run["method"], run[column]) == (method, value)] for value in values]
+        if all(cells):
+            rows.append([method, *(_spread(own, measure, scale) for own in cells)])
+    return markdown(["", *(f"{column} {value}" for value in values)], rows)
+
+
 def layers() -> str:
     """The import layers of tests/test_layout.py, highest first, with what each part is for."""
     tree = ast.parse((ROOT / "tests" / "test_layout.py").read_text(encoding="utf-8"))

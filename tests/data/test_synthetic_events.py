@@ -5,7 +5,7 @@ from avhash_nas.cli import main
 from avhash_nas.data import ParsingData, check, write_synthetic_events
 from avhash_nas.errors import AvnasError
 
-SMALL = {"classes": 4, "train": 30, "val": 12, "test": 12, "visual_dim": 6, "audio_dim": 5, "frames": 8}
+SMALL = {"classes": 4, "train": 30, "val": 12, "test": 12, "visual_dim": 12, "audio_dim": 10, "frames": 8}
 
 
 def opened(root, tmp_path):

@@ -27,7 +27,7 @@ def derivatives(rank: int, kind: str) -> dict[str, Tensor]:
     objective.setup(data, network, prepared)
     whole = Batch(torch.randn(videos, 6, 5), torch.randn(videos, 6, 3), torch.zeros(videos, 1), torch.randperm(videos))
     drawn = masked_views(videos, 6, 0.5)
-    own = Batch(*(share(rank, part) for part in whole))
+    own = Batch(*(share(rank, part) for part in whole[:4]))
     views = MaskedViews(*(share(rank, part.transpose(0, 1)).transpose(0, 1) for part in drawn))
     with mock.patch("avhash_nas.objectives.masked_views.masked_views", return_value=views):
         loss = objective.loss(RoutedNetwork(network), own)

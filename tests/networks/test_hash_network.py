@@ -188,9 +188,9 @@ def test_truncated_config_is_refused(saved):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (f"{__name__}.NotANetwork", "is not a HashNetwork"),
-        (f"{__name__}.never_to_be_called", "is not a HashNetwork"),
-        ("os.system", "'os.system' is not a HashNetwork"),
+        (f"{__name__}.NotANetwork", "is not a VideoNetwork"),
+        (f"{__name__}.never_to_be_called", "is not a VideoNetwork"),
+        ("os.system", "'os.system' is not a VideoNetwork"),
         ("no_such_package.Network", "cannot be imported: No module named 'no_such_package'"),
         ("avhash_nas.networks.Absent", "cannot be imported: .*no attribute 'Absent'"),
         ("Network", "cannot be imported"),

@@ -15,7 +15,7 @@ from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.data.sampling import Positions
 from avhash_nas.data.tuples import Tuples
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import VideoNetwork
 from avhash_nas.objectives import NetworkObjective
 from avhash_nas.offline import AnchorGraph, k_means
 
@@ -79,14 +79,14 @@ class AnchoredObjective(NetworkObjective[Network]):
         return self.graph.draw_pairs(positions, random)
 
     @override
-    def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:
+    def prepare(self, data: HashingData, network: VideoNetwork, seed: int) -> dict[str, Tensor]:
         check_anchors(data, self.anchors)
         latents = self.latents(data, self.own(network))
         centers = k_means(latents, self.anchors, seed).centers
         return {"latents": torch.from_numpy(latents), "anchors": torch.from_numpy(centers)}
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         own = self.own(network)
         self.graph = AnchorGraph(prepared["latents"].numpy(), prepared["anchors"].numpy())
         rows = data.splits["train"]

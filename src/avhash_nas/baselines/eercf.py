@@ -10,8 +10,8 @@ from typing_extensions import override
 from avhash_nas.baselines.sequence_network import Modality
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import Route, TextHashNetwork, TextViews, VideoViews, features_dim, features_of
-from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.text_gate import unit
+from avhash_nas.networks.video_network import evaluating
 from avhash_nas.networks.vit_block import ViTBlock
 
 

@@ -13,7 +13,7 @@ from avhash_nas.baselines.sequence_network import Modality, SequenceNetwork
 from avhash_nas.data import HashingData
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import CodesAndSteps, Route
-from avhash_nas.networks.hash_network import evaluating
+from avhash_nas.networks.video_network import evaluating
 from avhash_nas.networks.vit_block import sinusoids
 
 

@@ -14,7 +14,7 @@ from avhash_nas.baselines.frame_network import mean_hidden
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork
+from avhash_nas.networks import RoutedNetwork, VideoNetwork
 from avhash_nas.objectives import NetworkObjective, Objective, anchor_alignment, pair_similarity
 from avhash_nas.objectives.frame_masking import masked
 
@@ -70,7 +70,7 @@ class MaskedReconstruction(NetworkObjective[Network]):
         """
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         check_anchors(data, self.anchors)
         self.make_decoder(self.own(network))
 
@@ -144,7 +144,7 @@ class AnchorPairLoss(AnchoredObjective[Network]):
         return mean_hidden(data, data.splits["train"], network)
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         super().setup(data, network, prepared)
         self.reconstruction.setup(data, network, {})
 

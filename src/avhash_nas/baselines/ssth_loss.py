@@ -10,7 +10,7 @@ from avhash_nas.baselines.ssth import SSTH, PeepholeCell, lstm_bias
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork
+from avhash_nas.networks import RoutedNetwork, VideoNetwork
 from avhash_nas.objectives import NetworkObjective
 
 
@@ -78,7 +78,7 @@ class SSTHLoss(NetworkObjective[SSTH]):
         self.decoders = nn.ModuleDict()
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         own = self.own(network)
         lengths = {"ahead": own.frames, "back": own.frames, "mean": 1}
         for name, steps in lengths.items():

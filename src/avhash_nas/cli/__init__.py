@@ -17,6 +17,7 @@ COMMANDS = {
     "encode": "turn features or video files into codes",
     "index": "build and update an index of codes",
     "query": "find similar videos",
+    "parse": "say what is heard and seen in a video, and when",
     "serve": "answer queries on a web page and through a JSON API",
     "report": "write a page with figures of runs",
     "synth": "write a labeled synthetic dataset",

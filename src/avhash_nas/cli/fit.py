@@ -16,11 +16,13 @@ from avhash_nas.cli.trainers import end_with_parent, quiet, trainer_factory
 from avhash_nas.data import BatchSampling, HashingData
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError, DataError
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import VideoNetwork
 from avhash_nas.objectives import Objective
-from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit
+from avhash_nas.offline import class_vectors
+from avhash_nas.pipeline import Plan, RunFolder, Scoring, fit, task_of
 from avhash_nas.pipeline.loggers import log_pictures
-from avhash_nas.pipeline.run_folder import flatten, print_results
+from avhash_nas.pipeline.results_table import print_results
+from avhash_nas.pipeline.run_folder import flatten
 from avhash_nas.space import load_space
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Recipe
@@ -34,7 +36,7 @@ CHOICES = {
         default="avhash_nas.strategies.AVNAS",
     ),
     "network": Choice(
-        "avhash_nas.networks.HashNetwork",
+        "avhash_nas.networks.VideoNetwork",
         ("avhash_nas.networks", "avhash_nas.baselines"),
         default="avhash_nas.networks.AudioVisualNetwork",
     ),
@@ -47,7 +49,7 @@ CHOICES = {
 }
 """Options that name a class."""
 
-_INJECTED = {"visual_dim", "audio_dim", "text_dim", "frames", "bits", "space"}
+_INJECTED = {"visual_dim", "audio_dim", "text_dim", "frames", "bits", "classes", "class_texts", "space"}
 _STAGE_DECIDES = {
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "default_root_dir", "enable_checkpointing"),
     *("num_sanity_val_steps", "use_distributed_sampler", "barebones", "reload_dataloaders_every_n_epochs"),
@@ -89,7 +91,7 @@ def parser() -> Parser:
     command.add_argument("--page", type=bool, default=True, help=pages.OPTION)
     command.add_subclass_arguments(SearchStrategy, "strategy", required=True, help=_choice("strategy"))
     command.add_subclass_arguments(
-        HashNetwork, "network", required=True, help=_choice("network"), skip=_INJECTED, instantiate=False
+        VideoNetwork, "network", required=True, help=_choice("network"), skip=_INJECTED, instantiate=False
     )
     command.add_subclass_arguments(Objective, "objective", required=True, help=_choice("objective"))
     command.add_class_arguments(HashingData, "data", skip={"seed"}, instantiate=False)
@@ -128,7 +130,8 @@ def build(options: Namespace, command: Parser, folder: RunFolder) -> Plan:
     run_as = NetworkOptions(compiled=options.compile, checkpointing=options.checkpointing)
     make_trainer = trainer_factory(plain_values(ready.trainer), options.logger, folder, (run_as,))
     network = network_factory(options.network.class_path, plain_values(options.network.get("init_args")), options)
-    data = open_data(ready, seed=options.seed)
+    task = task_of(import_class(options.network.class_path))
+    data = open_data(ready, options.seed, task.data_class)
     return Plan(
         data=data,
         make_network=lambda: network(data),
@@ -140,35 +143,42 @@ def build(options: Namespace, command: Parser, folder: RunFolder) -> Plan:
         make_trainer=make_trainer,
         seed=options.seed,
         scoring=ready.scoring,
+        task=task,
         from_scratch=options.from_scratch,
     )
 
 
-def open_data(ready: Namespace, seed: int) -> HashingData:
+def open_data(ready: Namespace, seed: int, data_class: type[HashingData] = HashingData) -> HashingData:
     """The dataset, checked, converted and open."""
-    return dataset(ready, seed).prepare()
+    return dataset(ready, seed, data_class).prepare()
 
 
-def dataset(ready: Namespace, seed: int) -> HashingData:
+def dataset(ready: Namespace, seed: int, data_class: type[HashingData] = HashingData) -> HashingData:
     """The dataset, not yet open."""
     sampling: BatchSampling | None = ready.data.sampling
     options = {**plain_values(ready.data), "sampling": sampling}
-    return HashingData(**options, seed=seed)
+    return data_class(**options, seed=seed)
 
 
-def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], HashNetwork]:
-    """A function that makes the network from the data's dimensions."""
+def network_factory(path: str, arguments: dict[str, Any], options: Namespace) -> Callable[[HashingData], VideoNetwork]:
+    """A function that makes the network from what the data say of those arguments that are not options."""
     kind = import_class(path)
     parameters = inspect.signature(kind).parameters
     if "space" in parameters:
         arguments = {**arguments, "space": load_space(options.space)}
 
-    def make(data: HashingData) -> HashNetwork:
-        known = {"visual_dim": data.visual_dim, "audio_dim": data.audio_dim, "frames": data.frames}
-        dims = {name: value for name, value in known.items() if name in parameters}
-        if "text_dim" in parameters:
-            dims["text_dim"] = data.text_dim
-        network: HashNetwork = kind(bits=options.bits, **dims, **arguments)
+    def make(data: HashingData) -> VideoNetwork:
+        known: dict[str, Callable[[], Any]] = {
+            "visual_dim": lambda: data.visual_dim,
+            "audio_dim": lambda: data.audio_dim,
+            "text_dim": lambda: data.text_dim,
+            "frames": lambda: data.frames,
+            "bits": lambda: options.bits,
+            "classes": lambda: data.classes,
+            "class_texts": lambda: class_vectors(data, arguments["texts"]),
+        }
+        injected = {name: value() for name, value in known.items() if name in parameters}
+        network: VideoNetwork = kind(**injected, **arguments)
         return network
 
     return make
@@ -188,8 +198,13 @@ def decisive(options: Namespace, command: Parser) -> dict[str, Any]:
         if dumped["trainer"].get(name) != command.get_default(f"trainer.{name}")
     }
     decisive_options = {name: value for name, value in dumped.items() if name not in _NOT_DECISIVE}
-    for where, name in ((decisive_options, "compile"), (decisive_options["data"], "keep_itself")):
-        if not where[name]:
+    added: list[tuple[dict[str, Any], str, Any]] = [
+        (decisive_options, "compile", False),
+        (decisive_options["data"], "keep_itself", False),
+        *((decisive_options[stage], "beta1", 0.9) for stage in ("search", "finetune")),
+    ]
+    for where, name, default in added:
+        if where[name] == default:
             del where[name]  # as in runs of older versions
     return {**decisive_options, "trainer": trainer} if trainer else decisive_options
 
@@ -251,7 +266,8 @@ def run(arguments: Sequence[str]) -> int:
     folder.open(what, overwrite=options.overwrite)
     finished = folder.finished
     if finished:
-        _check_finished(folder, dataset(command.make(options), options.seed))
+        data_class = task_of(import_class(options.network.class_path)).data_class
+        _check_finished(folder, dataset(command.make(options), options.seed, data_class))
     metrics = folder.read_metrics() if finished else fit(build(options, command, folder), folder)
     print_results(metrics)
     if options.page and rank() == 0 and not (finished and (folder.path / "report").exists()):

@@ -1,13 +1,13 @@
 """Models on the command line: the folder of a run, or a folder that `save_pretrained` wrote."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from avhash_nas.errors import AvnasError
+from avhash_nas.errors import AvnasError, MissingExtraError
 
 if TYPE_CHECKING:
     from avhash_nas.extraction import Extraction
-    from avhash_nas.networks import HashNetwork
+    from avhash_nas.networks import VideoNetwork
 
 
 def model_folder(path: str | Path) -> Path:
@@ -28,7 +28,7 @@ def model_folder(path: str | Path) -> Path:
     raise AvnasError(f"{path}: holds no model (config.json is missing) and no run")
 
 
-def check_fits(extraction: "Extraction", network: "HashNetwork", model: str, source: str) -> None:
+def check_fits(extraction: "Extraction", network: "VideoNetwork", model: str, source: str) -> None:
     """Check that a network takes the features of extractors.
 
     Args:
@@ -47,3 +47,28 @@ def check_fits(extraction: "Extraction", network: "HashNetwork", model: str, sou
                 f"{model}: the network takes {name} features of width {expected}; "
                 f"the extractor for {source} makes {width}"
             )
+
+
+def ready_extraction(described: dict[str, Any], network: "VideoNetwork", model: str, source: str) -> "Extraction":
+    """The extraction that a record describes, with its weights loaded.
+
+    Args:
+        described: Content of `extraction.json`.
+        network: The network that takes the features.
+        model: Names the network in an error.
+        source: Names the record in an error.
+
+    Raises:
+        AvnasError: The network takes features of other widths, or an extractor cannot be loaded.
+        MissingExtraError: The packages that read video files are not installed.
+    """
+    from avhash_nas.extraction import Extraction
+
+    extraction = Extraction.from_dict(described)
+    check_fits(extraction, network, model, source)
+    try:
+        import av  # noqa: F401
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "extract", "reading video files") from error
+    return extraction.prepare()

@@ -10,9 +10,9 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
-from avhash_nas.cli.model_folder import check_fits, model_folder
+from avhash_nas.cli.model_folder import model_folder, ready_extraction
 from avhash_nas.cli.parser import Choice, Parser, make_parser
-from avhash_nas.errors import AvnasError, MissingExtraError
+from avhash_nas.errors import AvnasError
 
 if TYPE_CHECKING:
     from avhash_nas.extraction import Extraction, TextEncoder
@@ -213,16 +213,6 @@ def query_extraction(store: "CodeStore", model: str, network: "HashNetwork") -> 
         MissingExtraError: The packages that read video files are not installed.
     """
     from avhash_nas.data import read_extraction
-    from avhash_nas.extraction import Extraction
 
     described = store.extraction or read_extraction(model_folder(model))
-    if described is None:
-        return None
-    extraction = Extraction.from_dict(described)
-    check_fits(extraction, network, model, store.where)
-    try:
-        import av  # noqa: F401
-        import PIL  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "extract", "reading video files") from error
-    return extraction.prepare()
+    return None if described is None else ready_extraction(described, network, model, store.where)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import lightning as L
 
     from avhash_nas.data import HashingData
-    from avhash_nas.networks import HashNetwork, TextHashNetwork
+    from avhash_nas.networks import HashNetwork, TextHashNetwork, VideoNetwork
     from avhash_nas.pipeline import RunFolder
     from avhash_nas.retrieval import Rerank
     from avhash_nas.retrieval.rerank import Part
@@ -27,8 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command."""
     command = make_parser(
         "test",
-        "Evaluate a finished run again; prints the scores that fit printed, or with --rerank the scores by Hamming "
-        "distance and reranked side by side.",
+        "Evaluate a finished run again, of hashing or of parsing; prints the scores that fit printed, or with --rerank "
+        "the scores by Hamming distance and reranked side by side.",
         RERANK,
     )
     command.add_argument("--run", type=str, required=True, help="folder of the run")
@@ -38,10 +38,9 @@ def run(arguments: Sequence[str]) -> int:
     command.add_argument("--depths", type=list[int], help="several rerank depths side by side: [50,100,500]")
     options = command.parse(arguments)
     from avhash_nas.cli.trainers import quiet
-    from avhash_nas.networks import HashNetwork, TextHashNetwork
-    from avhash_nas.pipeline import RunFolder
-    from avhash_nas.pipeline.evaluate import evaluate_network, reference_scores
-    from avhash_nas.pipeline.run_folder import print_results
+    from avhash_nas.networks import HashNetwork, TextHashNetwork, VideoNetwork
+    from avhash_nas.pipeline import RunFolder, task_of
+    from avhash_nas.pipeline.results_table import print_results
     from avhash_nas.training.encoding import quiet_trainer
 
     quiet()
@@ -50,10 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     folder.read_options()
     if not folder.finished:
         raise AvnasError(f"{folder.path}: this run is not finished; run its `avnas fit` again")
-    network = HashNetwork.from_pretrained(folder.model)
-    trainer = quiet_trainer(accelerator=options.accelerator)
-    data = _dataset(folder, options)
+    network = VideoNetwork.from_pretrained(folder.model)
+    data = run_dataset(folder, network, options.data.root)
     if reranks:
+        if not isinstance(network, HashNetwork):
+            raise AvnasError(f"--rerank: {folder.path} parses videos; only codes can be ranked")
+        trainer = quiet_trainer(accelerator=options.accelerator)
         parts = reranks[0].database_parts
         codes = _kept(folder, data, network, parts) if options.data.root is None else None
         if codes is None:
@@ -63,13 +64,16 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     metrics = folder.read_metrics()
     _open(folder, data, network)
-    scores = evaluate_network(network, data, trainer)
+    task = task_of(type(network))
+    tested = task.test(
+        network, data, lambda callbacks: quiet_trainer(accelerator=options.accelerator, callbacks=[*callbacks])
+    )
     if isinstance(network, TextHashNetwork):
         metrics["text"] = _text(folder, network, data, metrics["seed"])
     changed = folder.data_changes(data)
     print_results(
-        {**metrics, **reference_scores(data, network.bits, metrics["seed"]), "test": scores.to_dict()},
-        [f"test, chance, random projection: on other data than the run saw: {changed}."] if changed else [],
+        {**metrics, **task.references(network, data, metrics["seed"]), "test": tested.scores},
+        [f"test and what needs no training: on other data than the run saw: {changed}."] if changed else [],
     )
     return 0
 
@@ -101,18 +105,26 @@ def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":
     return reranks
 
 
-def _dataset(folder: "RunFolder", options: Namespace) -> "HashingData":
-    """The run's dataset, or the one of --data.root, not yet open."""
+def run_dataset(folder: "RunFolder", network: "VideoNetwork", root: str | None) -> "HashingData":
+    """The dataset of a finished run as its task needs it, not yet open.
+
+    Args:
+        folder: Of the run.
+        network: Of the run.
+        root: Folder of another dataset; None for the run's own.
+    """
     from avhash_nas.cli import fit as fit_command
+    from avhash_nas.pipeline import task_of
 
     stored = folder.read_options()
     of_fit = fit_command.parser()
-    if options.data.root is not None:
-        stored["data"]["root"] = options.data.root
-    return fit_command.dataset(of_fit.make(of_fit.parse_stored(stored)), seed=folder.read_metrics()["seed"])
+    if root is not None:
+        stored["data"]["root"] = root
+    ready = of_fit.make(of_fit.parse_stored(stored))
+    return fit_command.dataset(ready, folder.read_metrics()["seed"], task_of(type(network)).data_class)
 
 
-def _open(folder: "RunFolder", data: "HashingData", network: "HashNetwork") -> None:
+def _open(folder: "RunFolder", data: "HashingData", network: "VideoNetwork") -> None:
     """Open the dataset, and check that it fits the network."""
     data.prepare()
     if (data.visual_dim, data.audio_dim) != (network.arguments()["visual_dim"], network.arguments()["audio_dim"]):

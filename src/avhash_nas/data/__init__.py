@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from avhash_nas.data.batch import Batch, EventLabels
     from avhash_nas.data.datamodule import HashingData
     from avhash_nas.data.feature_folder import FeatureFolder
+    from avhash_nas.data.llp import clap_steps
     from avhash_nas.data.parsing_data import ParsingData
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "check",
     "check_same_encoder",
     "check_same_extraction",
+    "clap_steps",
     "default_cache_dir",
     "open_events",
     "open_features",
@@ -80,12 +82,12 @@ __all__ = [
 
 _NEED_TORCH = {
     **{"Batch": "batch", "EventLabels": "batch", "HashingData": "datamodule", "FeatureFolder": "feature_folder"},
-    **{"ParsingData": "parsing_data"},
+    **{"ParsingData": "parsing_data", "clap_steps": "llp"},
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the classes that need torch or Lightning on first use: `avnas data check` needs neither."""
+    """Imports what needs torch or Lightning on first use: `avnas data check` needs neither."""
     if name not in _NEED_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_NEED_TORCH[name]}"), name)

@@ -99,6 +99,8 @@ def _with_events(layout: Layout, splits: Splits, database: str, features: tuple[
     if layout.events is None:
         yaml = layout.root / "dataset.yaml"
         raise DataError([f"{yaml}: has no entry `events`, which names the lists of what is heard and seen"])
+    if len(layout.modalities) < 2:
+        raise DataError([f"{layout.root / 'dataset.yaml'}: files: parsing needs features of both modalities"])
     events = open_events(layout.events, splits, features[0].frames)
     rows = {name: splits.rows(name) for name in splits.names}
     videos = Videos(*features, events.weak, events, rows["train"])

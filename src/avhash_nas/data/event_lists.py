@@ -27,7 +27,7 @@ class Event(NamedTuple):
     label: int
 
 
-class WeakLabels(NamedTuple):
+class WeakRow(NamedTuple):
     """A row of a list of weak labels: the classes that occur somewhere in a video, in some modality."""
 
     path: Path
@@ -75,7 +75,7 @@ def read_events(path: Path, files: EventFiles, videos: Collection[str], flaws: F
     return events
 
 
-def read_weak_labels(path: Path, files: EventFiles, videos: Collection[str], flaws: Flaws) -> dict[str, WeakLabels]:
+def read_weak_labels(path: Path, files: EventFiles, videos: Collection[str], flaws: Flaws) -> dict[str, WeakRow]:
     """The weak labels of a split, by id of the video.
 
     Args:
@@ -85,7 +85,7 @@ def read_weak_labels(path: Path, files: EventFiles, videos: Collection[str], fla
         flaws: Where messages go.
     """
     classes = {name: number for number, name in enumerate(files.classes)}
-    labeled: dict[str, WeakLabels] = {}
+    labeled: dict[str, WeakRow] = {}
     before = len(flaws.problems)
     for number, (name, labels) in _rows(path, WEAK_HEAD, flaws.problems):
         where, video = f"{path}:{number}", name[: files.key]
@@ -100,7 +100,7 @@ def read_weak_labels(path: Path, files: EventFiles, videos: Collection[str], fla
         elif video in labeled:
             flaws.problems.append(f"{where}: video {video} is listed twice, first in line {labeled[video].number}")
         else:
-            labeled[video] = WeakLabels(path, number, video, frozenset(classes[label] for label in names))
+            labeled[video] = WeakRow(path, number, video, frozenset(classes[label] for label in names))
     if len(flaws.problems) == before:
         missing = [video for video in videos if video not in labeled]
         flaws.problems.extend(f"{path}: video {video} has no weak label: add a line for it" for video in missing)
@@ -108,7 +108,7 @@ def read_weak_labels(path: Path, files: EventFiles, videos: Collection[str], fla
 
 
 def differing_weak_labels(
-    weak: Mapping[str, WeakLabels], events: Collection[Event], classes: tuple[str, ...]
+    weak: Mapping[str, WeakRow], events: Collection[Event], classes: tuple[str, ...]
 ) -> Iterator[str]:
     """One line for each video whose weak label is not the union of its events."""
     union: dict[str, set[int]] = {video: set() for video in weak}

@@ -92,7 +92,7 @@ def parse_events(files: EventFiles, splits: Splits, steps: int) -> tuple[Events,
             truth[rows[event.video], number, inside.start : inside.stop, event.label] = True
             if not inside:
                 flaws.warnings.append(f"{event.path}:{event.number}: starts after the last of the {steps} time steps")
-    weak = truth.any(axis=(1, 2))
+    weak: Table = np.logical_or.reduce(truth, axis=(1, 2))
     for split, path in files.weak.items():
         in_split = [video.id for video in splits.videos if video.split == split]
         labeled = read_weak_labels(path, files, dict.fromkeys(in_split), flaws)

@@ -1,7 +1,11 @@
 """A dataset with events as a Lightning data module."""
 
-import numpy as np
-from numpy.typing import NDArray
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
 from typing_extensions import override
 
 from avhash_nas.data.datamodule import HashingData
@@ -9,7 +13,6 @@ from avhash_nas.data.dataset import OpenDataset, open_dataset
 from avhash_nas.data.epoch_loader import BatchLoader
 from avhash_nas.data.events import Events
 from avhash_nas.data.shuffled import Shuffled
-from avhash_nas.errors import AvnasError
 
 
 class ParsingData(HashingData):
@@ -34,18 +37,25 @@ class ParsingData(HashingData):
         """The loader of the test videos."""
         return [self.split_loader("test")]
 
-    def class_texts(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Vectors of the classes' names for audio and visual, (C, d) each.
+    @cached_property
+    @override
+    def fingerprint(self) -> dict[str, Any]:
+        """That of `HashingData`, and a digest of the events."""
+        of_features = super().fingerprint
+        events = self.prepare().events
+        parts = (events.weak, events.truth, *([] if events.pseudo is None else [events.pseudo]), *(events.texts or ()))
+        digest = hashlib.sha256(json.dumps([events.class_names, events.filtered, events.seconds]).encode())
+        for part in parts:
+            digest.update(part.tobytes())
+        own = digest.hexdigest()[:32]
+        both = hashlib.sha256(f"{of_features['digest']} {own}".encode()).hexdigest()[:32]
+        return {**of_features, "digest": both, "events": own}
 
-        Raises:
-            AvnasError: The dataset has none.
-        """
-        if self.events.texts is None:
-            raise AvnasError(
-                f"{self.root / 'dataset.yaml'}: events: has no `texts`, the vectors of the classes' names that the "
-                "network reads; --network.texts=prototypes takes class means of the training features instead"
-            )
-        return self.events.texts
+    @override
+    def changes_since(self, stored: Mapping[str, Any]) -> str:
+        if stored.get("events") == self.fingerprint["events"]:
+            return super().changes_since(stored)
+        return "; ".join(part for part in (super().changes_since(stored), "other events") if part)
 
     @override
     def require_labels(self, reader: str) -> None:

@@ -89,7 +89,7 @@ def write_synthetic_events(
         for number, file in enumerate(("audio.h5", "image.h5"))
     }
     texts = [(each + text_noise * random.standard_normal(each.shape)).astype(np.float32) for each in directions]
-    weak = truth.any(axis=(1, 2))
+    weak: NDArray[np.bool_] = np.logical_or.reduce(truth, axis=(1, 2))
     pseudo = (truth ^ (random.random(truth.shape) < flips)) & weak[:, None, None, :]
     splits = np.repeat(np.array(["train", "val", "test"]), [train, val, test])
     write_folder(out, lambda folder: _write(folder, features, spans, weak, pseudo, texts, splits))
@@ -172,8 +172,7 @@ def _write(
             np.save(events / f"pseudo-{modality}" / f"{name}.npy", table.astype(np.int64))
     _text(events / "classes.txt", [f"{name}\n" for name in classes])
     for split in ("train", "val", "test"):
-        rows = np.flatnonzero(splits == split)
-        held = {row: np.flatnonzero(weak[row]).tolist() for row in rows.tolist()}
+        held = {row: np.flatnonzero(weak[row]).tolist() for row in np.flatnonzero(splits == split).tolist()}
         _text(folder / f"{split}.txt", [f"{names[row]},{','.join(map(str, held[row]))}\n" for row in held])
         weak_lines = [f"{names[row]}\t{','.join(classes[label] for label in held[row])}\n" for row in held]
         _text(events / f"{split}.csv", ["filename\tevent_labels\n", *weak_lines])

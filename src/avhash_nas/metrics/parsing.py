@@ -48,7 +48,10 @@ class ParsingScores:
 
     def to_dict(self) -> dict[str, dict[str, float] | int]:
         """Means for JSON: {"segment": {"audio": 0.6, ...}, "event": {...}, "videos": 1200}."""
-        return {**{level: dict(self.means[level]) for level in LEVELS}, "videos": self.videos}
+        means: dict[str, dict[str, float]] = {
+            level: {str(kind): mean for kind, mean in self.means[level].items()} for level in LEVELS
+        }
+        return {**means, "videos": self.videos}
 
 
 def decode(segments: Tensor, video: Tensor, threshold: float = 0.5) -> Tensor:

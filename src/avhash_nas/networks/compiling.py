@@ -3,14 +3,14 @@
 import torch
 from torch import nn
 
-from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.mixed_cell import MixedCell
+from avhash_nas.networks.video_network import VideoNetwork
 
 _VERSIONS = 64
 """Limit of compiled versions of one function: operators of one kind share it, at several widths and modes."""
 
 
-def compile_network(network: HashNetwork, backend: str = "inductor") -> int:
+def compile_network(network: VideoNetwork, backend: str = "inductor") -> int:
     """Compiles a network in place, at its first forward pass; names of weights, copies and pickles stay the same.
 
     In a network of cells, each operator with parameters is compiled separately: a graph of the whole network would be

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.codes import halve, pack
-from avhash_nas.networks.hash_network import HashNetwork, evaluating
+from avhash_nas.networks.hash_network import HashNetwork
 from avhash_nas.networks.route import Route
+from avhash_nas.networks.video_network import evaluating
 
 
 class VideoViews(NamedTuple):

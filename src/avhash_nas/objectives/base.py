@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from torch import Tensor, nn
 from typing_extensions import override
@@ -10,9 +10,9 @@ from typing_extensions import override
 from avhash_nas.data import Batch, BatchSampling, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork
+from avhash_nas.networks import HashNetwork, RoutedNetwork, VideoNetwork
 
-Network = TypeVar("Network", bound=HashNetwork)
+Network = TypeVar("Network", bound=VideoNetwork)
 
 
 class Objective(nn.Module, ABC):
@@ -30,19 +30,33 @@ class Objective(nn.Module, ABC):
     4. `start_epoch(epoch)` before each epoch, then `loss` in each step; all randomness comes from torch's generator.
 
     Attributes:
+        network_class: The networks that the objective trains: those that give codes, unless a subclass says otherwise.
         default_components: Classes that other options of the command line default to, by option:
             `{"data.sampling": "avhash_nas.data.Shuffled"}`.
         reads_labels: Whether it reads labels. If not, training videos may lack them.
     """
 
+    network_class: ClassVar[type[Any]] = HashNetwork
     default_components: ClassVar[Mapping[str, str]] = {}
     reads_labels: ClassVar[bool] = True
+
+    def check(self, network: VideoNetwork) -> None:
+        """Raises AvnasError unless the network is of a class that the objective trains."""
+        if not isinstance(network, self.network_class):
+            expected = self.network_class.__name__
+            raise AvnasError(
+                f"{type(self).__name__} trains {expected} networks only, not {type(network).__name__}: "
+                f"--network={expected}"
+            )
+
+    def check_data(self, data: HashingData) -> None:
+        """Raises AvnasError for data on which the objective cannot train; called before anything is written."""
 
     def pretraining(self) -> "Objective | None":
         """Returns the objective of a stage before this one, whose network `prepare` gets; None by default."""
         return None
 
-    def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
+    def prepare(self, data: HashingData, network: VideoNetwork, seed: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Offline work before training; nothing by default.
 
         Args:
@@ -55,7 +69,7 @@ class Objective(nn.Module, ABC):
         """
         return {}
 
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         """Creates the objective's own parameters and buffers, with torch's generator seeded; none by default.
 
         Args:
@@ -78,6 +92,10 @@ class Objective(nn.Module, ABC):
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch, counted from 0; a resumed run calls it with its current epoch."""
 
+    def summary(self) -> dict[str, float]:
+        """Values to log at each validation, such as learned weights; none by default."""
+        return {}
+
     @abstractmethod
     def loss(self, network: RoutedNetwork, batch: Batch) -> Tensor:
         """Computes the loss of the global batch, which is the same on all ranks (see `avhash_nas.distributed`).
@@ -92,30 +110,19 @@ class Objective(nn.Module, ABC):
 
 
 class NetworkObjective(Objective, Generic[Network]):
-    """A loss that reads more than codes from one class of networks.
+    """A loss that reads more than codes from one class of networks, `network_class`."""
 
-    Attributes:
-        network_class: That class.
-    """
-
-    network_class: type[Network]
-
-    def own(self, network: HashNetwork) -> Network:
+    def own(self, network: VideoNetwork) -> Network:
         """Returns the network as one of its class.
 
         Raises:
             AvnasError: The network has another class.
         """
-        if not isinstance(network, self.network_class):
-            expected = self.network_class.__name__
-            raise AvnasError(
-                f"{type(self).__name__} trains {expected} networks only, not {type(network).__name__}: "
-                f"--network={expected}"
-            )
-        return network
+        self.check(network)
+        return cast(Network, network)
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         self.own(network)
 
 

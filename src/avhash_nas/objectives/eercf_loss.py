@@ -21,7 +21,7 @@ from typing_extensions import override
 from avhash_nas.data import Batch, Features, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork, TextHashNetwork, TextViews, VideoViews
+from avhash_nas.networks import RoutedNetwork, TextHashNetwork, TextViews, VideoNetwork, VideoViews
 from avhash_nas.networks.text_gate import Gate, attended, scored_gate, unit, vector_gate
 from avhash_nas.objectives.base import Objective
 from avhash_nas.objectives.channel_correlation import correlation_loss
@@ -97,7 +97,7 @@ class EERCFLoss(Objective):
         self._patch_features: Features | None = None
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         self._own(network)
         table = CaptionTable.of(data, self.language)
         for name, tensor in table._asdict().items():
@@ -169,13 +169,13 @@ class EERCFLoss(Objective):
         return loss
 
     def _views(
-        self, present: HashNetwork, text: Tensor, batch: Batch, patches: Tensor | None, network: RoutedNetwork
+        self, present: VideoNetwork, text: Tensor, batch: Batch, patches: Tensor | None, network: RoutedNetwork
     ) -> tuple[TextViews, VideoViews]:
         own = self._own(present)
         weight = next(own.parameters())
         return own.text_views(text.to(weight)), own.video_views(batch.visual, batch.audio, patches, network.route)
 
-    def _own(self, network: HashNetwork) -> TextHashNetwork:
+    def _own(self, network: VideoNetwork) -> TextHashNetwork:
         if not isinstance(network, TextHashNetwork):
             raise AvnasError(
                 f"EERCFLoss: {type(network).__name__} has no text side; take --network=eercf, or give a trained "

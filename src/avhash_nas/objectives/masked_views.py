@@ -11,8 +11,8 @@ from typing_extensions import override
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, RoutedNetwork, features_dim, features_of
-from avhash_nas.objectives.base import Objective
+from avhash_nas.networks import HashNetwork, RoutedNetwork, VideoNetwork, features_dim, features_of
+from avhash_nas.objectives.base import NetworkObjective
 from avhash_nas.objectives.debiased_contrastive import check_contrast, debiased_contrastive
 from avhash_nas.objectives.reconstruction import StepDecoder, check_decoder, reconstruction_error
 
@@ -94,7 +94,7 @@ class TwoViews(NamedTuple):
     reconstruction: Tensor
 
 
-class TwoViewObjective(Objective):
+class TwoViewObjective(NetworkObjective[HashNetwork]):
     """Masked reconstruction of two views of each video, and the debiased contrastive loss of their codes.
 
     For any network that has a code for each time step; labels are never read. It owns the decoder, layers over the
@@ -112,6 +112,7 @@ class TwoViewObjective(Objective):
         AvnasError: An option is out of range.
     """
 
+    network_class = HashNetwork
     default_components: ClassVar[Mapping[str, str]] = {"data.sampling": "avhash_nas.data.Shuffled"}
     reads_labels = False
     decoder: StepDecoder
@@ -136,11 +137,11 @@ class TwoViewObjective(Objective):
         """Creates a layer of the decoder, from (B, T, W) to (B, T, W)."""
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         masked_steps(data.frames, self.mask)
         layers = [self.decoder_layer() for _ in range(self.decoder_layers)]
         features = features_dim(network.modalities, data.visual_dim, data.audio_dim)
-        self.decoder = StepDecoder(network.bits, features, layers, self.decoder_width)
+        self.decoder = StepDecoder(self.own(network).bits, features, layers, self.decoder_width)
 
     def two_views(self, network: RoutedNetwork, batch: Batch) -> TwoViews:
         """Draws two views of this rank's videos, codes them in one pass, and reconstructs their masked time steps.

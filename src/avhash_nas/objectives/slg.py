@@ -14,9 +14,9 @@ from avhash_nas.data import Batch, HashingData
 from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.legacy import renamed_tensors
-from avhash_nas.networks import HashNetwork, RoutedNetwork
+from avhash_nas.networks import RoutedNetwork, VideoNetwork
 from avhash_nas.networks.bidirectional_mamba import BidirectionalMamba
-from avhash_nas.networks.hash_network import evaluating
+from avhash_nas.networks.video_network import evaluating
 from avhash_nas.objectives.masked_views import TwoViewObjective
 from avhash_nas.offline import pooled_features, semantic_centers
 
@@ -155,22 +155,22 @@ class SLG(TwoViewObjective):
         return BidirectionalMamba(self.decoder_width, tied=self.legacy)
 
     @override
-    def prepare(self, data: HashingData, network: HashNetwork, seed: int) -> dict[str, Tensor]:
+    def prepare(self, data: HashingData, network: VideoNetwork, seed: int) -> dict[str, Tensor]:
         rows = data.splits["train"]
         if len(rows) < self.clusters:
             raise AvnasError(f"objective.clusters={self.clusters}, but there are only {len(rows)} training videos")
         pooled = pooled_features(data, rows, network.modalities)
-        result = semantic_centers(pooled, network.bits, self.clusters, seed)
+        result = semantic_centers(pooled, self.own(network).bits, self.clusters, seed)
         return {"centers": torch.from_numpy(result.centers), "assignment": torch.from_numpy(result.assignment)}
 
     @override
-    def setup(self, data: HashingData, network: HashNetwork, prepared: Mapping[str, Tensor]) -> None:
+    def setup(self, data: HashingData, network: VideoNetwork, prepared: Mapping[str, Tensor]) -> None:
         super().setup(data, network, prepared)
         prepared = renamed_tensors(prepared)
         self.memory = LabelMemory(data.splits["train"], prepared["assignment"], self.clusters)
         if self.legacy:
-            bound = network.bits**-0.5
-            self.centers = nn.Parameter(torch.empty(self.clusters, network.bits).uniform_(-bound, bound))
+            bits = self.own(network).bits
+            self.centers = nn.Parameter(torch.empty(self.clusters, bits).uniform_(-(bits**-0.5), bits**-0.5))
         else:
             self.register_buffer("centers", prepared["centers"].clone())
 

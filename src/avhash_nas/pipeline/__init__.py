@@ -6,7 +6,10 @@ from avhash_nas.pipeline.evaluator import CachedEvaluator, SupernetEvaluator, sh
 from avhash_nas.pipeline.fit import SearchResult, fit, search
 from avhash_nas.pipeline.loggers import check_logger, log_pictures, make_loggers
 from avhash_nas.pipeline.plan import Plan
-from avhash_nas.pipeline.run_folder import RunFolder, changes, flatten, print_results
+from avhash_nas.pipeline.results_table import print_results
+from avhash_nas.pipeline.run_folder import RunFolder, changes, flatten
+from avhash_nas.pipeline.task import Task
+from avhash_nas.pipeline.tasks import task_of
 
 __all__ = [
     "KS",
@@ -17,6 +20,7 @@ __all__ = [
     "Scoring",
     "SearchResult",
     "SupernetEvaluator",
+    "Task",
     "changes",
     "check_logger",
     "evaluate_network",
@@ -28,4 +32,5 @@ __all__ = [
     "reference_scores",
     "search",
     "short_name",
+    "task_of",
 ]

@@ -16,8 +16,8 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.metrics import evaluate, ids_from_names
 from avhash_nas.metrics.average_precision import NORMALIZATIONS
 from avhash_nas.networks import AudioVisualNetwork
-from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.shared_routes import SharedRoutes
+from avhash_nas.networks.video_network import evaluating
 from avhash_nas.space import Architecture
 
 _K = 100

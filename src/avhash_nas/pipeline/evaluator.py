@@ -11,10 +11,11 @@ from typing_extensions import override
 from avhash_nas.distributed import rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
-from avhash_nas.networks import AudioVisualNetwork, prune
-from avhash_nas.pipeline.architecture_scorer import ArchitectureScorer, Scoring
-from avhash_nas.pipeline.plan import SCORE, Plan
+from avhash_nas.networks import SearchableNetwork, prune
+from avhash_nas.pipeline.architecture_scorer import Scoring
+from avhash_nas.pipeline.plan import Plan
 from avhash_nas.pipeline.run_folder import RunFolder
+from avhash_nas.pipeline.task import Scores
 from avhash_nas.pipeline.train_network import network_stage, train_network
 from avhash_nas.random_streams import seeded
 from avhash_nas.space import Architecture, SearchSpace
@@ -37,7 +38,7 @@ class SupernetEvaluator(Evaluator):
         training_seconds: Time that the trainings took, including interrupted runs of the command.
     """
 
-    def __init__(self, plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest) -> None:
+    def __init__(self, plan: Plan, supernet: SearchableNetwork, folder: RunFolder, stop: StopRequest) -> None:
         self.plan = plan
         self.supernet = supernet
         self.folder = folder
@@ -46,16 +47,16 @@ class SupernetEvaluator(Evaluator):
 
     @override
     def scores(self, architectures: Sequence[Architecture]) -> list[float]:
-        """mAP@100 `retrieved` on val of each, on as many videos as the run's options set."""
-        return [scores["retrieved"] for scores in self._scores(architectures, self.plan.scoring)]
+        """The score on val that selects, of each, on as many videos as the run's options set."""
+        return [self.plan.task.main(scores) for scores in self._scores(architectures, self.plan.scoring)]
 
-    def score_fully(self, architecture: Architecture) -> dict[str, float]:
-        """mAP@100 in every normalization, on all of val."""
+    def score_fully(self, architecture: Architecture) -> Scores:
+        """Every score, on all of val."""
         return self._scores([architecture], Scoring())[0]
 
     @override
     def train(self, architecture: Architecture) -> float:
-        """mAP@100 `retrieved` on val, in the best epoch of training it alone from fresh weights."""
+        """The score on val that selects, in the best epoch of training it alone from fresh weights."""
         stage = self.stage(architecture)
         if rank() == 0:
             write_json(stage.folder / "architecture.json", architecture.to_dict())
@@ -63,16 +64,17 @@ class SupernetEvaluator(Evaluator):
             network = prune(self.supernet, architecture, inherit=False)
         result = train_network(self.plan, network, stage, self.stop)
         self.training_seconds += result.epochs * result.epoch_seconds
-        return result.best[f"val/{SCORE}"]
+        return result.best[f"val/{self.plan.task.score}"]
 
     def stage(self, architecture: Architecture) -> Stage:
         """The stage that trains an architecture alone."""
-        return network_stage("candidate", self.folder.stage(f"candidates/{short_name(architecture)}"))
+        folder = self.folder.stage(f"candidates/{short_name(architecture)}")
+        return network_stage("candidate", folder, self.plan.task.score)
 
-    def _scores(self, architectures: Sequence[Architecture], scoring: Scoring) -> list[dict[str, float]]:
+    def _scores(self, architectures: Sequence[Architecture], scoring: Scoring) -> list[Scores]:
         trainer = self.plan.make_trainer(max_epochs=1, callbacks=[], folder_of_stage=self.folder.path)
-        scorer = ArchitectureScorer(self.supernet, self.plan.data, scoring, trainer.strategy.root_device)
-        return scorer.scores(architectures)
+        device = trainer.strategy.root_device
+        return self.plan.task.score_architectures(self.supernet, self.plan.data, scoring, device, architectures)
 
 
 def short_name(architecture: Architecture) -> str:

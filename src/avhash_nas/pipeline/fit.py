@@ -7,16 +7,16 @@ from avhash_nas.data import EXTRACTION_FILE, TEXT_ENCODER_FILE, read_extraction
 from avhash_nas.distributed import rank
 from avhash_nas.files import read_json, write_json
 from avhash_nas.legacy import existing
-from avhash_nas.networks import AudioVisualNetwork, HashNetwork, TextHashNetwork, prune
-from avhash_nas.pipeline.evaluate import evaluate_network, inference_seconds, reference_scores, scores_by_k
+from avhash_nas.networks import SearchableNetwork, TextHashNetwork, VideoNetwork, prune
+from avhash_nas.pipeline.evaluate import inference_seconds
 from avhash_nas.pipeline.evaluator import CachedEvaluator, SupernetEvaluator
-from avhash_nas.pipeline.plan import SCORE, Plan
+from avhash_nas.pipeline.plan import Plan
 from avhash_nas.pipeline.run_folder import RunFolder
+from avhash_nas.pipeline.task import Task
 from avhash_nas.pipeline.train_network import network_stage, train_network
 from avhash_nas.random_streams import StageKey, seeded, stage_seed
 from avhash_nas.space import Architecture
-from avhash_nas.training import HashingModule, Stage, StageResult, StopRequest, stop_requests, write_evaluations
-from avhash_nas.training.code_collector import KeepTestCodes
+from avhash_nas.training import Stage, StageResult, StopRequest, stop_requests, write_evaluations
 from avhash_nas.training.text_scores import DEPTHS, text_scores
 from avhash_nas.versions import versions
 
@@ -39,10 +39,13 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
     with stop_requests() as stop:
         with seeded(plan.seed):
             network = plan.make_network()
+        plan.objective.check(network)
+        plan.objective.check_data(plan.data)
+        plan.task.module_class.check_augmentation(plan.augmentation)
         folder.start(plan.data)
-        finetune = network_stage("finetune", folder.stage("finetune"), network)
+        finetune = network_stage("finetune", folder.stage("finetune"), plan.task.score_of(network))
         search_metrics: dict[str, Any] = {"strategy": None, "time": {}, "epochs": {}}
-        if isinstance(network, AudioVisualNetwork) and network.space.choices:
+        if isinstance(network, SearchableNetwork) and network.space.choices:
             result = search(plan, network, folder, stop)
             with seeded(plan.seed):
                 network = prune(network, result.architecture, inherit=result.shared_weights and not plan.from_scratch)
@@ -68,7 +71,7 @@ class SearchResult:
     metrics: dict[str, Any]
 
 
-def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest) -> SearchResult:
+def search(plan: Plan, supernet: SearchableNetwork, folder: RunFolder, stop: StopRequest) -> SearchResult:
     """Train the supernet and let the strategy search."""
     strategy = plan.strategy
     strategy.setup_search(supernet.space, plan.seed)
@@ -88,19 +91,20 @@ def search(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: St
     if trained is None:
         metrics |= {"time": {"search_s": seconds}, "epochs": {}}
         return SearchResult(architecture, False, evaluator.stage(architecture), metrics)
-    metrics |= _supernet_metrics(trained, seconds)
-    known = scores_by_k(trained.best, "val/derived/") if architecture == validated else {}
-    metrics["derived"] = known or {"map@100": evaluator.score_fully(architecture)}
-    return SearchResult(architecture, True, network_stage("finetune", folder.stage("finetune")), metrics)
+    metrics |= _supernet_metrics(plan.task, trained, seconds)
+    known = plan.task.logged(trained.best, "val/derived/") if architecture == validated else {}
+    metrics["derived"] = known or evaluator.score_fully(architecture)
+    finetune = network_stage("finetune", folder.stage("finetune"), plan.task.score)
+    return SearchResult(architecture, True, finetune, metrics)
 
 
-def train_supernet(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, stop: StopRequest) -> StageResult:
+def train_supernet(plan: Plan, supernet: SearchableNetwork, folder: RunFolder, stop: StopRequest) -> StageResult:
     """Train the supernet's weights as the strategy asks; both hold the state that was kept afterwards."""
-    strategy = plan.strategy
-    shown = tuple(f"val/{name}/{SCORE}" for name in ("supernet", "derived"))
-    monitor = None if strategy.monitor is None else f"val/{strategy.monitor}/{SCORE}"
+    strategy, score = plan.strategy, plan.task.score
+    shown = tuple(f"val/{name}/{score}" for name in ("supernet", "derived"))
+    monitor = None if strategy.monitor is None else f"val/{strategy.monitor}/{score}"
     stage = Stage("search", folder.stage("search"), monitor, shown)
-    module = HashingModule(
+    module = plan.task.module_class(
         supernet,
         plan.objective,
         plan.search,
@@ -113,9 +117,9 @@ def train_supernet(plan: Plan, supernet: AudioVisualNetwork, folder: RunFolder, 
     return stage.run(module, plan.data, plan.make_trainer, stop)
 
 
-def _supernet_metrics(trained: StageResult, seconds: float) -> dict[str, Any]:
+def _supernet_metrics(task: Task, trained: StageResult, seconds: float) -> dict[str, Any]:
     """The supernet's score is that of its best epoch, whichever epoch was kept, to show the discretization gap."""
-    scores = scores_by_k(trained.peaks, "val/supernet/")  # empty if no evaluation route has that name
+    scores = task.logged(trained.peaks, "val/supernet/")  # empty if no evaluation route has that name
     return {
         **({"supernet": scores} if scores else {}),
         "time": {"supernet_epoch_s": trained.epoch_seconds, "search_s": seconds},
@@ -124,7 +128,7 @@ def _supernet_metrics(trained: StageResult, seconds: float) -> dict[str, Any]:
 
 
 def test(
-    plan: Plan, network: HashNetwork, search_metrics: dict[str, Any], tuned: StageResult, folder: RunFolder
+    plan: Plan, network: VideoNetwork, search_metrics: dict[str, Any], tuned: StageResult, folder: RunFolder
 ) -> dict[str, Any]:
     """Save the network, test it, and finish the run by `metrics.json`."""
     extraction = read_extraction(plan.data.root)
@@ -134,32 +138,34 @@ def test(
             write_json(folder.model / EXTRACTION_FILE, extraction)
         if isinstance(network, TextHashNetwork) and plan.data.captions is not None:
             write_json(folder.model / TEXT_ENCODER_FILE, dict(plan.data.captions.encoder or {}))
-    keep_codes = KeepTestCodes()
-    trainer = plan.make_trainer(max_epochs=1, callbacks=[keep_codes], folder_of_stage=folder.path)
-    scores = evaluate_network(network, plan.data, trainer)
-    times = {"train_epoch_s": tuned.epoch_seconds, "inference_12500_s": inference_seconds(network, plan.data)}
+    task = plan.task
+    tested = task.test(
+        network,
+        plan.data,
+        lambda callbacks: plan.make_trainer(max_epochs=1, callbacks=[*callbacks], folder_of_stage=folder.path),
+    )
+    inference = inference_seconds(network, plan.data, task.run_once)
+    times = {"train_epoch_s": tuned.epoch_seconds, "inference_12500_s": inference}
     metrics: dict[str, Any] = {
         **search_metrics,
         "network": type(network).__name__,
-        "bits": network.bits,
+        **task.describe(network),
         "seed": plan.seed,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "parameters_of_training_only": tuned.training_only,
-        "test": scores.to_dict(),
-        "val": scores_by_k(tuned.best, "val/"),
-        **reference_scores(plan.data, network.bits, plan.seed),
+        "test": tested.scores,
+        "val": task.logged(tuned.best, "val/"),
+        **task.references(network, plan.data, plan.seed),
         "time": search_metrics["time"] | times,
         "epochs": search_metrics["epochs"] | {"finetune": tuned.epochs, "best": int(tuned.best["epoch"])},
         "versions": versions(),
     }
-    if trainer.is_global_zero:
+    if tested.trainer.is_global_zero:
         if isinstance(network, TextHashNetwork):
             metrics["text"] = text_scores(network, plan.data, depths=DEPTHS, seed=plan.seed)
-        for role, codes in keep_codes.code_sets(network, plan.data).items():
-            codes.save(folder.codes / f"{role}.npz")
+        tested.write(folder)
         if folder.data.exists():
             metrics["data"] = read_json(folder.data)["digest"]
-        write_json(folder.path / "curves.json", scores.curves_to_dict())
         folder.write_metrics(metrics)
-    trainer.strategy.barrier()
+    tested.trainer.strategy.barrier()
     return metrics

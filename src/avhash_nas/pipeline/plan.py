@@ -1,17 +1,16 @@
 """The plan of a run: data, networks, recipes and strategy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from avhash_nas.data import HashingData
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import VideoNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.pipeline.architecture_scorer import Scoring
+from avhash_nas.pipeline.hashing_task import HashingTask
+from avhash_nas.pipeline.task import Task
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training import Augmentation, Recipe, TrainerFactory
-
-SCORE = "map@100_retrieved"
-"""The score that selects an epoch: mAP@100, normalized by the hits within the first 100, as in the paper's tables."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Plan:
         make_trainer: Makes a stage's Trainer.
         seed: For initialization, sampling, dropout and augmentation.
         scoring: How architectures are scored after the supernet is trained.
+        task: What the networks are trained for.
         from_scratch: Fine-tune from a fresh initialization instead of the supernet's weights.
 
     Raises:
@@ -36,7 +36,7 @@ class Plan:
     """
 
     data: HashingData
-    make_network: Callable[[], HashNetwork]
+    make_network: Callable[[], VideoNetwork]
     objective: Objective
     search: Recipe
     finetune: Recipe
@@ -45,6 +45,7 @@ class Plan:
     make_trainer: TrainerFactory
     seed: int
     scoring: Scoring
+    task: Task = field(default_factory=HashingTask)
     from_scratch: bool = False
 
     def __post_init__(self) -> None:

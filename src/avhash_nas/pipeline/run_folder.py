@@ -1,22 +1,17 @@
 """The folder of a run: its contents, and whether a command may write to it."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning_utilities.core.rank_zero import rank_zero_only
-from rich.console import Console
-from rich.table import Table
 
 from avhash_nas.data import HashingData
 from avhash_nas.distributed import of_first_rank, rank
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json, write_whole
 from avhash_nas.legacy import renamed
-from avhash_nas.metrics.scores import protocol_notes
-from avhash_nas.pipeline.text_table import text_table
 
 SPEED_OPTIONS = ("data.workers", "data.cache_dir", "data.pin_memory", "scoring.memory")
 """Options of a run that may differ when it resumes: with any of them the result has the same bits."""
@@ -193,43 +188,3 @@ def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
-
-
-ROWS = (
-    ("chance", "chance", "test"),
-    ("random projection", "random_projection", "test"),
-    ("supernet", "supernet", "val"),
-    ("derived", "derived", "val"),
-    ("fine-tuned", "val", "val"),
-    ("test", "test", "test"),
-)
-"""Title, key in metrics.json, and split."""
-
-
-def results_table(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> Table:
-    """All mAP@100 of a run; `retrieved` is normalized by the hits within 100, `standard` by min(100, R).
-
-    Args:
-        metrics: As in `metrics.json`.
-        notes: Sentences below the table, beside those about the evaluation.
-    """
-    title = f"mAP@100, {metrics['bits']} bits, seed {metrics['seed']}, {metrics['parameters']:,} parameters"
-    table = Table(title=title, caption="\n".join([*protocol_notes(metrics["test"]), *notes]) or None)
-    table.add_column("network")
-    table.add_column("split")
-    table.add_column("retrieved", justify="right")
-    table.add_column("standard", justify="right")
-    for name, key, split in ROWS:
-        if key not in metrics:
-            continue
-        scores = metrics[key]["map@100"]
-        table.add_row(name, split, f"{scores['retrieved']:.4f}", f"{scores['standard']:.4f}")
-    return table
-
-
-@rank_zero_only
-def print_results(metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
-    """Print the table of `results_table` to standard output, and the scores of captions where there are some."""
-    Console().print(results_table(metrics, notes))
-    if metrics.get("text"):
-        Console().print(text_table(metrics["text"], metrics["bits"]))

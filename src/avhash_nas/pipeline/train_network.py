@@ -4,26 +4,24 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-from avhash_nas.networks import HashNetwork, TextHashNetwork
-from avhash_nas.pipeline.plan import SCORE, Plan
+from avhash_nas.networks import VideoNetwork
+from avhash_nas.pipeline.plan import Plan
 from avhash_nas.random_streams import StageKey, stage_seed
-from avhash_nas.training import HashingModule, Stage, StageResult, StopRequest
-from avhash_nas.training.text_scores import TEXT_SCORE
+from avhash_nas.training import Stage, StageResult, StopRequest
 
 
-def network_stage(name: str, folder: Path, network: HashNetwork | None = None) -> Stage:
+def network_stage(name: str, folder: Path, score: str) -> Stage:
     """A stage that trains a network without choices, and keeps its best epoch.
 
     Args:
         name: Of the stage.
         folder: Of the stage.
-        network: What it trains: with a text side, an epoch is selected by the captions of val.
+        score: Logged name of the score that selects.
     """
-    score = f"val/{TEXT_SCORE if isinstance(network, TextHashNetwork) else SCORE}"
-    return Stage(name, folder, score, (score,))
+    return Stage(name, folder, f"val/{score}", (f"val/{score}",))
 
 
-def train_network(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequest) -> StageResult:
+def train_network(plan: Plan, network: VideoNetwork, stage: Stage, stop: StopRequest) -> StageResult:
     """Train a network without choices by the fine-tuning recipe; it holds the best state afterwards.
 
     If the objective has a pretraining, a copy of the network is pretrained first, in the stage's folder, by the same
@@ -34,11 +32,11 @@ def train_network(plan: Plan, network: HashNetwork, stage: Stage, stop: StopRequ
         recipe = replace(plan.finetune, keep="last", patience=0)
         before = Stage("pretrain", stage.folder / "pretrain", None, stage.shown)
         pretrained = copy.deepcopy(network)
-        module = HashingModule(
+        module = plan.task.module_class(
             pretrained, objective, recipe, plan.augmentation, seed=seed, prepared_file=before.prepared_file
         )
         before.run(module, plan.data, plan.make_trainer, stop)
-    module = HashingModule(
+    module = plan.task.module_class(
         network,
         plan.objective,
         plan.finetune,

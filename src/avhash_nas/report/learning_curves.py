@@ -31,9 +31,12 @@ class Panel(NamedTuple):
 
 
 _SCORES = {"supernet": f"val/supernet/{SCORE}", "derived": f"val/derived/{SCORE}", "network": f"val/{SCORE}"}
+_LOGGED = ("architecture/", "network/", "objective/")
+_F_SCORES = {name: score.replace(SCORE, "segment_type") for name, score in _SCORES.items()}
 PANELS = (
     Panel("Loss", "training loss", {"loss": "train/loss"}),
     Panel("Score on val", "mAP@100, retrieved", _SCORES),
+    Panel("F-score on val", "Type@AV of segments", _F_SCORES),
     Panel("Discretization gap", "supernet minus derived", {"gap": "gap"}, zero=True),
     Panel("Entropy of the choices", "1 uniform, 0 decided", {"entropy": "architecture/entropy"}),
     Panel("Skips", "cells that are skips", {"skips": "architecture/skips"}),
@@ -81,7 +84,7 @@ def draw_learning_curves(
 
 def _others(rows: Sequence[Row]) -> list[Panel]:
     known = {column for panel in PANELS for column in panel.columns.values()}
-    logged = dict.fromkeys(column for row in rows for column in row if column.startswith("architecture/"))
+    logged = dict.fromkeys(column for row in rows for column in row if column.startswith(_LOGGED))
     names = [(column, column.partition("/")[2]) for column in logged if column not in known]
     return [Panel(name.capitalize(), name, {name: column}) for column, name in names]
 
@@ -96,8 +99,11 @@ def _series(panel: Panel, rows: Sequence[Row], phases: Sequence[Mapping[str, flo
 
 
 def _gap(row: Row) -> float | None:
-    scores = [row.get(_SCORES[name]) for name in ("supernet", "derived")]
-    return None if scores[0] is None or scores[1] is None else scores[0] - scores[1]
+    for names in (_SCORES, _F_SCORES):
+        supernet, derived = (row.get(names[name]) for name in ("supernet", "derived"))
+        if supernet is not None and derived is not None:
+            return supernet - derived
+    return None
 
 
 def _by_epoch(rows: Iterable[Mapping[str, float]], column: str) -> dict[int, float]:

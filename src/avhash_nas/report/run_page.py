@@ -18,6 +18,7 @@ from avhash_nas.report.probabilities import draw_probabilities
 from avhash_nas.report.retrieval_curves import draw_retrieval_curves
 from avhash_nas.report.style import Picture
 from avhash_nas.report.text_search import draw_text_search
+from avhash_nas.report.timelines import draw_timelines
 from avhash_nas.results import RunRecord, group_by_method, run_tables
 
 _Codes = Mapping[str, tuple[CodeSet, CodeSet]]
@@ -35,6 +36,7 @@ def run_sections(records: Sequence[RunRecord]) -> list[Section]:
         Section("Results", run_tables(records), missing),
         Section("Architecture", [draw_architectures(designs)] if designs else []),
         *(_training(number, record) for number, record in enumerate(records)),
+        Section("Timelines", list(_timelines(records))),
         Section("Retrieval", list(_retrieval(records, codes))),
         Section("Codes in the plane", [draw_embedding(queries)] if queries else []),
         Section("Examples", list(_examples(records, codes))),
@@ -100,6 +102,12 @@ def _retrieval(records: Sequence[RunRecord], codes: _Codes) -> Iterator[Part]:
         if query.labels is not None and database.labels is not None:
             yield draw_codes(query, database, title, f"codes-{number}")
             yield draw_class_scores(query, database, title, name=f"classes-{number}", exclude_self=left_out[title])
+
+
+def _timelines(records: Sequence[RunRecord]) -> Iterator[Part]:
+    for number, record in enumerate(records):
+        if record.predictions is not None:
+            yield draw_timelines(record.predictions, record.title, f"timelines-{number}")
 
 
 def _examples(records: Sequence[RunRecord], codes: _Codes) -> Iterator[Part]:

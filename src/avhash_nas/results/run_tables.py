@@ -11,6 +11,8 @@ from avhash_nas.results.table import Table
 _DIVISORS = ("retrieved", "standard", "k")
 _SELECTED = {"val": measures.VAL, "supernet": measures.SUPERNET, "derived": measures.DERIVED}
 _COSTS = (measures.PARAMETERS, measures.SUPERNET_EPOCH, measures.SEARCH, measures.TRAIN_EPOCH, measures.INFERENCE)
+_LEVELS = {"segment": "seg", "event": "evt"}
+_KINDS = {"audio": "A", "visual": "V", "audio_visual": "AV", "type": "Type", "event": "Event"}
 _SCORES_NOTE = (
     "mAP on test, by the divisor of the sum of precisions: the hits within K (retrieved), min(K, relevant) "
     "(standard), K (k). val, supernet, derived: mAP@100 retrieved on val."
@@ -22,17 +24,36 @@ def run_tables(records: Sequence[RunRecord]) -> list[Table]:
     finished = [record for record in records if record.metrics]
     if not finished:
         return []
-    kinds = [name for name in finished[0].metrics["test"] if name.startswith("map@")][::-1]
+    hashing = [record for record in finished if not record.parses]
+    parsing = [record for record in finished if record.parses]
+    return [
+        *([_retrieval(hashing)] if hashing else []),
+        *([_f_scores(parsing)] if parsing else []),
+        _table("Size and time", finished, {measure.title: measure for measure in _COSTS}, []),
+    ]
+
+
+def _retrieval(records: Sequence[RunRecord]) -> Table:
+    kinds = [name for name in records[0].metrics["test"] if name.startswith("map@")][::-1]
     scores = {
         f"{kind} {divisor}": Measure("", "", ("test", kind, divisor), score_text)
         for kind in kinds
         for divisor in _DIVISORS
     }
-    notes = evaluation_notes({record.title: record.metrics for record in finished})
-    return [
-        _table("Scores", finished, scores | _SELECTED, [_SCORES_NOTE, *notes]),
-        _table("Size and time", finished, {measure.title: measure for measure in _COSTS}, []),
-    ]
+    notes = evaluation_notes({record.title: record.metrics for record in records})
+    return _table("Scores", records, scores | _SELECTED, [_SCORES_NOTE, *notes])
+
+
+def _f_scores(records: Sequence[RunRecord]) -> Table:
+    columns = {
+        f"{_LEVELS[level]} {_KINDS[kind]}": Measure("", "", ("test", level, kind), score_text)
+        for level in _LEVELS
+        for kind in _KINDS
+    }
+    notes = ["F-scores on test, of segments (seg) and events (evt): means over videos."]
+    told = [record.title for record in records if record.metrics.get("oracle_labels")]
+    notes += [f"{title}: the network reads labels that tell part of the truth (oracle_labels)." for title in told]
+    return _table("F-scores", records, columns, notes)
 
 
 def _table(title: str, records: Sequence[RunRecord], columns: dict[str, Measure], notes: list[str]) -> Table:

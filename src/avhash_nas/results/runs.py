@@ -1,6 +1,7 @@
 """Read what a run has written to its folder so far."""
 
 import csv
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +12,18 @@ from avhash_nas.code_set import CodeSet
 from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json
 from avhash_nas.legacy import existing
+from avhash_nas.networks import ParsingNetwork
 from avhash_nas.pipeline import RunFolder
 from avhash_nas.pipeline.evaluator import short_name
+from avhash_nas.pipeline.parsing_task import PREDICTIONS_FILE
 from avhash_nas.space import Architecture, SearchSpace, load_space
+from avhash_nas.training.predictions import Predictions
 from avhash_nas.training.search_log import EvaluatedArchitecture, Probabilities, read_evaluations, read_probabilities
 
 Row = dict[str, float]
 """One epoch by column; columns without a value in this epoch are left out."""
+
+_SEARCHABLE = ("AudioVisualNetwork", "AudioVisualParser")
 
 BEST = 10
 """Number of best architectures whose candidates are counted where a strategy has no probabilities."""
@@ -54,13 +60,33 @@ class RunRecord:
 
     @property
     def title(self) -> str:
-        """Method, code length and seed."""
-        return f"{self.method}, {self.bits} bits, seed {self.options.get('seed')}"
+        """Method, code length of a hashing network, and seed."""
+        length = "" if self.parses else f", {self.bits} bits"
+        return f"{self.method}{length}, seed {self.options.get('seed')}"
+
+    @property
+    def parses(self) -> bool:
+        """Whether the run is for parsing; of a run that is not finished, by the class of its network."""
+        if self.metrics:
+            return self.metrics.get("task") == "parsing"
+        option = self.options.get("network")
+        path = str(option.get("class_path") if isinstance(option, Mapping) else option)
+        module, _, name = path.rpartition(".")
+        try:
+            return issubclass(getattr(importlib.import_module(module), name), ParsingNetwork)
+        except (ImportError, AttributeError, ValueError, TypeError):
+            return False
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """What a parser predicts for the test videos; None if the run has left none."""
+        file = self.path / PREDICTIONS_FILE
+        return Predictions.load(file) if file.exists() else None
 
     @property
     def method(self) -> str:
         """Name of the strategy, the architecture or the network."""
-        searchable = self.network == "AudioVisualNetwork"
+        searchable = self.network in _SEARCHABLE
         return self.strategy or (Path(self.options.get("space", "full")).stem if searchable else self.network)
 
     @property
@@ -89,12 +115,13 @@ class RunRecord:
     @cached_property
     def missing(self) -> tuple[str, ...]:
         """One sentence for each kind of result that the folder lacks."""
+        hashed = self.metrics and not self.parses
         sentences = {
             "The run is not finished: there are no scores on test.": not self.metrics,
             "The search is not finished: no architecture is chosen yet.": self.strategy and self.architecture is None,
             "Fine-tuning has not started.": self.architecture and not (self.epochs("finetune") or self.metrics),
-            "curves.json is missing: there are no precision and recall curves.": self.metrics and not self.curves,
-            "The folder codes/ is missing: the pictures of codes are left out.": self.metrics
+            "curves.json is missing: there are no precision and recall curves.": hashed and not self.curves,
+            "The folder codes/ is missing: the pictures of codes are left out.": hashed
             and not self._code_file("query").exists(),
         }
         return tuple(sentence for sentence, applies in sentences.items() if applies)
@@ -137,7 +164,7 @@ class RunRecord:
     @cached_property
     def space(self) -> SearchSpace | None:
         """The search space; None for other networks, and if the space was a file that no longer exists."""
-        if self.network != "AudioVisualNetwork":
+        if self.network not in _SEARCHABLE:
             return None
         try:
             return load_space(self.options.get("space", "full"))

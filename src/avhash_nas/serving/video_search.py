@@ -208,7 +208,7 @@ class VideoSearch:
         import torch  # not needed by queries by id and by code
 
         from avhash_nas.codes import halve, pack
-        from avhash_nas.networks.hash_network import evaluating
+        from avhash_nas.networks.video_network import evaluating
 
         network = self._network()
         arguments = network.arguments()

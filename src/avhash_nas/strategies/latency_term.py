@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avhash_nas.errors import AvnasError
-from avhash_nas.networks import HashNetwork, LatencyTable
+from avhash_nas.networks import LatencyTable, VideoNetwork
 from avhash_nas.space import SearchSpace
 from avhash_nas.strategies.gates import Gate
 
@@ -74,7 +74,7 @@ class LatencyTerm:
         Raises:
             AvnasError: It was measured at other sizes.
         """
-        if isinstance(network, HashNetwork):
+        if isinstance(network, VideoNetwork):
             with self._naming_the_file():
                 self._table.check_network(network.arguments())
 

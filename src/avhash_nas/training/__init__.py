@@ -3,8 +3,11 @@
 from avhash_nas.training.augmentation import Augmentation
 from avhash_nas.training.checkpoint import Interrupted, StopRequest, stop_requests
 from avhash_nas.training.encoding import Encoding, Speed, encode, quiet_trainer
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training.hashing_module import HashingModule
+from avhash_nas.training.module import NetworkModule
+from avhash_nas.training.moments import Moment, moments, timeline
 from avhash_nas.training.network_options import NetworkOptions
+from avhash_nas.training.parsing_module import ParsingModule
 from avhash_nas.training.recipe import Recipe
 from avhash_nas.training.search_log import (
     EvaluatedArchitecture,
@@ -23,7 +26,10 @@ __all__ = [
     "EvaluatedArchitecture",
     "HashingModule",
     "Interrupted",
+    "Moment",
+    "NetworkModule",
     "NetworkOptions",
+    "ParsingModule",
     "Probabilities",
     "Recipe",
     "Speed",
@@ -33,11 +39,13 @@ __all__ = [
     "StrategyCallback",
     "TrainerFactory",
     "encode",
+    "moments",
     "quiet_trainer",
     "read_evaluations",
     "read_probabilities",
     "read_tensors",
     "stop_requests",
+    "timeline",
     "write_evaluations",
     "write_tensors",
 ]

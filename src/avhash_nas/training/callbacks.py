@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgre
 from typing_extensions import override
 
 from avhash_nas.files import write_whole
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training.module import NetworkModule
 from avhash_nas.training.tensors import write_tensors
 
 
@@ -92,7 +92,7 @@ def _learning_rates(trainer: L.Trainer, module: L.LightningModule) -> dict[str, 
     groups = trainer.optimizers[0].param_groups
     rates = {"lr": float(groups[0]["lr"])}
     rates |= {f"lr/{group['part']}": float(group["lr"]) for group in groups if group.get("part", "body") != "body"}
-    strategy = module.strategy if isinstance(module, HashingModule) else None
+    strategy = module.strategy if isinstance(module, NetworkModule) else None
     if strategy is not None and strategy.optimizer is not None:
         rates["lr/architecture"] = float(strategy.optimizer.param_groups[0]["lr"])
     return rates

@@ -14,7 +14,7 @@ from avhash_nas.codes import halve, pack
 from avhash_nas.data import Batch, HashingData, read_extraction
 from avhash_nas.distributed import gather_rows, world_size
 from avhash_nas.networks import HashNetwork
-from avhash_nas.training.module import ROLES
+from avhash_nas.training.hashing_module import ROLES
 
 
 class Collected(NamedTuple):

@@ -17,7 +17,7 @@ from avhash_nas.distributed import gather_rows
 from avhash_nas.errors import AvnasError
 from avhash_nas.networks import AudioVisualNetwork, HashNetwork
 from avhash_nas.training.code_collector import CodeCollector, Collected
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training.hashing_module import HashingModule
 from avhash_nas.training.rounding import RoundingSample, near_zero
 
 

@@ -1,24 +1,26 @@
-"""The LightningModule: a hashing network, an objective, and how retrieval is scored."""
+"""The LightningModule: a network, an objective and a recipe. How outputs are scored is up to its two subclasses."""
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import Metric
 from typing_extensions import override
 
 from avhash_nas.data import Batch, HashingData
 from avhash_nas.errors import AvnasError
-from avhash_nas.metrics import RetrievalMetric, RetrievalScores, ids_from_names
-from avhash_nas.networks import HashNetwork, Route, RoutedNetwork, Routes, TextHashNetwork
-from avhash_nas.objectives import InfoNCE, Objective
+from avhash_nas.metrics import ids_from_names
+from avhash_nas.networks import Route, RoutedNetwork, Routes, VideoNetwork
+from avhash_nas.objectives import Objective
 from avhash_nas.random_streams import seeded, weight_step_seed
 from avhash_nas.strategies import SearchStrategy
 from avhash_nas.training.augmentation import Augmentation
@@ -26,14 +28,10 @@ from avhash_nas.training.optimizer import can_fuse, make_adamw, weight_groups
 from avhash_nas.training.recipe import Recipe
 from avhash_nas.training.strategy_callback import StrategyCallback, hashing_data, search_progress
 from avhash_nas.training.tensors import read_tensors, write_tensors
-from avhash_nas.training.text_scores import TEXT_SCORE, selection_score
-
-ROLES: tuple[Literal["query"], Literal["database"]] = ("query", "database")
-"""Contents of the first and the second loader of a validation or test."""
 
 
-class HashingModule(L.LightningModule):
-    """Trains a hashing network and scores its codes by retrieval, with automatic optimization.
+class NetworkModule(L.LightningModule, ABC):
+    """Trains a network with automatic optimization, and scores its outputs on val and test.
 
     With a search strategy it trains a supernet: it asks the strategy for the route of each weight step and for the
     routes that a validation scores, trains the parameters of the strategy's groups along with the weights, and adds
@@ -44,10 +42,9 @@ class HashingModule(L.LightningModule):
 
     Args:
         network: Supernet or plain network.
-        objective: Loss of a batch; in-batch InfoNCE if None. The module takes a copy.
+        objective: Loss of a batch. The module takes a copy.
         recipe: How the weights are trained.
         augmentation: Applied to training batches; none if None.
-        ks: The K of mAP@K, P@K and R@K.
         seed: For dropout and augmentation.
         strategy: Searches the network's space, after `setup_search`; None for a network without choices.
         prepared_file: File for what the objective prepares before training; it is not saved if None.
@@ -61,32 +58,30 @@ class HashingModule(L.LightningModule):
         architecture: The strategy's `architecture`, saved and restored with the weights.
         route: Route of the last weight step; of several routes the loss is the mean.
         evaluation_routes: Routes that the last validation or test scored, by name; of several routes, the mean score.
-            Scores are logged as `val/NAME/map@K_retrieved`, ..., and as `val/map@K_retrieved` for the empty name.
+            Scores are logged as `val/NAME/SCORE`, and as `val/SCORE` for the empty name.
         scores: The last validation's or test's scores, by route name; of several routes, those of the first.
     """
 
     def __init__(
         self,
-        network: HashNetwork,
-        objective: Objective | None = None,
+        network: VideoNetwork,
+        objective: Objective,
         recipe: Recipe | None = None,
         augmentation: Augmentation | None = None,
-        ks: tuple[int, ...] = (100,),
         seed: int = 0,
         *,
         strategy: SearchStrategy | None = None,
         prepared_file: Path | None = None,
-        pretrained: HashNetwork | None = None,
+        pretrained: VideoNetwork | None = None,
         stop_point: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         if strategy is not None and strategy.space != getattr(network, "space", None):
             raise AvnasError(f"{type(strategy).__name__}: was set up for another search space than the network's")
         self.network = network
-        self.objective = copy.deepcopy(objective) if objective is not None else InfoNCE()
+        self.objective = copy.deepcopy(objective)
         self.recipe = recipe if recipe is not None else Recipe()
         self.augmentation = augmentation
-        self.ks = ks
         self.seed = seed
         self.strategy = strategy
         self.architecture = strategy.architecture if strategy is not None else nn.Module()
@@ -95,11 +90,15 @@ class HashingModule(L.LightningModule):
         self.stop_point = stop_point
         self.route: Routes | None = None
         self.evaluation_routes: Mapping[str, Routes | None] = {}
-        self.scores: dict[str, RetrievalScores] = {}
+        self.scores: dict[str, Any] = {}
         self._objective_ready = False
-        self._metrics: dict[str, list[RetrievalMetric]] = {}
+        self._metrics: dict[str, list[Any]] = {}
         self._loss_sum, self._losses = torch.zeros(()), 0
         self._identities: Tensor | None = None
+
+    @staticmethod
+    def check_augmentation(augmentation: Augmentation | None) -> None:
+        """Raises AvnasError for an augmentation with which the networks cannot be trained."""
 
     @override
     def configure_callbacks(self) -> list[Callback]:
@@ -195,30 +194,49 @@ class HashingModule(L.LightningModule):
 
     @override
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route."""
+        """Score a batch on each route."""
         self._update(batch, dataloader_idx)
 
     @override
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """Encode a batch of queries (loader 0) or of the database (loader 1) on each route.
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        """Score a batch on each route.
 
         Returns:
-            The relaxed codes of the first route, (B, q).
+            The outputs of the first route.
         """
         return self._update(batch, dataloader_idx)
 
     @override
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Relaxed codes of a batch by a network without choices, (B, q)."""
-        codes: Tensor = self.network(batch.visual, batch.audio)
-        return codes
+    def predict_step(self, batch: Batch, batch_idx: int) -> Any:
+        """Outputs for a batch by a network without choices."""
+        return self.outputs(batch, None)
+
+    @abstractmethod
+    def make_metric(self) -> Metric:
+        """A metric with a method `scores`, which accumulates a validation or test."""
+
+    @abstractmethod
+    def outputs(self, batch: Batch, route: Route | None) -> Any:
+        """What the network gives for a batch, in its present mode."""
+
+    @abstractmethod
+    def update_metric(self, metric: Metric, outputs: Any, batch: Batch, identity: Tensor, dataloader_idx: int) -> None:
+        """Add a batch to a metric.
+
+        Args:
+            metric: Of `make_metric`.
+            outputs: Of `outputs`.
+            batch: The batch.
+            identity: Identifies each video by its name, int64, shape (B,).
+            dataloader_idx: Number of the loader that gave it.
+        """
 
     @override
     def on_validation_epoch_end(self) -> None:
         self._log_scores("val")
-        data = hashing_data(self.trainer)
-        if isinstance(self.network, TextHashNetwork) and data is not None and data.captions is not None:
-            self.log(f"val/{TEXT_SCORE}", selection_score(self.network, data))
+        values = {f"network/{name}": value for name, value in self.network.summary().items()}
+        values |= {f"objective/{name}": value for name, value in self.objective.summary().items()}
+        self.log_dict(values, rank_zero_only=True)
 
     @override
     def on_test_epoch_end(self) -> None:
@@ -235,7 +253,7 @@ class HashingModule(L.LightningModule):
         groups += [{"part": "architecture", **group} for group in own]
         schedules = [group.pop("lr_multiplier", lambda _: 1.0) for group in groups]
         fused = self._trainer is None or can_fuse(self.trainer)
-        optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, fused=fused)
+        optimizer = make_adamw(groups, self.recipe.lr, self.recipe.eps, beta1=self.recipe.beta1, fused=fused)
         multipliers: list[Callable[[int], float]] = [partial(self._lr_multiplier, schedule) for schedule in schedules]
         scheduler = LambdaLR(optimizer, multipliers)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -272,22 +290,21 @@ class HashingModule(L.LightningModule):
         data = hashing_data(self.trainer)
         if data is not None and self._identities is None:
             self._identities = ids_from_names(data.ids)
-        exclude = None if data is None else not data.keep_itself
         self._metrics = {
-            name: [RetrievalMetric(ks=self.ks, exclude_self=exclude).to(self.device) for _ in _as_tuple(routes)]
+            name: [self.make_metric().to(self.device) for _ in _as_tuple(routes)]
             for name, routes in self.evaluation_routes.items()
         }
 
-    def _update(self, batch: Batch, dataloader_idx: int) -> Tensor:
+    def _update(self, batch: Batch, dataloader_idx: int) -> Any:
         identity = batch.index
         if self._identities is not None:
             identity = self._identities[identity.cpu()].to(identity.device)
         first = None
         for name, routes in self.evaluation_routes.items():
             for metric, route in zip(self._metrics[name], _as_tuple(routes), strict=True):
-                codes: Tensor = self.network(batch.visual, batch.audio, route)
-                metric.update(codes.float(), batch.labels, identity, role=ROLES[dataloader_idx])
-                first = codes if first is None else first
+                outputs = self.outputs(batch, route)
+                self.update_metric(metric, outputs, batch, identity, dataloader_idx)
+                first = outputs if first is None else first
         assert first is not None, "there is no route to evaluate"
         return first
 

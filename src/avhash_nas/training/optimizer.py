@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
-from avhash_nas.networks import HashNetwork
+from avhash_nas.networks import VideoNetwork
 from avhash_nas.objectives import Objective
 from avhash_nas.training.recipe import Recipe
 
@@ -16,7 +16,7 @@ _FUSED_ON = {"cpu", "cuda", "mps", "xpu"}
 """Devices with a fused AdamW in torch."""
 
 
-def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
+def weight_groups(network: VideoNetwork, objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
     """The weights grouped by learning rate (body, others) and weight decay (matrices; vectors and SSM rates).
 
     Args:
@@ -43,7 +43,9 @@ def weight_groups(network: HashNetwork, objective: Objective, recipe: Recipe) ->
     ]
 
 
-def make_adamw(groups: Iterable[Mapping[str, Any]], lr: float, eps: float, *, fused: bool = True) -> torch.optim.AdamW:
+def make_adamw(
+    groups: Iterable[Mapping[str, Any]], lr: float, eps: float, *, beta1: float = 0.9, fused: bool = True
+) -> torch.optim.AdamW:
     """AdamW, fused if the parameters' device allows it.
 
     The fused form gives the same as the others up to rounding. It can load their state, and a loaded state keeps the
@@ -53,12 +55,14 @@ def make_adamw(groups: Iterable[Mapping[str, Any]], lr: float, eps: float, *, fu
         groups: Parameter groups; a group without a weight decay of its own has none.
         lr: Learning rate of groups without their own.
         eps: Epsilon.
+        beta1: Decay of the mean of gradients.
         fused: False leaves the choice of the form to torch; see `can_fuse`.
     """
     copies = [{**group, "params": list(group["params"])} for group in groups]
     parameters = [parameter for group in copies for parameter in group["params"]]
     suited = all(each.device.type in _FUSED_ON and each.is_floating_point() for each in parameters)
-    return torch.optim.AdamW(copies, lr=lr, eps=eps, weight_decay=0.0, fused=True if fused and suited else None)
+    options: dict[str, Any] = {"betas": (beta1, 0.999), "eps": eps, "fused": True if fused and suited else None}
+    return torch.optim.AdamW(copies, lr=lr, weight_decay=0.0, **options)
 
 
 def can_fuse(trainer: L.Trainer) -> bool:

@@ -18,6 +18,7 @@ class Recipe:
             their initialization, which few training videos need (experiments/stamps).
         weight_decay: Decoupled (AdamW) and only for matrices and kernels; 0 makes the optimizer plain Adam.
         eps: Adam's epsilon. The authors' code fine-tunes with 1e-3.
+        beta1: Decay of Adam's mean of gradients, in [0, 1).
         schedule: Schedule of the learning rate after warm-up: `constant` (the paper), `cosine` down to `floor`, or
             `step`, times `decay` every `decay_every` epochs down to `floor`.
         floor: Smallest factor on the peak learning rate, in [0, 1].
@@ -46,6 +47,7 @@ class Recipe:
     average: float = 0.0
     keep: Literal["best", "last"] = "best"
     patience: int = 0
+    beta1: float = 0.9
 
     def __post_init__(self) -> None:
         ranges = {
@@ -54,6 +56,7 @@ class Recipe:
             "body_lr": self.body_lr > 0,
             "weight_decay": self.weight_decay >= 0,
             "eps": self.eps > 0,
+            "beta1": 0 <= self.beta1 < 1,
             "floor": 0 <= self.floor <= 1,
             "decay": 0 < self.decay <= 1,
             "decay_every": self.decay_every >= 1,

@@ -14,7 +14,7 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
 from avhash_nas.training.callbacks import AveragedWeights, EpochLog, KeepBest, progress_callback
 from avhash_nas.training.checkpoint import StageCheckpoint, StopBetweenBatches, StopRequest
-from avhash_nas.training.module import HashingModule
+from avhash_nas.training.module import NetworkModule
 from avhash_nas.training.search_log import ProbabilityLog
 from avhash_nas.training.tensors import read_tensors
 
@@ -42,7 +42,7 @@ class StageResult:
 
 
 class Stage:
-    """Trains a HashingModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
+    """Trains a NetworkModule in a folder: `best.pt`, `epochs.csv`, `last.ckpt` while it runs, `done.json` at its end.
 
     A search also leaves `probabilities.csv`, and an objective with offline work `prepared.pt`.
 
@@ -74,7 +74,7 @@ class Stage:
         return StageResult(**read_json(self.done))
 
     def run(
-        self, module: HashingModule, data: HashingData, make_trainer: TrainerFactory, stop: StopRequest
+        self, module: NetworkModule, data: HashingData, make_trainer: TrainerFactory, stop: StopRequest
     ) -> StageResult:
         """Train, or resume, or do nothing if the stage is finished; then load the best state.
 
@@ -97,7 +97,7 @@ class Stage:
             module.strategy.load_state_dict(state["strategy"])
         return self.result()
 
-    def _train(self, module: HashingModule, data: HashingData, make_trainer: TrainerFactory, stop: StopRequest) -> None:
+    def _train(self, module: NetworkModule, data: HashingData, make_trainer: TrainerFactory, stop: StopRequest) -> None:
         recipe = module.recipe
         monitor = self.monitor if recipe.keep == "best" else None
         best, log, checkpoint = (

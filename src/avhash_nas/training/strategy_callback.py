@@ -20,7 +20,7 @@ from avhash_nas.strategies import Searchable, SearchContext, SearchProgress, Sea
 class StrategyCallback(Callback):
     """Calls a strategy's own steps, splits the training videos for it, and saves its state.
 
-    HashingModule adds it to the Trainer (`configure_callbacks`) if it has a strategy, and asks for routes itself.
+    NetworkModule adds it to the Trainer (`configure_callbacks`) if it has a strategy, and asks for routes itself.
 
     Args:
         strategy: After `setup_search`.

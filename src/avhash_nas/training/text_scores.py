@@ -25,8 +25,8 @@ from avhash_nas.metrics import (
 from avhash_nas.metrics.one_target import KS, Direction
 from avhash_nas.metrics.ties import tie_order
 from avhash_nas.networks import TextHashNetwork, TextViews, VideoViews
-from avhash_nas.networks.hash_network import evaluating
 from avhash_nas.networks.text_gate import scored_gate, unit, vector_gate
+from avhash_nas.networks.video_network import evaluating
 
 Matrix = NDArray[np.float32]
 
