@@ -35,7 +35,7 @@ bench: setup ## all benchmarks with quick settings, into runs/bench
 	$(BIN)/python benchmarks/run_all.py
 
 test: setup ## every test not marked gpu or slow
-	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 test-slow: setup ## the tests marked slow
 	$(BIN)/python -m pytest -m slow tests

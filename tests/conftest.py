@@ -17,6 +17,15 @@ settings.register_profile("explore", max_examples=1000, deadline=None)
 settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let one worker of `pytest -n 2 --dist loadgroup` run a folder, and one all tests of ranks: fixtures are dear."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            ranks = "three_ranks" in getattr(item, "fixturenames", ())
+            folder = item.path.relative_to(config.rootpath).parts[:-1][:2]
+            item.add_marker(pytest.mark.xdist_group("ranks" if ranks else "/".join(folder)))
+
+
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_set(tmp_path_factory.mktemp("data") / "tiny")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from multiprocessing import current_process
@@ -91,6 +92,16 @@ def run_command(arguments: Sequence[str], *streams: int) -> int:
     return main(arguments)
 
 
+def finished_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`avnas` with these arguments, once it has ended: as of subprocess.run with text."""
+    with tempfile.TemporaryFile("w+") as errors, tempfile.TemporaryFile("w+") as output:
+        process = Forked(run_command, arguments, descriptors=[errors.fileno(), output.fileno()])
+        code = process.wait()
+        for file in (errors, output):
+            file.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read(), errors.read())
+
+
 @cache
 def _origin() -> Connection:
     """A pipe to the process that forks, which ends with this one."""
@@ -140,6 +151,7 @@ def _run_and_tell(news: Connection, function: Callable[[], int | None], environm
         news.close()
         os.environ.clear()
         os.environ.update(environment)
+        tempfile.tempdir = None  # that of the environment
         code = 1
         try:
             code = function() or 0

@@ -121,7 +121,7 @@ def test_comparison_of_strategies_with_a_ranking(
     started.clear()
     for more in ((), ("--tables-only",)):
         capsys.readouterr()
-        assert avnas("compare", "--config", file, *more) == 0
+        assert avnas("compare", "--config", file, "--page=false", *more) == 0
         assert f"{metrics['test']['map@100']['retrieved']:.4f}" in capsys.readouterr().out
     assert started == []
     assert (out / "comparison.md").read_text() == text

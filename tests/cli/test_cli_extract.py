@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from avhash_nas.extraction import Extraction
 from extraction.checkpoints import save_ast, save_clip
 from extraction.folders import make_clip, make_folder
+from forking import Forked, run_command
 from media.make import cut
 from training.tiny import avnas, metrics_of
 
@@ -40,14 +39,12 @@ def parts_in(out):
 def test_killed_it_goes_on_and_ends_the_same(videos, whole, tmp_path):
     out = tmp_path / "out"
     command = ("extract", videos, "--out", out, *QUICK)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "avhash_nas", *map(str, command), "--workers=2"], stderr=subprocess.PIPE, text=True
-    )
+    process = Forked(run_command, [*map(str, command), "--workers=2"])
     while parts_in(out) < 5:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None
         time.sleep(0.002)
     process.kill()
-    process.communicate()
+    process.wait()
     assert 5 <= parts_in(out) < 24
     assert not (out / "image.h5").exists()
     assert avnas(*command, "--workers=0") == 0

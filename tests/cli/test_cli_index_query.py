@@ -11,6 +11,7 @@ from avhash_nas.cli import main
 from avhash_nas.code_set import CodeSet
 from avhash_nas.data.media import Media, write_media
 from avhash_nas.retrieval import HNSW, open_store
+from forking import finished_command
 from retrieval.backends import codes_of
 
 pytest.importorskip("faiss")
@@ -162,15 +163,12 @@ def test_bad_indexes_are_one_line(folder, capsys):
 
 
 def test_the_program_itself(folder):
-    def program(*arguments):
-        command = [sys.executable, "-m", "avhash_nas", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
     assert avnas("index", "--codes", "codes.npz", "--store", "x.avnas") == 0
-    done = program("query", "--store", "x.avnas", "--id", "v7", "--top", "2")
+    query = [sys.executable, "-m", "avhash_nas", "query", "--store", "x.avnas", "--id", "v7", "--top", "2"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "distance of 12" in done.stdout
     assert done.stdout.count("│ v") == 2 or done.stdout.count("| v") == 2
-    wrong = program("query", "--store", "none.avnas", "--id", "v7")
+    wrong = finished_command("query", "--store", "none.avnas", "--id", "v7")
     assert wrong.returncode == 2
     assert wrong.stderr == "avnas query: error: none.avnas: no such index; `avnas index build` makes one\n"

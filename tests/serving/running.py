@@ -1,10 +1,9 @@
-"""`avnas serve` in a subprocess."""
+"""`avnas serve` in a process of its own."""
 
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+
+from forking import Forked, run_command
 
 
 class Running:
@@ -32,17 +33,18 @@ class Running:
         self.temporary = Path(tempfile.mkdtemp(prefix="avnas-"))  # pytest's folder names are too long for sockets
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "log").open("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "avhash_nas", "serve", "--port=0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env=self._environment(),
+        reading, writing = os.pipe()
+        self.process = Forked(
+            run_command,
+            ["serve", "--port=0", *arguments],
+            descriptors=[self._log.fileno(), writing],
+            environment=self._environment(),
         )
-        assert self.process.stdout is not None
+        os.close(writing)
+        self._stdout = os.fdopen(reading)
         late = threading.Timer(120, self.process.kill)
         late.start()
-        self.greeting = self.process.stdout.readline()
+        self.greeting = self._stdout.readline()
         late.cancel()
         assert " at http://" in self.greeting, self.log()
         self.address = self.greeting.split()[-1]
@@ -86,8 +88,7 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._stdout.close()
         self._log.close()
         shutil.rmtree(self.temporary, ignore_errors=True)
 

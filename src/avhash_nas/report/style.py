@@ -164,7 +164,7 @@ def settle(figure: Figure) -> None:
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         with drawing():
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)  # with one, matplotlib would draw twice to save once
 
 
 def svg(picture: Picture) -> str:
