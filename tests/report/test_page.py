@@ -126,7 +126,7 @@ def test_page_of_an_unfinished_run_names_missing_results(tmp_path, visit):
     texts = " ".join(Texts(page).texts)
     assert "The run is not finished" in texts
     assert "no architecture is chosen yet" in texts
-    assert (page.parent / "training-0-course.png").exists()
+    assert (page.parent / "training-0-learning-curves.png").exists()
     visit.open(page)
     assert visit.problems == []
 

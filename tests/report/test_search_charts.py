@@ -52,7 +52,7 @@ def pictures(run: Path) -> dict[str, Picture]:
 
 def test_all_results_are_drawn(run: Path, pictures: dict[str, Picture]) -> None:
     assert list(pictures) == [
-        *("search-course", "search-choices", "search-scored", "search-shares", "search-finetune"),
+        *("search-learning-curves", "search-probabilities", "search-scored", "search-shares", "search-finetune"),
     ]
     again, missing = search_pictures(RunRecord(run), "a")
     assert missing == []
@@ -76,12 +76,12 @@ def test_curves_are_the_columns_of_epochs_csv(
 ) -> None:
     rows = file_rows(run, "epochs.csv")
     expected = [(int(row["epoch"]), float(row[column])) for row in rows if row[column]]
-    assert points(pictures["search-course"], panel, line) == expected
+    assert points(pictures["search-learning-curves"], panel, line) == expected
     assert len(expected) == (3 if column.startswith(("val", "arch")) else 6)
 
 
 def test_gap_is_supernet_minus_derived_score(run: Path, pictures: dict[str, Picture]) -> None:
-    gaps = points(pictures["search-course"], "Discretization gap", "gap")
+    gaps = points(pictures["search-learning-curves"], "Discretization gap", "gap")
     rows = [row for row in file_rows(run, "epochs.csv") if row["val/supernet/map@100_retrieved"]]
     scores = [[float(row[f"val/{name}/map@100_retrieved"]) for name in ("supernet", "derived")] for row in rows]
     assert gaps == [(int(row["epoch"]), one - other) for row, (one, other) in zip(rows, scores, strict=True)]
@@ -89,13 +89,13 @@ def test_gap_is_supernet_minus_derived_score(run: Path, pictures: dict[str, Pict
 
 def test_rewards_are_drawn_for_every_phase(pictures: dict[str, Picture]) -> None:
     for name in ("reward", "baseline", "best"):
-        assert points(pictures["search-course"], "Reward", name) == [
+        assert points(pictures["search-learning-curves"], "Reward", name) == [
             (int(each["epoch"]), each[name]) for each in PHASES
         ]
 
 
 def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> None:
-    data = pictures["search-choices"].data
+    data = pictures["search-probabilities"].data
     rows = file_rows(run, "probabilities.csv")
     assert data["epoch"] == {cell: [int(row["epoch"]) for row in rows] for cell in data["cells"]}
     assert data["selected"] == 5
@@ -106,7 +106,7 @@ def test_every_probability_is_drawn(run: Path, pictures: dict[str, Picture]) -> 
     for cell, lines in data["cells"].items():
         for name, values in lines.items():
             assert values == [float(row[f"{cell}={name}"]) for row in rows]
-    lines_drawn = [line for axes in pictures["search-choices"].figure.axes for line in axes.lines]
+    lines_drawn = [line for axes in pictures["search-probabilities"].figure.axes for line in axes.lines]
     assert sum(len(line.get_xdata()) == 6 for line in lines_drawn) == sum(len(cell.candidates) for cell in space.cells)
 
 
@@ -114,7 +114,7 @@ def test_line_of_the_chosen_candidate_is_thick(run: Path, pictures: dict[str, Pi
     record = RunRecord(run)
     cells = list(record.probabilities[0])
     assert record.architecture is not None
-    for cell, axes in zip(cells, pictures["search-choices"].figure.axes, strict=False):
+    for cell, axes in zip(cells, pictures["search-probabilities"].figure.axes, strict=False):
         series = [line for line in axes.lines if len(line.get_xdata()) == 6]
         thick = [list(line.get_ydata()) for line in series if line.get_linewidth() > 2]
         assert thick == [[record.probabilities[epoch][cell][record.architecture[cell]] for epoch in range(6)]]
@@ -152,9 +152,9 @@ def test_single_round_is_drawn_by_rank(tmp_path: Path) -> None:
 def test_unfinished_search_is_drawn_so_far(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", finished=False, epochs=1)
     pictures = drawn(run)
-    assert list(pictures) == ["search-course", "search-choices"]
-    assert set(pictures["search-course"].data["panels"]) == {"Loss", "Learning rates"}
-    assert "thick" not in pictures["search-choices"].caption
+    assert list(pictures) == ["search-learning-curves", "search-probabilities"]
+    assert set(pictures["search-learning-curves"].data["panels"]) == {"Loss", "Learning rates"}
+    assert "thick" not in pictures["search-probabilities"].caption
 
 
 def test_generations_are_drawn_from_the_metrics_of_old_runs(tmp_path: Path) -> None:
@@ -179,16 +179,16 @@ def test_other_logged_values_get_their_own_panel(tmp_path: Path) -> None:
     lines = file.read_text().splitlines()
     added = [f"{line},{'architecture/regret' if number == 0 else number / 10}" for number, line in enumerate(lines)]
     file.write_text("\n".join(added) + "\n")
-    picture = drawn(run)["search-course"]
+    picture = drawn(run)["search-learning-curves"]
     assert points(picture, "Regret", "regret") == [(number, (number + 1) / 10) for number in range(6)]
 
 
-@pytest.mark.parametrize("name", ["search-course", "search-choices", "search-scored", "search-shares"])
+@pytest.mark.parametrize("name", ["search-learning-curves", "search-probabilities", "search-scored", "search-shares"])
 def test_texts_do_not_overlap_and_axes_are_labeled(name: str, pictures: dict[str, Picture]) -> None:
     figure = pictures[name].figure
     assert outside(figure) == []
     assert overlapping(figure) == []
-    if name != "search-choices" and name != "search-shares":
+    if name != "search-probabilities" and name != "search-shares":
         for axes in (axes for axes in figure.axes if axes.axison):
             assert axes.get_xlabel()
             assert axes.get_ylabel()

@@ -207,8 +207,8 @@ class TestInitialLogits:
 class TestSchedule:
     def test_the_temperature_falls_geometrically_from_1(self, space):
         strategy = begun(space, temperature=0.01)
-        moments = [SearchProgress(epoch, 0, 10, 4) for epoch in range(11)]
-        temperatures = [strategy.temperature_at(progress) for progress in moments]
+        steps = [SearchProgress(epoch, 0, 10, 4) for epoch in range(11)]
+        temperatures = [strategy.temperature_at(progress) for progress in steps]
         assert temperatures[0] == 1
         assert temperatures[-1] == pytest.approx(0.01)
         ratios = [after / before for before, after in itertools.pairwise(temperatures)]

@@ -333,11 +333,11 @@ def test_a_reward_is_minus_the_loss_of_the_network_in_eval_mode(make_module, mak
 class TestRoutes:
     def test_a_path_is_a_function_of_state_seed_and_moment(self, space):
         strategy, again, other = begun(space), begun(space), begun(space, seed=1)
-        moments = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
-        paths = [strategy.route(progress) for progress in moments]
-        assert [strategy.route(progress) for progress in moments] == paths
-        assert [again.route(progress) for progress in reversed(moments)] == paths[::-1]
-        assert [other.route(progress) for progress in moments] != paths
+        steps = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
+        paths = [strategy.route(progress) for progress in steps]
+        assert [strategy.route(progress) for progress in steps] == paths
+        assert [again.route(progress) for progress in reversed(steps)] == paths[::-1]
+        assert [other.route(progress) for progress in steps] != paths
         assert len({tuple(path.values()) for path in paths}) > 6
         assert all(space.indices(space.architecture(path)) == path for path in paths)
 

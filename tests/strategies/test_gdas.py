@@ -24,19 +24,19 @@ def begun(space, seed=0, scale=1.0, **options):
     return strategy
 
 
-def moments(count):
+def steps(count):
     return [SearchProgress(step // 50, step % 50, count // 50, 50) for step in range(count)]
 
 
 class TestSamples:
     @pytest.mark.parametrize("tau", [(10.0, 10.0), (0.1, 0.1)])
     def test_a_candidate_is_drawn_in_proportion_to_its_probability(self, space, tau):
-        """Whatever tau is; chi-square against softmax(alpha) at 1e-4, over the cells of one moment after another."""
+        """Whatever tau is; chi-square against softmax(alpha) at 1e-4, over the cells of one step after another."""
         strategy = begun(space, tau=tau)
         probabilities = {name: p.detach() for name, p in strategy.architecture.probabilities().items()}
         count = 1000
         for draw in (strategy.route, strategy.architecture_route):
-            routes = [draw(progress) for progress in moments(count)]
+            routes = [draw(progress) for progress in steps(count)]
             for cell in space.choices:
                 chosen = [route[cell.name] for route in routes]
                 chosen = [c.candidates[0] if isinstance(c, Mixture) else c for c in chosen]
@@ -48,8 +48,8 @@ class TestSamples:
 
     def test_cells_and_both_kinds_of_step_draw_independently(self, space):
         strategy = begun(space, scale=0.0)
-        trained = [strategy.route(progress) for progress in moments(1000)]
-        searched = [strategy.architecture_route(progress) for progress in moments(1000)]
+        trained = [strategy.route(progress) for progress in steps(1000)]
+        searched = [strategy.architecture_route(progress) for progress in steps(1000)]
         same = sum(a["F"] == b["F"].candidates[0] for a, b in zip(trained, searched, strict=True))
         cells = sum(a["F"] == a["audio.D1"] for a in trained)
         for hits in (same, cells):
@@ -58,16 +58,16 @@ class TestSamples:
     def test_they_are_a_function_of_state_seed_and_moment(self, space):
         first, again, other = begun(space), begun(space), begun(space, seed=1)
         other.architecture.load_state_dict(first.architecture.state_dict())
-        backwards = [again.route(progress) for progress in reversed(moments(50))]
-        forwards = [first.route(progress) for progress in moments(50)]
+        backwards = [again.route(progress) for progress in reversed(steps(50))]
+        forwards = [first.route(progress) for progress in steps(50)]
         assert forwards == backwards[::-1]
-        assert forwards != [other.route(progress) for progress in moments(50)]
+        assert forwards != [other.route(progress) for progress in steps(50)]
 
     def test_what_is_decided_is_drawn(self):
         strategy = begun(SPACE)
         with torch.no_grad():
             strategy.architecture.logits[0].copy_(torch.tensor([0.0, 1000.0]))
-        assert {strategy.route(progress)["T"] for progress in moments(50)} == {1}
+        assert {strategy.route(progress)["T"] for progress in steps(50)} == {1}
 
     @given(
         logits=st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=2, max_size=2),
@@ -95,7 +95,7 @@ class TestStep:
     def test_its_output_is_the_sampled_networks_to_the_bit(self, make_module, space, batch):
         module, strategy = make_module(space).double(), begun(space)
         strategy.architecture.double()
-        for progress in moments(50)[::10]:
+        for progress in steps(50)[::10]:
             route = strategy.architecture_route(progress)
             path = {cell: choice.candidates[0] for cell, choice in route.items()}
             assert torch.equal(module.loss(batch, route), module.loss(batch, path))

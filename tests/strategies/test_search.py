@@ -21,12 +21,12 @@ class Spy(Checkpoint):
     """Records weight steps. Lightning calls it, as a Checkpoint, after the strategy's own step."""
 
     def __init__(self):
-        self.rows, self.routes, self.logits, self.moments = [], [], [], []
+        self.rows, self.routes, self.logits, self.steps = [], [], [], []
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         self.rows.append(batch.index.tolist())
         self.logits.append([logits.detach().clone() for logits in module.architecture.logits])
-        self.moments.append(search_progress(trainer, batch_idx))
+        self.steps.append(search_progress(trainer, batch_idx))
 
     def on_train_batch_end(self, trainer, module, *_):
         self.routes.append(module.route)
@@ -88,9 +88,9 @@ def test_a_search_moves_weights_and_alpha_and_scores_both_networks(make_module, 
 def test_one_route_for_each_step_at_its_moment(make_module, make_data, make_trainer):
     strategy = AVNAS(lr=0.05, temperature=0.1)
     _, _, _, spy = search(make_module, make_data, make_trainer, strategy, epochs=2)
-    assert spy.moments == [SearchProgress(epoch, batch, 2, 3) for epoch in range(2) for batch in range(3)]
+    assert spy.steps == [SearchProgress(epoch, batch, 2, 3) for epoch in range(2) for batch in range(3)]
     cells = strategy.space.choices
-    for progress, route, logits in zip(spy.moments, spy.routes, spy.logits, strict=True):
+    for progress, route, logits in zip(spy.steps, spy.routes, spy.logits, strict=True):
         for cell, values in zip(cells, logits, strict=True):
             expected = torch.softmax(values / 0.1**progress.fraction, 0)
             torch.testing.assert_close(route[cell.name].weights.detach(), expected)

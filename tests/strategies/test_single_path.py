@@ -134,10 +134,10 @@ class TestStrategy:
         assert begun(SPOS(fair=True), space, 5).route(progress) == fair_paths(space, 5, 2, 3)
 
     def test_the_supernet_of_shared_random_is_that_of_spos(self, space):
-        moments = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
+        steps = [SearchProgress(epoch, batch, 10, 4) for epoch in range(3) for batch in range(4)]
         for fair in (False, True):
             spos, random = begun(SPOS(fair), space), begun(SharedRandom(fair), space)
-            assert [spos.route(progress) for progress in moments] == [random.route(progress) for progress in moments]
+            assert [spos.route(progress) for progress in steps] == [random.route(progress) for progress in steps]
 
     def test_validation_scores_the_same_few_paths_every_time(self, space):
         strategy = begun(SPOS(probes=3), space)

@@ -18,7 +18,7 @@ _COLUMNS = 9
 def draw_probabilities(
     probabilities: Mapping[int, Probabilities],
     chosen: Architecture | None,
-    name: str = "choices",
+    name: str = "probabilities",
     title: str = "Probability of each candidate",
     *,
     step: str = "epoch",

@@ -61,9 +61,13 @@ def _pictures(record: RunRecord, prefix: str) -> Iterator[Picture]:
     selected = record.selected_epoch
     if rows := record.epochs("search"):
         phases = report.get("phases", [])
-        yield draw_learning_curves(rows, f"{prefix}-course", "Search by epoch", selected=selected, phases=phases)
+        yield draw_learning_curves(
+            rows, f"{prefix}-learning-curves", "Search by epoch", selected=selected, phases=phases
+        )
     if record.probabilities:
-        yield draw_probabilities(record.probabilities, record.architecture, f"{prefix}-choices", selected=selected)
+        yield draw_probabilities(
+            record.probabilities, record.architecture, f"{prefix}-probabilities", selected=selected
+        )
     if record.evaluations:
         yield draw_evaluations(record.evaluations, f"{prefix}-scored")
         if len({each.round for each in record.evaluations}) > 1:

@@ -1,4 +1,4 @@
-"""How good the architecture that a search chose is, judged by training architectures alone."""
+"""How good the architecture that a search chose is, measured by training architectures alone."""
 
 import itertools
 import math
