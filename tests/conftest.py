@@ -17,6 +17,7 @@ settings.register_profile("explore", max_examples=1000, deadline=None)
 settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let one worker of `pytest -n 2 --dist loadgroup` run a folder, and one all tests of ranks: fixtures are dear."""
     if config.pluginmanager.hasplugin("xdist"):
