@@ -1,9 +1,10 @@
-"""`avnas serve` in a process of its own."""
+"""`avnas serve` in a subprocess."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,8 +14,6 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-
-from forking import Forked, run_command
 
 
 class Running:
@@ -33,18 +32,17 @@ class Running:
         self.temporary = Path(tempfile.mkdtemp(prefix="avnas-"))  # pytest's folder names are too long for sockets
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "log").open("w+")
-        reading, writing = os.pipe()
-        self.process = Forked(
-            run_command,
-            ["serve", "--port=0", *arguments],
-            descriptors=[self._log.fileno(), writing],
-            environment=self._environment(),
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "avhash_nas", "serve", "--port=0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=self._environment(),
         )
-        os.close(writing)
-        self._stdout = os.fdopen(reading)
+        assert self.process.stdout is not None
         late = threading.Timer(120, self.process.kill)
         late.start()
-        self.greeting = self._stdout.readline()
+        self.greeting = self.process.stdout.readline()
         late.cancel()
         assert " at http://" in self.greeting, self.log()
         self.address = self.greeting.split()[-1]
@@ -88,7 +86,8 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self._stdout.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
         self._log.close()
         shutil.rmtree(self.temporary, ignore_errors=True)
 

@@ -16,7 +16,7 @@ class ComparisonResults:
 
     Attributes:
         comparison: The comparison.
-        metrics: Metrics of the finished runs, in the order of the comparison's runs.
+        metrics: Metrics of the finished runs.
         qualities: Search quality of finished runs that searched.
         alone: Stand-alone scores of the ranked architectures by short name, for each code length and seed.
         problems: Why a run is not finished, by the name of the run.
@@ -32,7 +32,7 @@ class ComparisonResults:
 
     def finished(self, entry: Entry, bits: int) -> list[Run]:
         """The finished runs of an entry at a code length."""
-        return [run for run in self.metrics if (run.name, run.bits) == (entry.name, bits)]
+        return [run for run in self.comparison.runs(entry) if run.bits == bits and run in self.metrics]
 
     def value(self, measure: Measure, entry: Entry, bits: int) -> Statistic | None:
         """Mean and spread over the seeds of an entry."""
