@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo stamps bench test test-slow test-services lint types docs check format clean
+.PHONY: help setup demo stamps wesnoth bench test test-slow test-services lint types docs check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ demo: setup ## search, prune, fine-tune and test on a small synthetic dataset
 
 stamps: setup ## from a Debian package to videos, a network, an index and answers on a web page; DEB=FILE if no apt-get
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/stamps/videos/run.sh runs/stamps $(DEB)
+
+wesnoth: setup ## from a Debian package to a dataset whose classes are in time and sound; DEB=FILE if no apt-get
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/wesnoth/run.sh runs/wesnoth $(DEB)
 
 bench: setup ## all benchmarks with quick settings, into runs/bench
 	$(BIN)/python benchmarks/run_all.py
@@ -61,4 +64,4 @@ format: setup ## rewrite with ruff
 	$(BIN)/ruff format .
 
 clean: ## remove the environment, caches and runs of the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data runs/stamps runs/docs runs/docs-cache site
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache runs/demo runs/demo-data runs/stamps runs/wesnoth runs/docs runs/docs-cache site

@@ -5,13 +5,13 @@ import io
 import random
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from experiments.debian import make_package, wav
 from experiments.loading import EXPERIMENTS, load
 
 av = pytest.importorskip("av")
@@ -35,37 +35,13 @@ def png(left, right) -> bytes:
     return file.getvalue()
 
 
-def wav(seconds: float, rate: int = 8000) -> bytes:
-    file = io.BytesIO()
-    with av.open(file, "w", format="wav") as container:
-        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
-        samples = (8000 * np.sin(np.arange(round(seconds * rate)) * 440 * 2 * np.pi / rate)).astype(np.int16)
-        frame = av.AudioFrame.from_ndarray(samples[None], "s16", "mono")
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return file.getvalue()
-
-
-def make_package(path: Path) -> Path:
+def birds_package(path: Path) -> Path:
     """A .deb file with eight birds, each with a voice, and things that are no stamps with sounds."""
     files = {f"{BIRDS}/small/bird{i}.png": png(RED, BLUE) for i in range(8)}
     files |= {f"{BIRDS}/small/bird{i}_desc_fr.wav": wav(0.3) for i in range(8)}
     files |= {f"{BIRDS}/small/bird0.wav": wav(0.5), f"{BIRDS}/dumb.png": png(RED, RED), f"{BIRDS}/bird.txt": b"a bird"}
     files |= {f"{BIRDS}/../../out.png": b"", "usr/share/tuxpaint/stamps/animals/other/cow.png": png(RED, RED)}
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:xz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"./{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    members = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": data.getvalue()}
-    with path.open("wb") as file:
-        file.write(b"!<arch>\n")
-        for name, content in members.items():
-            file.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
-            file.write(content + b"\n" * (len(content) % 2))
-    return path
+    return make_package(path, files)
 
 
 def build(package: Path, out: Path) -> subprocess.CompletedProcess[str]:
@@ -76,7 +52,7 @@ def build(package: Path, out: Path) -> subprocess.CompletedProcess[str]:
 def test_a_package_becomes_videos_that_are_the_same_again(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    package, out = make_package(tmp_path / "stamps.deb"), tmp_path / "out"
+    package, out = birds_package(tmp_path / "stamps.deb"), tmp_path / "out"
     done = build(package, out)
     assert done.returncode == 0, done.stderr
     videos = sorted((out / "videos").rglob("*.mp4"))

@@ -10,18 +10,15 @@ same seed gives the same videos; a build that was stopped goes on where it was.
 
 import argparse
 import csv
-import io
 import math
 import random
 import re
 import sys
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -30,6 +27,9 @@ from avhash_nas.errors import AvnasError
 from avhash_nas.extraction.progress import Progress
 from avhash_nas.extraction.workers import Work, Workers
 from avhash_nas.files import read_json, write_json, write_whole
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+import debian_media
 
 ROOT = PurePosixPath("usr/share/tuxpaint/stamps")
 CLASSES = {
@@ -126,30 +126,10 @@ def remember(out: Path, settings: dict[str, Any]) -> None:
 
 
 def unpack(package: Path, out: Path) -> None:
-    """Write the pictures and sounds of the classes: `data.tar` in a Debian package, which is an `ar` archive."""
+    """Write the pictures and sounds of the classes."""
     folders = {PurePosixPath(folder) for folder in CLASSES.values()}
-    try:
-        with package.open("rb") as file:
-            if file.read(8) != b"!<arch>\n":
-                raise AvnasError(f"{package}: is no Debian package")
-            while not (header := file.read(60)).startswith(b"data.tar"):
-                if len(header) < 60:
-                    raise AvnasError(f"{package}: ends early; download it again")
-                size = int(header[48:58])
-                file.seek(size + size % 2, io.SEEK_CUR)
-            with tarfile.open(fileobj=file, mode="r|*") as tar:
-                for member in tar:
-                    name = PurePosixPath(member.name)
-                    if not member.isfile() or not name.is_relative_to(ROOT) or ".." in name.parts:
-                        continue
-                    name = name.relative_to(ROOT)
-                    if name.suffix in (".png", ".ogg", ".wav") and not folders.isdisjoint(name.parents):
-                        data = tar.extractfile(member)
-                        target = out / name
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        target.write_bytes(data.read() if data else b"")
-    except (OSError, tarfile.TarError, EOFError, ValueError) as error:
-        raise AvnasError(f"{package}: cannot be unpacked: {error}") from error
+    kinds = (".png", ".ogg", ".wav")
+    debian_media.unpack(package, out, ROOT, lambda name: name.suffix in kinds and not folders.isdisjoint(name.parents))
 
 
 def find_stamps(folder: Path) -> list[Stamp]:
@@ -217,8 +197,8 @@ def make_video(video: Video, path: Path) -> None:
     rng = random.Random(video.seed)
     size, fps, seconds = rng.choice(SIZES), rng.choice(FRAME_RATES), rng.uniform(2.5, 3.0)
     frames = moving(Image.open(video.stamp.picture), size, round(seconds * fps), rng)
-    samples = filled(read_sound(video.sound), round(seconds * SOUND_RATE))
-    write_whole(path, lambda partial: write_mp4(partial, frames, size, fps, samples))
+    samples = filled(debian_media.read_sound(video.sound, SOUND_RATE), round(seconds * SOUND_RATE))
+    write_whole(path, lambda partial: debian_media.write_mp4(partial, frames, size, fps, samples, SOUND_RATE))
 
 
 def moving(picture: Image.Image, size: tuple[int, int], count: int, rng: random.Random) -> Iterator[NDArray[np.uint8]]:
@@ -253,38 +233,11 @@ def background(size: tuple[int, int], rng: random.Random) -> Image.Image:
     return clouds.resize(size, Image.Resampling.BICUBIC).convert("RGBA")
 
 
-def read_sound(path: Path) -> Samples:
-    """Mono samples in [-1, 1] at SOUND_RATE."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
-    with av.open(str(path)) as file:
-        frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32) / 32768
-
-
 def filled(samples: Samples, count: int) -> Samples:
     """A sound at half of full scale and of a given length: cut, or again and again after a pause of 0.4 s."""
     loudest = float(np.abs(samples).max(initial=1e-3))
     once = np.concatenate([samples * (0.5 / loudest), np.zeros(round(0.4 * SOUND_RATE), np.float32)])
     return np.tile(once, -(-count // len(once)))[:count]
-
-
-def write_mp4(
-    path: Path, frames: Iterator[NDArray[np.uint8]], size: tuple[int, int], fps: int, samples: Samples
-) -> None:
-    """H.264 and AAC. What x264 does by default differs in a few pixels from one process to the next."""
-    repeatable = {"x264-params": "cpu-independent=1"}
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
-        seen: Any = file.add_stream("libx264", rate=fps, options={"preset": "veryfast", **repeatable})
-        seen.width, seen.height, seen.pix_fmt, seen.codec_context.thread_count = *size, "yuv420p", 1
-        heard: Any = file.add_stream("aac", rate=SOUND_RATE, layout="mono")
-        for frame in frames:
-            file.mux(seen.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
-        sound = av.AudioFrame.from_ndarray(samples[None], "fltp", "mono")
-        sound.sample_rate = SOUND_RATE
-        file.mux(heard.encode(sound))
-        for stream in (seen, heard):
-            file.mux(stream.encode(None))
 
 
 def write_labels(path: Path, videos: Sequence[Video]) -> None:

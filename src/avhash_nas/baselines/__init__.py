@@ -5,9 +5,11 @@ from avhash_nas.baselines.avhash import AVHash
 from avhash_nas.baselines.avhash_loss import AVHashLoss
 from avhash_nas.baselines.bth import BTH, BTHLoss
 from avhash_nas.baselines.conmh import ConMH
+from avhash_nas.baselines.convolutions import Convolutions
 from avhash_nas.baselines.dkph import DKPH, DKPHLoss
 from avhash_nas.baselines.dsvh_style import DSVHStyle
 from avhash_nas.baselines.eercf import EERCF
+from avhash_nas.baselines.framewise_mlp import FramewiseMLP
 from avhash_nas.baselines.han import HAN
 from avhash_nas.baselines.link_style import LINKStyle
 from avhash_nas.baselines.mcmsh import MCMSH
@@ -34,8 +36,10 @@ __all__ = [
     "AVHashLoss",
     "BTHLoss",
     "ConMH",
+    "Convolutions",
     "DKPHLoss",
     "DSVHStyle",
+    "FramewiseMLP",
     "LINKStyle",
     "MCMSHLoss",
     "MeanPoolMLP",
