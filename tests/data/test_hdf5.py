@@ -119,6 +119,25 @@ def test_missing_sources_of_all_videos_are_one_line(tmp_path):
     ]
 
 
+def test_a_renamed_file_whose_virtual_dataset_names_itself(tmp_path):
+    path = write(tmp_path / "old.h5", {"hidden": VALUES["a"]})
+    with h5py.File(path, "a") as file:
+        virtual(file, "a", "old.h5", "hidden/vectors")
+        virtual(file, "b", ".", "hidden/vectors")
+    assert np.array_equal(read(path, tmp_path / "cache", ("a", "b")), [VALUES["a"]] * 2)
+    path = path.rename(tmp_path / "new.h5")
+    assert problems(path, tmp_path / "cache", ("a", "b")) == [
+        "video a: the source old.h5 of a virtual dataset is missing"
+    ]
+
+
+def test_ids_with_the_suffix_of_a_file_are_explained(tmp_path):
+    path = write(tmp_path / "all.h5", VALUES)
+    assert problems(path, tmp_path / "cache", [f"{name}.mp4" for name in IDS]) == [
+        "4 videos: no such group, though a list names it; the file has it without the suffix: a.mp4, b.mp4, c.mp4, ..."
+    ]
+
+
 def test_circular_links_end(tmp_path):
     path = write(tmp_path / "all.h5", VALUES)
     with h5py.File(path, "a") as file:

@@ -34,6 +34,7 @@ class MeanPoolMLP(HashNetwork):
         balance: bool = False,
     ) -> None:
         super().__init__()
+        self.modalities = tuple(name for name, dim in (("visual", visual_dim), ("audio", audio_dim)) if dim)
         self.bits = bits
         self.layers = nn.Sequential(
             nn.Dropout(input_dropout),

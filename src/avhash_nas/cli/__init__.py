@@ -21,7 +21,7 @@ COMMANDS = {
     "serve": "answer queries on a web page and through a JSON API",
     "report": "write a page with figures of runs",
     "synth": "write a labeled synthetic dataset",
-    "data": "validate a dataset, and bring captions into it",
+    "data": "validate a dataset, convert features of other projects, and bring captions into it",
     "space": "print a search space, or draw an architecture",
     "latency": "measure the latency of each candidate on this machine",
     "env": "print versions, devices and the selective-scan back end",

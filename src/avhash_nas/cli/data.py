@@ -1,11 +1,14 @@
-"""`avnas data check DIR`: validate a dataset; `avnas data captions` and `avnas data text` are in their own file."""
+"""`avnas data check DIR`: validate a dataset; its other commands are in their own files."""
 
 from collections.abc import Sequence
 
 from avhash_nas.data import check, print_report
 from avhash_nas.errors import AvnasError
 
-_USAGE = "usage: avnas data check DIR [--all] | captions SOURCE --dataset NAME --out DIR | text DIR --encoder NAME"
+_USAGE = (
+    "usage: avnas data check DIR [--all] | convert SOURCE --out DIR | captions SOURCE --dataset NAME --out DIR |"
+    " text DIR --encoder NAME"
+)
 
 _HELP = """Prints what a dataset holds and every problem in one pass; exit code 2 if there is one.
 A kind of problem is one line with the first examples; --all prints a line for each video, list line and class."""
@@ -13,6 +16,10 @@ A kind of problem is one line with the first examples; --all prints a line for e
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
+    if arguments and arguments[0] == "convert":
+        from avhash_nas.cli import data_convert
+
+        return data_convert.run(arguments[1:])
     if arguments and arguments[0] in ("captions", "text"):
         from avhash_nas.cli import data_text
 

@@ -308,7 +308,9 @@ class HashingData(LightningDataModule):
 
     @override
     def val_dataloader(self) -> list[BatchLoader]:
-        """Loaders of the validation queries and of the database."""
+        """Loaders of the validation queries and of the database; none without a val list."""
+        if "val" not in self.splits:
+            return []
         return [self.split_loader("val"), self.split_loader(self.database)]
 
     @override

@@ -248,7 +248,8 @@ def _find(file: h5py.File, name: str) -> Any:
     if missing := Sources.of(file, f"{name}/{VECTORS}").missing:
         return Problem.of_video(path, name, f"{missing[0]} is missing")
     if name not in file:
-        return Problem.of_video(path, name, "no such group, though a list names it")
+        hint = "; the file has it without the suffix" if (stem := name.rpartition(".")[0]) and stem in file else ""
+        return Problem.of_video(path, name, f"no such group, though a list names it{hint}")
     group = file[name]
     if isinstance(group, h5py.Group) and VECTORS in group:
         raise KeyError("vectors cannot be opened")

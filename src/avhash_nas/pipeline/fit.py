@@ -5,6 +5,7 @@ from typing import Any
 
 from avhash_nas.data import EXTRACTION_FILE, TEXT_ENCODER_FILE, read_extraction
 from avhash_nas.distributed import rank
+from avhash_nas.errors import AvnasError
 from avhash_nas.files import read_json, write_json
 from avhash_nas.legacy import existing
 from avhash_nas.networks import SearchableNetwork, TextHashNetwork, VideoNetwork, prune
@@ -42,6 +43,7 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         plan.objective.check(network)
         plan.objective.check_data(plan.data)
         plan.task.module_class.check_augmentation(plan.augmentation)
+        _check_data(plan, network)
         folder.start(plan.data)
         finetune = network_stage("finetune", folder.stage("finetune"), plan.task.score_of(network))
         search_metrics: dict[str, Any] = {"strategy": None, "time": {}, "epochs": {}}
@@ -52,6 +54,29 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
             finetune, search_metrics = result.finetune, result.metrics
         tuned = train_network(plan, network, finetune, stop)
         return test(plan, network, search_metrics, tuned, folder)
+
+
+def _check_data(plan: Plan, network: HashNetwork) -> None:
+    """Refuse a dataset that lacks what the network reads, or what selects epochs and architectures.
+
+    Raises:
+        AvnasError: It lacks a modality or a val list.
+    """
+    dims = {"visual": plan.data.visual_dim, "audio": plan.data.audio_dim}
+    if lacking := [modality for modality in network.modalities if not dims[modality]]:
+        other = next(modality for modality in dims if modality not in lacking)
+        raise AvnasError(
+            f"{plan.data.root}: has no {lacking[0]} features, which {type(network).__name__} reads; take a network "
+            f"with --network.modality={other}, or a space whose encoders are all {other}"
+        )
+    if "val" in plan.data.splits:
+        return
+    if isinstance(network, SearchableNetwork) and network.space.choices:
+        raise AvnasError(f"{plan.data.root}: has no val list, by which a search selects; name one in dataset.yaml")
+    if plan.finetune.keep != "last" or plan.finetune.average:
+        option = "keep" if plan.finetune.keep != "last" else "average"
+        value = {"keep": "last", "average": 0}[option]
+        raise AvnasError(f"{plan.data.root}: has no val list to score epochs on; give --finetune.{option}={value}")
 
 
 @dataclass(frozen=True)

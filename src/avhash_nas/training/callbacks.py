@@ -108,14 +108,16 @@ class KeepBest(Callback):
     Args:
         folder: Of the stage.
         monitor: Logged name of the score; higher is better, and the first of ties wins. None takes the last epoch.
+        validates: Whether the dataset has videos to validate on; without, the monitor must be None.
 
     Attributes:
         best: Everything that was logged in the best epoch, and `epoch`, from 0; empty before the first validation.
     """
 
-    def __init__(self, folder: Path, monitor: str | None) -> None:
+    def __init__(self, folder: Path, monitor: str | None, *, validates: bool = True) -> None:
         self.path = folder / "best.pt"
         self.monitor = monitor
+        self.validates = validates
         self.best: dict[str, float] = {}
 
     @override
@@ -129,8 +131,16 @@ class KeepBest(Callback):
     @override
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the file if the score just logged is the best so far."""
-        if trainer.sanity_checking:
-            return
+        if not trainer.sanity_checking:
+            self._keep(trainer, pl_module)
+
+    @override
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the file where no validation does."""
+        if not self.validates:
+            self._keep(trainer, pl_module)
+
+    def _keep(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if self.monitor is not None:
             score = values.get(self.monitor, math.nan)

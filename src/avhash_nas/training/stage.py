@@ -101,7 +101,7 @@ class Stage:
         recipe = module.recipe
         monitor = self.monitor if recipe.keep == "best" else None
         best, log, checkpoint = (
-            KeepBest(self.folder, monitor),
+            KeepBest(self.folder, monitor, validates="val" in data.splits),
             EpochLog(self.folder),
             StageCheckpoint(self.folder, stop),
         )
