@@ -323,7 +323,7 @@ def test_a_visual_set_without_val_is_fit_by_a_network_of_frames(tmp_path, capsys
     savemat(tmp_path / "fcv/fcv_test_labels.mat", {"labels": multi_hot(12)})
     root = str(tmp_path / "set")
     assert main(["data", "convert", str(tmp_path / "fcv"), "--from=stacked", "--out", root]) == 0
-    sizes = ["--network.width=12", "--network.blocks=1", "--bits=8", "--finetune.epochs=2"]
+    sizes = ["--network.width=12", "--network.size=mini", "--bits=8", "--finetune.epochs=2"]
     where = [
         f"--data.root={root}",
         f"--data.cache_dir={tmp_path / 'cache'}",
