@@ -1,15 +1,13 @@
 """Memory-mapped features: each modality of a dataset is converted once to one array in a cache folder."""
 
 import hashlib
-import json
 import os
 import platform
 import shutil
 import warnings
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,14 +18,14 @@ from rich.progress import track
 from typing_extensions import override
 
 from avhash_nas.cache import default_cache_dir, locked_if_possible
+from avhash_nas.data.cached_files import CachedFiles
 from avhash_nas.data.hdf5 import Shape, open_file, scan, source_files, survey
 from avhash_nas.data.layout import Layout, different_frames
 from avhash_nas.data.problems import Problem, summarize
 from avhash_nas.data.suspicions import Suspicions
-from avhash_nas.errors import AvnasError, DataError
+from avhash_nas.errors import DataError
 from avhash_nas.files import read_json, write_json
 
-_FORMAT = 2  # of the cached files: part of their names
 _QUEUED_WRITES = 16
 
 
@@ -121,7 +119,7 @@ def open_features(
     Raises:
         DataError: The file, videos in it (one line for each kind of problem) or the cache folder cannot be used.
     """
-    cached = _Cached.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir())
+    cached = CachedFiles.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir())
     try:
         features = _open_cached(cached, len(ids))
         if features is not None:
@@ -201,80 +199,10 @@ def cached_file(source: Path, ids: Sequence[str], frames: int | None, cache_dir:
     Raises:
         DataError: The file cannot be found.
     """
-    return _Cached.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir()).array
+    return CachedFiles.of(source, ids, frames, Path(cache_dir) if cache_dir is not None else default_cache_dir()).array
 
 
-@dataclass(frozen=True)
-class _Cached:
-    """The files of a feature file in the cache: the array, what is suspicious in it, and what else it depends on.
-
-    The files that the vectors depend on besides the feature file are known from an earlier conversion. If one of them
-    has changed since, the array of its new key is missing, so the conversion finds out anew what they depend on.
-    """
-
-    folder: Path
-    stem: str
-    key: tuple[Any, ...]
-    sources: tuple[Path, ...] = ()
-
-    @classmethod
-    def of(cls, source: Path, ids: Sequence[str], frames: int | None, folder: Path) -> "_Cached":
-        try:
-            status = source.stat()
-        except OSError as error:
-            reason = "no such file; dataset.yaml can name another, under files" if error.errno == 2 else error.strerror
-            raise DataError([f"{source}: {reason}"]) from None
-        key = (_FORMAT, str(source.resolve()), status.st_size, status.st_mtime_ns, frames, list(ids))
-        return cls(folder, source.stem, key).looked_up()
-
-    def looked_up(self) -> "_Cached":
-        """With the other files that an earlier conversion has found."""
-        try:
-            return replace(self, sources=tuple(map(Path, read_json(self._list)["sources"])))
-        except (AvnasError, KeyError):
-            return self
-
-    def depending_on(self, sources: Iterable[Path]) -> "_Cached":
-        """With other files, which are written down."""
-        found = replace(self, sources=tuple(sources))
-        if found.sources:
-            write_json(self._list, {"sources": [str(path) for path in found.sources]})
-        return found
-
-    @property
-    def array(self) -> Path:
-        """The memory-mapped array."""
-        status = [(str(path), *_size_and_time(path)) for path in self.sources]
-        return self.folder / f"{self.stem}-{_digest([*self.key, *([status] if status else [])])}.npy"
-
-    @property
-    def suspicions(self) -> Path:
-        """File of what is suspicious in the array."""
-        return self.array.with_suffix(".json")
-
-    @property
-    def lock(self) -> Path:
-        """Held while the array is written."""
-        return self._list.with_suffix(".lock")
-
-    @property
-    def _list(self) -> Path:
-        return self.folder / f"{self.stem}-{_digest(self.key)}.sources"
-
-
-def _digest(parts: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:24]
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
-
-
-def _open_cached(cached: _Cached, count: int) -> Features | None:
+def _open_cached(cached: CachedFiles, count: int) -> Features | None:
     """The cached array; None if it is missing or damaged."""
     try:
         features = Features(cached.array)
@@ -283,7 +211,7 @@ def _open_cached(cached: _Cached, count: int) -> Features | None:
     return features if len(features) == count and cached.suspicions.exists() else None
 
 
-def _remove_stale(cached: _Cached) -> None:
+def _remove_stale(cached: CachedFiles) -> None:
     """Removes temporary files of killed processes of this machine. The caller must hold the lock."""
     try:
         for stale in cached.folder.glob(f"{cached.lock.stem}.{platform.node()}-*.tmp"):
@@ -292,7 +220,7 @@ def _remove_stale(cached: _Cached) -> None:
         warnings.warn(f"{error.filename}: left by a killed process, cannot be removed: {error.strerror}", stacklevel=3)
 
 
-def _convert(source: Path, ids: Sequence[str], frames: int | None, cached: _Cached) -> Features:
+def _convert(source: Path, ids: Sequence[str], frames: int | None, cached: CachedFiles) -> Features:
     """Validates every video and writes and opens the array, or raises all problems and leaves no file."""
     temporary = cached.lock.with_name(f"{cached.lock.stem}.{platform.node()}-{os.getpid()}.tmp")
     problems: list[Problem] = []
