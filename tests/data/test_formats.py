@@ -14,6 +14,8 @@ from avhash_nas.cli import main
 from avhash_nas.data import HashingData, check
 from avhash_nas.data.formats import (
     Arrays,
+    Contents,
+    Item,
     Parquet,
     PublishedLayout,
     Stacked,
@@ -288,6 +290,29 @@ def test_tables_of_others_are_read(tmp_path):
     splits, _, classes, items = contents(tmp_path, Parquet(id="video", visual="clip", labels="class"))
     assert (splits, classes) == ({"train"}, ("3", "4"))
     assert items["b"][2]["visual"].tolist() == features[1]
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
+def test_no_file_is_written_outside_of_the_folder(tmp_path, name):
+    item = Item(name, ("train",), (), {"visual": np.zeros((2, 3), "f4")})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(AvnasError, match="its file would lie outside of the folder"):
+        Arrays().write(Contents(("train",), "train", (), 1, iter([item])), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a,0", " a", "a/", "a\nb"])
+def test_ids_that_a_list_cannot_hold_are_refused(tmp_path, name):
+    item = Item(name, ("train",), (), {"visual": np.zeros((2, 3), "f4")})
+    with pytest.raises(AvnasError, match="an id cannot hold commas"):
+        PublishedLayout().write(Contents(("train",), "train", (), 1, iter([item])), tmp_path)
+
+
+def test_only_a_converted_dataset_is_replaced(make_set, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("all of it")
+    with pytest.raises(AvnasError, match="is no dataset that was converted"):
+        convert(make_set(), PublishedLayout(), tmp_path / "mine", Parquet(), overwrite=True)
+    assert (tmp_path / "mine/thesis.txt").exists()
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys):

@@ -33,7 +33,8 @@ class Arrays(Format):
 
     Args:
         visual: Names of the files of frames below the folder, such as `{id}_clip.npy`, or `visual/{id}.npy`.
-        audio: The same of audio segments, such as `{id}_vggish.npy`; None takes the files of frames alone.
+        audio: The same of audio segments, such as `{id}_vggish.npy`; None reads the files of frames alone, and writes
+            `{id}_audio.npy`.
         key: Name of the array in files that hold several; by default the modality's.
         table: The CSV file, below the folder; by default `videos.csv` if there is one.
         frames: T: each video is cut into as many equal parts, of which the middle row is taken. None takes the rows as
@@ -87,6 +88,8 @@ class Arrays(Format):
             table = csv.writer(file, lineterminator="\n")
             table.writerow(("id", "split", "labels"))
             for item in contents.items:
+                if item.id.startswith("/") or ".." in PurePosixPath(item.id).parts:
+                    raise AvnasError(f"video {item.id!r}: its file would lie outside of the folder")
                 for modality, vectors in item.features.items():
                     pattern = self.patterns.get(modality, "{id}_audio.npy")
                     path = out / pattern.format(id=item.id)

@@ -12,6 +12,9 @@ from rich.progress import track
 from avhash_nas.data.formats.base import Contents, Format, Item
 from avhash_nas.errors import AvnasError
 
+_WRITTEN = ("dataset.yaml", "database.txt", "videos.parquet", "dataset.json")
+"""Files of which every format writes one."""
+
 
 def convert(
     source: str | Path, reader: Format, out: str | Path, writer: Format, *, overwrite: bool = False
@@ -34,6 +37,8 @@ def convert(
     source, out = Path(source), Path(out)
     if out.exists() and not overwrite:
         raise AvnasError(f"{out}: exists; name another folder, or --overwrite to replace it")
+    if out.exists() and not any((out / name).is_file() for name in _WRITTEN):
+        raise AvnasError(f"{out}: is no dataset that was converted, so it is not replaced; name another folder")
     if out.resolve() == source.resolve() or out.resolve() in source.resolve().parents:
         raise AvnasError(f"{out}: would replace what is read; name another folder")
     if not source.exists():

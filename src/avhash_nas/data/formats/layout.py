@@ -12,7 +12,7 @@ from avhash_nas.data.formats.base import Contents, Format, Item
 from avhash_nas.data.hdf5 import VECTORS, open_file, scan, survey
 from avhash_nas.data.layout import ID_LABELS, Layout, read_layout
 from avhash_nas.data.splits import Splits, read_splits
-from avhash_nas.errors import DataError
+from avhash_nas.errors import AvnasError, DataError
 
 _FILES = {"visual": "image.h5", "audio": "audio.h5"}
 
@@ -37,6 +37,7 @@ class PublishedLayout(Format):
         with ExitStack() as opened:
             files: dict[str, h5py.File] = {}
             for item in contents.items:
+                _check_id(item.id)
                 for modality, vectors in item.features.items():
                     if modality not in files:
                         files[modality] = opened.enter_context(h5py.File(out / _FILES[modality], "w"))
@@ -58,6 +59,14 @@ class PublishedLayout(Format):
         }
         text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
         (out / "dataset.yaml").write_text(text, encoding="utf-8")
+
+
+def _check_id(name: str) -> None:
+    """Refuse what would stand for something else in a line of a list, or as the name of a group."""
+    if name != name.strip() or set(name) & set(",\n\r") or any(part in ("", ".") for part in name.split("/")):
+        raise AvnasError(
+            f"video {name!r}: an id cannot hold commas, line breaks, outer spaces or empty parts between slashes"
+        )
 
 
 def _items(layout: Layout, splits: Splits) -> Iterator[Item]:
