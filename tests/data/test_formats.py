@@ -362,6 +362,6 @@ def test_a_visual_set_without_val_is_fit_by_a_network_of_frames(tmp_path, capsys
     assert main([*command, "--finetune.keep=last"]) == 0
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["test"]["map@5"]
-    assert metrics["val"] == {}
+    assert "val" not in metrics
     assert main([*command, "--finetune.keep=last", "--network.modality=audio", f"--out={tmp_path / 'other'}"]) == 2
     assert "has no audio features, which ConMH reads" in capsys.readouterr().err

@@ -56,14 +56,14 @@ def fit(plan: Plan, folder: RunFolder) -> dict[str, Any]:
         return test(plan, network, search_metrics, tuned, folder)
 
 
-def _check_data(plan: Plan, network: HashNetwork) -> None:
+def _check_data(plan: Plan, network: VideoNetwork) -> None:
     """Refuse a dataset that lacks what the network reads, or what selects epochs and architectures.
 
     Raises:
         AvnasError: It lacks a modality or a val list.
     """
     dims = {"visual": plan.data.visual_dim, "audio": plan.data.audio_dim}
-    if lacking := [modality for modality in network.modalities if not dims[modality]]:
+    if lacking := [modality for modality in getattr(network, "modalities", dims) if not dims[modality]]:
         other = next(modality for modality in dims if modality not in lacking)
         raise AvnasError(
             f"{plan.data.root}: has no {lacking[0]} features, which {type(network).__name__} reads; take a network "
@@ -179,7 +179,7 @@ def test(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "parameters_of_training_only": tuned.training_only,
         "test": tested.scores,
-        "val": task.logged(tuned.best, "val/"),
+        **({"val": validated} if (validated := task.logged(tuned.best, "val/")) else {}),
         **task.references(network, plan.data, plan.seed),
         "time": search_metrics["time"] | times,
         "epochs": search_metrics["epochs"] | {"finetune": tuned.epochs, "best": int(tuned.best["epoch"])},
