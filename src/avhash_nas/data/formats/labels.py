@@ -1,6 +1,6 @@
 """Label files: matrices and lists of labels, one row for a video, in the order of the features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,10 @@ def _read_hdf5(path: Path) -> Any:
         return table
 
 
+def _read_npy(path: Path) -> Any:
+    return np.load(path, allow_pickle=False)
+
+
 def _read_npz(path: Path) -> Any:
     with np.load(path, allow_pickle=False) as file:
         return _one_of(path, {name: file[name] for name in file.files})
@@ -108,11 +112,11 @@ def _one_of(path: Path, tables: dict[str, Any]) -> Any:
     return next(iter(tables.values()))
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Path], Any]] = {
     ".mat": _read_mat,
     ".h5": _read_hdf5,
     ".hdf5": _read_hdf5,
-    ".npy": lambda path: np.load(path, allow_pickle=False),
+    ".npy": _read_npy,
     ".npz": _read_npz,
     ".pkl": _read_pickle,
     ".pickle": _read_pickle,
