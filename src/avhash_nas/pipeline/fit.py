@@ -63,7 +63,7 @@ def _check_data(plan: Plan, network: VideoNetwork) -> None:
         AvnasError: It lacks a modality or a val list.
     """
     dims = {"visual": plan.data.visual_dim, "audio": plan.data.audio_dim}
-    if lacking := [modality for modality in getattr(network, "modalities", dims) if not dims[modality]]:
+    if lacking := [modality for modality in network.modalities if not dims[modality]]:
         other = next(modality for modality in dims if modality not in lacking)
         raise AvnasError(
             f"{plan.data.root}: has no {lacking[0]} features, which {type(network).__name__} reads; take a network "
