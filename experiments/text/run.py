@@ -16,13 +16,6 @@ VARIANTS = {
     "+ frames": ["--bits=192", f"{LOSS}codes=0", f"{LOSS}correlation=0"],
     "+ correlation": ["--bits=192", f"{LOSS}codes=0", f"{LOSS}correlation=0.001"],
     **{f"{bits} bits": [f"--bits={bits}", f"{LOSS}correlation=0"] for bits in (32, 64, 128, 256)},
-    "64 bits, codes only": [
-        "--bits=64",
-        f"{LOSS}coarse=0",
-        f"{LOSS}frames=0",
-        f"{LOSS}context=0",
-        f"{LOSS}correlation=0",
-    ],
 }
 SEEDS = (0, 1, 2)
 COLUMNS = (

@@ -222,7 +222,7 @@ def _directions(by_text: Matrix, by_video: Matrix, own: NDArray[np.int64]) -> di
     ranks = {"text_to_video": text_to_video(by_text, own)}
     for way in get_args(Direction):
         ranks[f"video_to_text_{way}"] = video_to_text(by_video.T, own, way)
-    items = dict.fromkeys(ranks, by_text.shape[1]) | {"video_to_text_by_caption": len(own)}
+    items: dict[str, int] = {name: by_text.shape[1] for name in ranks} | {"video_to_text_by_caption": len(own)}
     return {name: OneTargetScores.of(each, items[name]).to_dict() for name, each in ranks.items()}
 
 
