@@ -12,9 +12,9 @@ from avhash_nas.cli import main
 
 LOSS = "--objective."
 VARIANTS = {
-    "coarse only": ["--bits=192", f"{LOSS}codes=0", f"{LOSS}frames=0", f"{LOSS}context=0", f"{LOSS}correlation=0"],
-    "+ frames": ["--bits=192", f"{LOSS}codes=0", f"{LOSS}correlation=0"],
-    "+ correlation": ["--bits=192", f"{LOSS}codes=0", f"{LOSS}correlation=0.001"],
+    "coarse only": ["--bits=96", f"{LOSS}codes=0", f"{LOSS}frames=0", f"{LOSS}context=0", f"{LOSS}correlation=0"],
+    "+ frames": ["--bits=96", f"{LOSS}codes=0", f"{LOSS}correlation=0"],
+    "+ correlation": ["--bits=96", f"{LOSS}codes=0", f"{LOSS}correlation=0.001"],
     **{f"{bits} bits": [f"--bits={bits}", f"{LOSS}correlation=0"] for bits in (32, 64, 128, 256)},
 }
 SEEDS = (0, 1, 2)

@@ -1,7 +1,7 @@
 """`avnas test --run DIR`: evaluate a finished run again, with or without rerank."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         network, data, lambda callbacks: quiet_trainer(accelerator=options.accelerator, callbacks=[*callbacks])
     )
     if isinstance(network, TextHashNetwork):
-        metrics["text"] = _text(folder, network, data, metrics["seed"])
+        metrics["text"] = _text(folder, network, data, metrics)
     changed = folder.data_changes(data)
     print_results(
         {**metrics, **task.references(network, data, metrics["seed"]), "test": tested.scores},
@@ -78,16 +78,19 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _text(folder: "RunFolder", network: "TextHashNetwork", data: "HashingData", seed: int) -> dict[str, Any] | None:
+def _text(
+    folder: "RunFolder", network: "TextHashNetwork", data: "HashingData", metrics: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """Scores of captions at several depths of the rerank."""
     from avhash_nas.data import TEXT_ENCODER_FILE, check_same_encoder
     from avhash_nas.files import read_json
-    from avhash_nas.training.text_scores import DEPTHS, text_scores
+    from avhash_nas.training.text_scores import DEPTHS, FineWeights, text_scores
 
     path = folder.model / TEXT_ENCODER_FILE
     encoder = None if data.captions is None else data.captions.encoder
     check_same_encoder(read_json(path) if path.exists() else None, encoder, folder.path, f"{data.root}: its captions")
-    return text_scores(network, data, depths=DEPTHS, seed=seed)
+    weights = FineWeights(**(metrics.get("text") or {}).get("weights", {}))
+    return text_scores(network, data, depths=DEPTHS, weights=weights, seed=metrics["seed"])
 
 
 def _reranks(command: Parser, options: Namespace) -> "list[Rerank]":

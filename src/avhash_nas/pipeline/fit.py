@@ -18,7 +18,7 @@ from avhash_nas.pipeline.train_network import network_stage, train_network
 from avhash_nas.random_streams import StageKey, seeded, stage_seed
 from avhash_nas.space import Architecture
 from avhash_nas.training import Stage, StageResult, StopRequest, stop_requests, write_evaluations
-from avhash_nas.training.text_scores import DEPTHS, text_scores
+from avhash_nas.training.text_scores import DEPTHS, FineWeights, text_scores
 from avhash_nas.versions import versions
 
 
@@ -187,7 +187,8 @@ def test(
     }
     if tested.trainer.is_global_zero:
         if isinstance(network, TextHashNetwork):
-            metrics["text"] = text_scores(network, plan.data, depths=DEPTHS, seed=plan.seed)
+            weights = FineWeights.trained_by(plan.objective)
+            metrics["text"] = text_scores(network, plan.data, depths=DEPTHS, weights=weights, seed=plan.seed)
         tested.write(folder)
         if folder.data.exists():
             metrics["data"] = read_json(folder.data)["digest"]

@@ -1,7 +1,7 @@
 """Scores of captions that search for their video, and of videos that search for their caption."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -27,6 +27,7 @@ from avhash_nas.metrics.ties import tie_order
 from avhash_nas.networks import TextHashNetwork, TextViews, VideoViews
 from avhash_nas.networks.text_gate import scored_gate, unit, vector_gate
 from avhash_nas.networks.video_network import evaluating
+from avhash_nas.objectives import EERCFLoss
 
 Matrix = NDArray[np.float32]
 
@@ -60,6 +61,12 @@ class FineWeights:
     frame_temperature: float = 0.01
     context_temperature: float = 0.1
     patch_temperature: float = 0.01
+
+    @classmethod
+    def trained_by(cls, objective: object) -> "FineWeights":
+        """The authors' weights, with the temperatures that an objective has trained with."""
+        names = [name for name in ("frame", "context", "patch") if isinstance(objective, EERCFLoss)]
+        return cls(**{f"{name}_temperature": getattr(objective, f"{name}_temperature") for name in names})
 
 
 @dataclass(frozen=True)
@@ -107,14 +114,15 @@ def text_scores(
         seed: Breaks the ties at the end of a recall.
 
     Returns:
-        `scores`: by recall, `alone`, `k=50` and so on, and `all` for every video reranked, the scores by direction;
+        `weights`: of the rerank; `scores`: by recall, `alone`, `k=50` and so on, and `all` for every video reranked, the scores by direction;
         `cost`: multiply-adds and bytes. None if the split has no captions.
     """
     views = split_views(network, data, split, language)
     if views is None:
         return None
     recalls = recall_scores(views)
-    fine = fine_scores(views, weights or FineWeights(), recalls["values"])
+    weights = weights or FineWeights()
+    fine = fine_scores(views, weights, recalls["values"])
     scores: dict[str, dict[str, Any]] = {}
     for name, recall in recalls.items():
         scores[name] = {"alone": _directions(recall, recall.T, views.own)}
@@ -123,6 +131,7 @@ def text_scores(
             scores[name][f"k={depth}"] = _directions(*reranked, views.own)
     scores["all"] = {"alone": _directions(fine, fine.T, views.own)}
     return {
+        "weights": asdict(weights),
         "captions": len(views.own),
         "videos": len(views.videos.coarse),
         "scores": scores,
@@ -222,7 +231,7 @@ def _directions(by_text: Matrix, by_video: Matrix, own: NDArray[np.int64]) -> di
     ranks = {"text_to_video": text_to_video(by_text, own)}
     for way in get_args(Direction):
         ranks[f"video_to_text_{way}"] = video_to_text(by_video.T, own, way)
-    items: dict[str, int] = {name: by_text.shape[1] for name in ranks} | {"video_to_text_by_caption": len(own)}
+    items: dict[str, int] = dict.fromkeys(ranks, by_text.shape[1]) | {"video_to_text_by_caption": len(own)}
     return {name: OneTargetScores.of(each, items[name]).to_dict() for name, each in ranks.items()}
 
 
