@@ -114,8 +114,8 @@ def text_scores(
         seed: Breaks the ties at the end of a recall.
 
     Returns:
-        `weights`: of the rerank; `scores`: by recall, `alone`, `k=50` and so on, and `all` for every video reranked, the scores by direction;
-        `cost`: multiply-adds and bytes. None if the split has no captions.
+        `weights` of the rerank; `scores`: by recall, `alone`, `k=50` and so on, and `all` for every video reranked, the
+        scores by direction; `cost`: multiply-adds and bytes. None if the split has no captions.
     """
     views = split_views(network, data, split, language)
     if views is None:
