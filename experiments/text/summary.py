@@ -25,9 +25,13 @@ def read(path: str) -> dict[Key, list[dict[str, str]]]:
 
 
 def cells(rows: list[dict[str, str]]) -> list[str]:
-    """R@1, R@5, R@10 in percent, median and mean rank."""
+    """Number of seeds, R@1, R@5, R@10 in percent, median and mean rank."""
     hits = [spread([float(row[name]) for row in rows]) for name in ("hit@1", "hit@5", "hit@10")]
-    return [*hits, *(spread([float(row[name]) for row in rows], 1) for name in ("median_rank", "mean_rank"))]
+    return [
+        str(len(rows)),
+        *hits,
+        *(spread([float(row[name]) for row in rows], 1) for name in ("median_rank", "mean_rank")),
+    ]
 
 
 def write(path: Path, head: list[str], rows: list[list[str]]) -> None:
@@ -40,7 +44,7 @@ def main() -> None:
     """Writes the tables."""
     rows, out = read(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
-    head = ["R@1", "R@5", "R@10", "MdR", "MnR"]
+    head = ["seeds", "R@1", "R@5", "R@10", "MdR", "MnR"]
     float_variants = ("coarse only", "+ frames", "+ correlation")
     ways = (
         ("values", "alone", "coarse vectors"),
@@ -53,6 +57,7 @@ def main() -> None:
         [
             [variant, title, *cells(rows[variant, recall, way, "text_to_video"])]
             for variant in float_variants
+            if any(key[0] == variant for key in rows)
             for recall, way, title in ways
         ],
     )
@@ -79,6 +84,7 @@ def main() -> None:
         [
             [variant, title, *cells(rows[variant, "values", "k=50", name])]
             for variant in float_variants
+            if any(key[0] == variant for key in rows)
             for name, title in names.items()
         ],
     )

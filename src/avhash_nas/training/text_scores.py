@@ -231,8 +231,11 @@ def _directions(by_text: Matrix, by_video: Matrix, own: NDArray[np.int64]) -> di
     ranks = {"text_to_video": text_to_video(by_text, own)}
     for way in get_args(Direction):
         ranks[f"video_to_text_{way}"] = video_to_text(by_video.T, own, way)
-    items: dict[str, int] = dict.fromkeys(ranks, by_text.shape[1]) | {"video_to_text_by_caption": len(own)}
-    return {name: OneTargetScores.of(each, items[name]).to_dict() for name, each in ranks.items()}
+    captions, videos = len(by_text), len(by_video)
+    return {
+        name: OneTargetScores.of(each, captions if name.endswith("by_caption") else videos).to_dict()
+        for name, each in ranks.items()
+    }
 
 
 def _cost(views: Views, depths: Sequence[int], bits: int) -> dict[str, Any]:
