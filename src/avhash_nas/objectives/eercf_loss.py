@@ -206,7 +206,7 @@ class CaptionTable(NamedTuple):
         found = data.captions
         assert found is not None, "checked by text_dim"
         assert found.vectors is not None, "checked by text_dim"
-        if not len(found.of(data.splits["val"])):
+        if "val" in data.splits and not len(found.of(data.splits["val"])):
             raise AvnasError(f"{data.root}: no video of val has a caption, by which the best epoch is selected")
         chosen = torch.from_numpy(found.of(data.splits["train"], language or None))
         if not len(chosen):
