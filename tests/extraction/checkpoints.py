@@ -84,3 +84,24 @@ def save_sentence_transformer(folder: Path, seed: int = 0, modules: Sequence[str
     (folder / "modules.json").write_text(json.dumps(listed))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 10}))
     return folder
+
+
+def save_clap(folder: Path, seed: int = 0) -> Path:
+    """Both towers of CLAP with fusion, as the hub's default holds them; projection to 12 dimensions."""
+    torch.manual_seed(seed)
+    audio = {
+        "spec_size": 64, "num_mel_bins": 16, "window_size": 2, "hidden_size": 16, "patch_embeds_hidden_size": 8,
+        "depths": [1, 1], "num_attention_heads": [2, 2], "num_hidden_layers": 2, "enable_fusion": True,
+        "projection_hidden_size": 16, "aff_block_r": 2,
+    }  # fmt: skip
+    text = {**TEXT, "max_position_embeddings": 64, "projection_hidden_size": 16, "pad_token_id": 1}
+    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
+    config.audio_config.projection_dim = config.text_config.projection_dim = 12
+    transformers.ClapModel(config).save_pretrained(folder)
+    transformers.ClapFeatureExtractor(feature_size=16, max_length_s=2).save_pretrained(folder)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "Ġ", *letters]
+    (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    transformers.RobertaTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+    return folder

@@ -7,7 +7,7 @@ from avhash_nas.errors import AvnasError
 
 _USAGE = (
     "usage: avnas data check DIR [--all] | convert SOURCE --out DIR | captions SOURCE --dataset NAME --out DIR |"
-    " text DIR --encoder NAME"
+    " text DIR --encoder NAME | events DIR --audio NAME --visual NAME"
 )
 
 _HELP = """Prints what a dataset holds and every problem in one pass; exit code 2 if there is one.
@@ -24,6 +24,10 @@ def run(arguments: Sequence[str]) -> int:
         from avhash_nas.cli import data_text
 
         return {"captions": data_text.run_captions, "text": data_text.run_text}[arguments[0]](arguments[1:])
+    if arguments and arguments[0] == "events":
+        from avhash_nas.cli import data_events
+
+        return data_events.run(arguments[1:])
     if "-h" in arguments or "--help" in arguments:
         print(f"{_USAGE}\n\n{_HELP}")
         return 0

@@ -1,6 +1,8 @@
 """Features from video files: decoding, extractors of both modalities, and extraction of whole folders."""
 
 from avhash_nas.extraction.character_ngrams import CharacterNgrams
+from avhash_nas.extraction.clap import CLAP
+from avhash_nas.extraction.clap_text import CLAPText
 from avhash_nas.extraction.clip_text import CLIPText
 from avhash_nas.extraction.clip_vision import CLIP
 from avhash_nas.extraction.color_gradients import ColorGradients
@@ -17,8 +19,10 @@ from avhash_nas.extraction.video_clip import Clip, read_clip
 
 __all__ = [
     "AST",
+    "CLAP",
     "CLIP",
     "AudioExtractor",
+    "CLAPText",
     "CLIPText",
     "CharacterNgrams",
     "Clip",
