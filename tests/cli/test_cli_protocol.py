@@ -60,20 +60,20 @@ def test_a_run_ranks_as_its_tables_say(
     keep: bool, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    assert avnas("fit", "--config", config, "--out", out, *(["--data.keep_itself=true"] if keep else [])) == 0
+    assert avnas("fit", "--config", config, "--out", out, *(["--data.include_self=true"] if keep else [])) == 0
     printed = " ".join(capsys.readouterr().out.split())
     own = "15 of 16 queries are in the database"
-    rule = "and each ranks itself there (data.keep_itself)" if keep else "each is left out of its own ranking"
+    rule = "and each ranks itself there (data.include_self)" if keep else "each is left out of its own ranking"
     assert printed.count(own) == printed.count(rule) == 1
     assert printed.count("8 of 36 videos of the database have no label") == 1
-    assert ("keep_itself" in yaml.safe_load((out / "config.yaml").read_text())["data"]) == keep
+    assert ("include_self" in yaml.safe_load((out / "config.yaml").read_text())["data"]) == keep
 
     queries, database = (CodeSet.load(out / "codes" / f"{role}.npz") for role in ("query", "database"))
     assert len(set(queries.ids) & set(database.ids)) == 15
     assert (~database.labels.any(axis=1)).sum() == 8
     test = metrics_of(out)["test"]
     for k in (5, 20, 100):
-        expected, without = protocol.scores(queries, database, k, keep_itself=keep)
+        expected, without = protocol.scores(queries, database, k, include_self=keep)
         assert test[f"map@{k}"] == pytest.approx(expected, abs=1e-12)
         assert test["queries_without_relevant"] == without
     again = flatten(reranked_scores(queries, database, None, exclude_self=not keep).to_dict())
@@ -115,7 +115,7 @@ def test_one_video_a_class_in_its_own_database_has_no_relevant_one(
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_an_evaluator_ranks_val_by_the_same_rule(keep: bool, pooled: Path, tiny_cache: Path) -> None:
-    data = HashingData(pooled, tiny_cache, Shuffled(4), database="val", keep_itself=keep).prepare()
+    data = HashingData(pooled, tiny_cache, Shuffled(4), database="val", include_self=keep).prepare()
     network = small_supernet("arch-1")
     architecture = network.space.only()
     assert architecture is not None
@@ -129,7 +129,7 @@ def test_an_evaluator_ranks_val_by_the_same_rule(keep: bool, pooled: Path, tiny_
         labels=batch.labels.numpy(),
         class_names=data.class_names,
     )
-    assert found == pytest.approx(protocol.scores(codes, codes, 100, keep_itself=keep)[0], abs=1e-12)
+    assert found == pytest.approx(protocol.scores(codes, codes, 100, include_self=keep)[0], abs=1e-12)
 
 
 def test_training_videos_without_a_label_need_an_objective_that_reads_none(

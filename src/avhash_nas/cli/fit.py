@@ -200,7 +200,7 @@ def decisive(options: Namespace, command: Parser) -> dict[str, Any]:
     decisive_options = {name: value for name, value in dumped.items() if name not in _NOT_DECISIVE}
     added: list[tuple[dict[str, Any], str, Any]] = [
         (decisive_options, "compile", False),
-        (decisive_options["data"], "keep_itself", False),
+        (decisive_options["data"], "include_self", False),
         *((decisive_options[stage], "beta1", 0.9) for stage in ("search", "finetune")),
     ]
     for where, name, default in added:

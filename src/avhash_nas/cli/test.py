@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         if codes is None:
             _open(folder, data, network)
             codes = _encoded(network, data, parts, trainer)
-        _print_reranked(reranks, *codes, exclude_self=not data.keep_itself)
+        _print_reranked(reranks, *codes, exclude_self=not data.include_self)
         return 0
     metrics = folder.read_metrics()
     _open(folder, data, network)

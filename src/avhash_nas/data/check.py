@@ -212,7 +212,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         *(_event_lines(report.events) if report.events is not None else ()),
         *(
             f"{own} of {report.splits[name]} {name} queries are in the database: each is left out of its own ranking "
-            "(--data.keep_itself ranks it)"
+            "(--data.include_self ranks it)"
             for name, own in report.own.items()
             if own
         ),

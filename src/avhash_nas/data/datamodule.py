@@ -44,7 +44,7 @@ class HashingData(LightningDataModule):
         workers: Processes that prefetch batches; 0 reads in the main process.
         first_label_only: Use only the first label of each video, as the authors' code does.
         database: Split that queries search; by default that of dataset.yaml, else train.
-        keep_itself: Rank a query that is in the database for itself too, as the self-supervised papers do on FCVID; by
+        include_self: Rank a query that is in the database for itself too, as the self-supervised papers do on FCVID; by
             default it is left out of its own ranking.
         seed: Seed of the sampling.
         pin_memory: Page-locked batches for faster copies to a GPU; by default, if CUDA is available.
@@ -70,7 +70,7 @@ class HashingData(LightningDataModule):
         workers: int = 0,
         first_label_only: bool = False,
         database: str | None = None,
-        keep_itself: bool = False,
+        include_self: bool = False,
         seed: int = 0,
         pin_memory: bool | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class HashingData(LightningDataModule):
         self.workers = workers
         self.first_label_only = first_label_only
         self._database_option = database
-        self.keep_itself = keep_itself
+        self.include_self = include_self
         self.seed = seed
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self._videos: Videos | None = None

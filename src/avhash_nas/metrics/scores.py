@@ -71,14 +71,14 @@ def protocol_notes(scores: Mapping[str, Any]) -> list[str]:
         scores: As `RetrievalScores.to_dict` gives it; earlier versions wrote fewer entries.
 
     >>> protocol_notes({"queries": 9, "queries_in_database": 9, "exclude_self": False, "database": 9, "unlabeled": 0})
-    ['9 of 9 queries are in the database, and each ranks itself there (data.keep_itself).']
+    ['9 of 9 queries are in the database, and each ranks itself there (data.include_self).']
     """
     notes = []
     if own := scores.get("queries_in_database", 0):
         rule = (
             ": each is left out of its own ranking."
             if scores["exclude_self"]
-            else ", and each ranks itself there (data.keep_itself)."
+            else ", and each ranks itself there (data.include_self)."
         )
         notes.append(f"{own:,} of {scores['queries']:,} queries are in the database{rule}")
     if unlabeled := scores.get("unlabeled", 0):

@@ -144,7 +144,7 @@ class ArchitectureScorer:
             ks=(_K,),
             query_ids=self._queries.ids,
             database_ids=self._database.ids,
-            exclude_self=not self.data.keep_itself,
+            exclude_self=not self.data.include_self,
             bits=self.supernet.bits,
         )
         return [scores.average_precision[_K][name] for name in NORMALIZATIONS]

@@ -58,7 +58,7 @@ def reference_scores(data: HashingData, bits: int, seed: int) -> dict[str, Any]:
         "ks": (100,),
         "query_ids": identities[rows["query"]],
         "database_ids": identities[rows["database"]],
-        "exclude_self": not data.keep_itself,
+        "exclude_self": not data.include_self,
     }
     projected = evaluate(codes["query"], labels["query"], codes["database"], labels["database"], bits=bits, **given)
     scores = {"chance": chance_scores(labels["query"], labels["database"], **given), "random_projection": projected}

@@ -83,7 +83,7 @@ class HashingModule(NetworkModule):
     @override
     def make_metric(self) -> RetrievalMetric:
         data = hashing_data(self.trainer)
-        return RetrievalMetric(ks=self.ks, exclude_self=None if data is None else not data.keep_itself)
+        return RetrievalMetric(ks=self.ks, exclude_self=None if data is None else not data.include_self)
 
     @override
     def outputs(self, batch: Batch, route: Route | None) -> Tensor:
