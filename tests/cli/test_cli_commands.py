@@ -37,7 +37,7 @@ def test_an_unknown_command_is_one_line(name: str, capsys: pytest.CaptureFixture
     [
         ("fit", "Decay of an exponential moving average of the weights"),
         ("test", "folder of the run"),
-        ("synth", "Write a labeled synthetic dataset in the published layout."),
+        ("synth", "Write a labeled synthetic dataset in the published layout; with --events one for video parsing"),
         ("data", "every problem in one pass"),
         ("space", "Model width D, for the parameter count."),
         ("env", "selective-scan back end"),

@@ -18,7 +18,8 @@ from training.tiny import avnas, epochs_of, metrics_of, scores_of_codes
 
 def test_a_run_leaves_what_the_design_says(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
-        *("config.yaml", "metrics.json", "curves.json", "architecture.json", "model", "codes", "search", "finetune"),
+        *("config.yaml", "data.json", "metrics.json", "curves.json", "architecture.json"),
+        *("model", "codes", "search", "finetune"),
     }
     assert {path.name for path in (finished / "codes").iterdir()} == {"query.npz", "database.npz"}
     assert {path.name for path in (finished / "model").iterdir()} == {"config.json", "model.safetensors"}

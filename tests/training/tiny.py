@@ -142,7 +142,10 @@ def scores_of_codes(run: Path) -> dict[str, Any]:
         identity, order = ids_from_names(list(codes.ids)).sort()  # the order of the sums, to the last digit
         arrays += [torch.from_numpy(part)[order] for part in (codes.packed, codes.labels)]
         identities.append(identity)
-    scores = evaluate(*arrays, ks=KS, query_ids=identities[0], database_ids=identities[1], bits=codes.bits)
+    query_ids, database_ids = identities
+    scores = evaluate(
+        *arrays, ks=KS, query_ids=query_ids, database_ids=database_ids, bits=codes.bits, exclude_self=True
+    )
     return scores.to_dict()
 
 

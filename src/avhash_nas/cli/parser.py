@@ -56,9 +56,12 @@ class Choice:
         return own | files | others
 
     def display_names(self) -> list[str]:
-        """One name of each class, sorted: that of its file, or its own where a file has several."""
-        found = self._own_classes()
-        own = [file if len(kinds) == 1 else kind.__name__ for file, kinds in found.items() for kind in kinds]
+        """One name of each class, sorted: that of its file or its own, whichever is shorter."""
+        own = [
+            kind.__name__ if len(kinds) > 1 else min(file, kind.__name__.lower(), key=lambda name: len(plain(name)))
+            for file, kinds in self._own_classes().items()
+            for kind in kinds
+        ]
         return sorted({*own, *_entry_points(self.group)}, key=str.lower)
 
     def _own_classes(self) -> dict[str, list[type]]:
