@@ -37,6 +37,10 @@ def commands(path):
                 yield words[words.index("avnas") + 1 :]
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 700
+
+
 def test_the_library_example_runs(tmp_path, monkeypatch):
     """With smaller data, a smaller network and fewer epochs than the README shows; nothing else is changed."""
     (code,) = blocks(ROOT / "README.md", "python")
