@@ -38,7 +38,7 @@ LAYERS = (
 """Lowest first. A module imports from its own part and from lower layers; parts of one layer do not know each other."""
 
 OPTIONAL = (
-    *("av", "fastapi", "faiss", "mamba_ssm", "matplotlib", "PIL", "pyarrow", "pymilvus", "scipy", "sklearn"),
+    *("av", "fastapi", "faiss", "mamba_ssm", "matplotlib", "PIL", "psycopg", "pyarrow", "pymilvus", "scipy", "sklearn"),
     *("starlette", "transformers", "uvicorn", "wandb", "webdataset"),
 )
 
