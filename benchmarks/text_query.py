@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from avhash_nas.code_set import CodeSet
 from avhash_nas.retrieval import MIH, Flat, TextGatedRerank, create_store
 from avhash_nas.retrieval.text_gated import gated_similarity
+from measuring import parse, write_json
 
 BITS = WIDTH = 64
 FRAMES = 12
@@ -46,7 +46,8 @@ def make(videos: int, queries: int, noise: float, seed: int) -> tuple[CodeSet, C
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print hits and seconds of both ways; write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--all", type=int, default=20, help="queries that are also scored against every frame")
@@ -54,8 +55,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.4, help="of a text, in units of its video's direction")
     parser.add_argument("--kind", choices=["flat", "mih"], default="flat")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parse(parser, videos=100_000)
     queries, database = make(options.videos, options.queries, options.noise, options.seed)
     rerank = TextGatedRerank(options.depth, frames=1.0, context=0.0, coarse=0.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -85,11 +85,14 @@ def main() -> None:
     print(
         f"{options.videos:,} videos, {FRAMES} frames of width {WIDTH}, {BITS} bits, {options.kind}, k = {options.depth}"
     )
+    results = {}
     for name, places in (*found.items(), (f"two stages, the same {options.all}", found["two stages"][: options.all])):
-        hits = [100 * np.mean([place < k for place in places]) for k in (1, 10)]
+        hits = [float(100 * np.mean([place < k for place in places])) for k in (1, 10)]
+        results[name] = {"queries": len(places), "R@1": hits[0], "R@10": hits[1]}
         print(f"{name}: {len(places)} queries, R@1 {hits[0]:.1f}, R@10 {hits[1]:.1f}")
     fast, slow = statistics.median(two_stages), statistics.median(every)
     print(f"seconds a query, median: two stages {fast:.5f}, every frame {slow:.4f}, ratio {slow / fast:.0f}")
+    write_json("text_query", {**results, "ratio": slow / fast}, options)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class Odd(Work):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.log = folder.with_name(f"{folder.name}.log")
 
     def prepare(self) -> None:
         assert torch.get_num_threads() == 1
@@ -24,6 +26,7 @@ class Odd(Work):
         if item == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if item == "raise":
+            sys.stderr = self.log.open("w")  # the server that forks has its own stderr, opened by whoever came first
             raise ZeroDivisionError
         if item == "stop":
             raise AvnasError("the disk is full")

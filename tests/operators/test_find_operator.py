@@ -39,7 +39,9 @@ def test_one_operator_for_several_kinds():
 
 
 def test_unknown_name_suggests_close_matches():
-    with pytest.raises(AvnasError, match=r"'conv_3' for cells of kind M: did you mean 'conv3'\? Known: conv3, conv4,"):
+    with pytest.raises(
+        AvnasError, match=r"'conv_3' for cells of kind M: did you mean 'conv3'\? Known: channel_time_gate, conv3,"
+    ):
         find_operator("M", "conv_3")
 
 

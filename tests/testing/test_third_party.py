@@ -38,5 +38,5 @@ def test_a_search_with_the_strategy_of_another_distribution(name, installed, tin
 def test_its_entry_point_is_offered_beside_our_own(installed, tiny_config, capsys):
     assert avnas("fit", "--config", tiny_config, "--strategy=mean_los") == 2
     error = capsys.readouterr().err
-    assert "did you mean 'meanloss'?" in error
+    assert "did you mean 'mean-loss'?" in error
     assert "avnas" in error

@@ -184,14 +184,13 @@ def test(
         "time": search_metrics["time"] | times,
         "epochs": search_metrics["epochs"] | {"finetune": tuned.epochs, "best": int(tuned.best["epoch"])},
         "versions": versions(),
+        **({"data": read_json(folder.data)["digest"]} if folder.data.exists() else {}),
     }
     if tested.trainer.is_global_zero:
         if isinstance(network, TextHashNetwork):
             weights = FineWeights.trained_by(plan.objective)
             metrics["text"] = text_scores(network, plan.data, depths=DEPTHS, weights=weights, seed=plan.seed)
         tested.write(folder)
-        if folder.data.exists():
-            metrics["data"] = read_json(folder.data)["digest"]
         folder.write_metrics(metrics)
     tested.trainer.strategy.barrier()
     return metrics
