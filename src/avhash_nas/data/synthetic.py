@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,9 +76,7 @@ def write_synthetic(
     """
     least = {"classes": (classes, 2), "train": (train, 1), "val": (val, 1), "test": (test, 1), "frames": (frames, 1)}
     least |= {"visual_dim": (visual_dim, 1), "audio_dim": (audio_dim, 1), "seed": (seed, 0)}
-    for name, (value, minimum) in least.items():
-        if value < minimum:
-            raise AvnasError(f"{name}={value} must be at least {minimum}")
+    check_least(least)
     if not noise >= 0:
         raise AvnasError(f"noise={noise} must be at least 0")
     out = Path(out)
@@ -95,6 +93,20 @@ def write_synthetic(
     order = random.permutation(len(labels))  # the lists are not sorted by class
     write_folder(out, lambda folder: _write(folder, features, labels, splits, order))
     return out
+
+
+def check_least(least: Mapping[str, tuple[int, int]]) -> None:
+    """Checks that numbers are not too small.
+
+    Args:
+        least: Value and smallest allowed value, by the name of the argument.
+
+    Raises:
+        AvnasError: One is.
+    """
+    for name, (value, minimum) in least.items():
+        if value < minimum:
+            raise AvnasError(f"{name}={value} must be at least {minimum}")
 
 
 def write_folder(out: Path, write: Callable[[Path], None]) -> None:

@@ -7,7 +7,7 @@ import yaml
 from numpy.typing import NDArray
 
 from avhash_nas.data.event_files import MODALITIES
-from avhash_nas.data.synthetic import check_replaceable, write_features, write_folder
+from avhash_nas.data.synthetic import check_least, check_replaceable, write_features, write_folder
 from avhash_nas.errors import AvnasError
 
 _NAMES = frozenset({"image.h5", "audio.h5", "train.txt", "val.txt", "test.txt", "dataset.yaml", "events"})
@@ -69,9 +69,7 @@ def write_synthetic_events(
     """
     least = {"classes": (classes, 3), "train": (train, 2), "val": (val, 1), "test": (test, 1), "frames": (frames, 4)}
     least |= {"visual_dim": (visual_dim, 1), "audio_dim": (audio_dim, 1), "seed": (seed, 0)}
-    for name, (value, minimum) in least.items():
-        if value < minimum:
-            raise AvnasError(f"{name}={value} must be at least {minimum}")
+    check_least(least)
     for name, share in (("unaligned", unaligned), ("flips", flips)):
         if not 0 <= share <= 1:
             raise AvnasError(f"{name}={share} must be between 0 and 1")

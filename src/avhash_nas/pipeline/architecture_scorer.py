@@ -18,7 +18,7 @@ from avhash_nas.metrics.average_precision import NORMALIZATIONS
 from avhash_nas.networks import AudioVisualNetwork
 from avhash_nas.networks.shared_routes import SharedRoutes
 from avhash_nas.networks.video_network import evaluating
-from avhash_nas.space import Architecture
+from avhash_nas.space import Architecture, SearchSpace
 
 _K = 100
 
@@ -93,13 +93,8 @@ class ArchitectureScorer:
         """
         if not architectures:
             return []
-        space = self.supernet.space
-        routes = {architecture: space.indices(architecture) for architecture in architectures}
-        ordered = sorted(routes, key=lambda architecture: tuple(routes[architecture].values()))
-        share = -(-len(ordered) // world_size())
-        rank = distributed.get_rank() if world_size() > 1 else 0
-        own = ordered[rank * share : (rank + 1) * share]
-        codes = self._codes({architecture: routes[architecture] for architecture in own}, pauses=share)
+        ordered, own, share = share_of_rank(self.supernet.space, architectures)
+        codes = self._codes(own, pauses=share)
         scores = torch.tensor([self._score(each) for each in codes], dtype=torch.float64, device=self.device)
         everywhere = gather_rows(scores.view(len(own), len(NORMALIZATIONS))).tolist()
         known = dict(zip(ordered, everywhere, strict=True))
@@ -171,6 +166,30 @@ class _Videos:
         rows = part_of(data.splits[split], data.labels, count)
         ids, order = ids_from_names(data.ids[row] for row in rows).sort()
         return cls(rows, order, ids, torch.from_numpy(data.labels[rows])[order])
+
+
+def share_of_rank(
+    space: SearchSpace, architectures: Sequence[Architecture]
+) -> tuple[list[Architecture], dict[Architecture, Mapping[str, int]], int]:
+    """Divides architectures between the ranks, neighbors in the space together, as they have most in common.
+
+    Args:
+        space: Of the architectures.
+        architectures: On all ranks the same ones.
+
+    Returns:
+        All distinct architectures in the order of the ranks' shares; those of this rank with their routes; the size of
+        the first rank's share, which is the largest.
+
+    Raises:
+        AvnasError: An architecture is not in the space.
+    """
+    routes = {architecture: space.indices(architecture) for architecture in architectures}
+    ordered = sorted(routes, key=lambda architecture: tuple(routes[architecture].values()))
+    share = -(-len(ordered) // world_size())
+    rank = distributed.get_rank() if world_size() > 1 else 0
+    own = ordered[rank * share : (rank + 1) * share]
+    return ordered, {architecture: routes[architecture] for architecture in own}, share
 
 
 def part_of(rows: Rows, labels: Labels, count: int) -> Rows:

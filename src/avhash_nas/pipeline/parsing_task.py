@@ -7,20 +7,20 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor, distributed
+from torch import Tensor
 from typing_extensions import override
 
 from avhash_nas.data import HashingData, ParsingData
 from avhash_nas.data.event_files import LLP_CLASSES
 from avhash_nas.data.loading import Rows
-from avhash_nas.distributed import gather_rows, world_size
+from avhash_nas.distributed import gather_rows
 from avhash_nas.files import write_json
 from avhash_nas.metrics import ParsingScores, constant_predictions, decode, parsing_scores, video_scores
 from avhash_nas.metrics.parsing import KINDS, LEVELS, summarize
 from avhash_nas.networks import AudioVisualParser, ParsingNetwork, SearchableNetwork, VideoNetwork
 from avhash_nas.networks.shared_routes import SharedRoutes
 from avhash_nas.networks.video_network import evaluating
-from avhash_nas.pipeline.architecture_scorer import Scoring, part_of
+from avhash_nas.pipeline.architecture_scorer import Scoring, part_of, share_of_rank
 from avhash_nas.pipeline.run_folder import RunFolder
 from avhash_nas.pipeline.task import Scores, Task, Tested
 from avhash_nas.space import Architecture
@@ -29,7 +29,6 @@ from avhash_nas.training.predictions import KeepPredictions
 
 EVENTS_FILE = "events.json"
 """Of a model: names of the classes, and the length of a time step in seconds."""
-
 
 PREDICTIONS_FILE = "predictions.npz"
 """Of a run: what it predicts for the test videos, and the truth."""
@@ -135,13 +134,8 @@ class _ParserScorer:
     def scores(self, architectures: Sequence[Architecture]) -> list[Scores]:
         if not architectures:
             return []
-        space = self.supernet.space
-        routes = {architecture: space.indices(architecture) for architecture in architectures}
-        ordered = sorted(routes, key=lambda architecture: tuple(routes[architecture].values()))
-        share = -(-len(ordered) // world_size())
-        rank = distributed.get_rank() if world_size() > 1 else 0
-        own = ordered[rank * share : (rank + 1) * share]
-        of_videos = self._video_scores([routes[architecture] for architecture in own])
+        ordered, own, _ = share_of_rank(self.supernet.space, architectures)
+        of_videos = self._video_scores(list(own.values()))
         known = dict(zip(ordered, gather_rows(of_videos.to(self.device)).cpu(), strict=True))
         return [
             {
